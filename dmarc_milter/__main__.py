@@ -1,0 +1,7 @@
+"""``python -m dmarc_milter`` is the command ``dmarc-milter``."""
+
+import sys
+
+from dmarc_milter.cli import main
+
+sys.exit(main())

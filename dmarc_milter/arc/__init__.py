@@ -1,0 +1,1 @@
+"""ARC, RFC 8617: the chain of custody that lists and forwarders seal."""

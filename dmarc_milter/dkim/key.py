@@ -1,0 +1,137 @@
+"""Key records (RFC 6376 3.6.1) and the keys in them (RFC 8301 3.2, RFC 8463 4)."""
+
+import binascii
+from base64 import b64decode
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+from dmarc_milter.dkim import tags
+from dmarc_milter.dkim.signature import Result, Signature
+
+MIN_RSA_BITS = 1_024
+"""Shorter keys do not count (RFC 8301 3.2)."""
+
+MAX_RSA_BITS = 8_192
+"""Verifiers have to manage 4096 bits (RFC 8301 3.2); the time for very long keys is an attacker's to spend."""
+
+MAX_KEYS = 8
+"""Key records at one name that are tried (RFC 6376 6.1.2 leaves the number to the verifier)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key that may be used."""
+
+    key_type: str
+    public_key: RSAPublicKey | Ed25519PublicKey
+    bits: int
+    hashes: tuple[str, ...] | None = None
+    """h=: acceptable hash algorithms; None means all."""
+    is_test: bool = False
+    """t=y: the domain is testing DKIM."""
+    is_strict: bool = False
+    """t=s: the domain of i= has to be d= itself."""
+
+    def verifies(self, signature: bytes, header_hash: bytes) -> bool:
+        """Whether `signature` is right for the SHA-256 `header_hash`."""
+        try:
+            if isinstance(self.public_key, RSAPublicKey):
+                self.public_key.verify(signature, header_hash, PKCS1v15(), Prehashed(SHA256()))
+            else:
+                # RFC 8463 3: PureEdDSA over the SHA-256 hash.
+                self.public_key.verify(signature, header_hash)
+        except InvalidSignature:
+            return False
+        return True
+
+
+@dataclass(frozen=True, slots=True)
+class KeyFault:
+    """Why a key record is of no use."""
+
+    result: Result
+    reason: str
+
+
+@lru_cache(maxsize=1024)
+def parse(record: bytes) -> Key | KeyFault:
+    """Read a key record."""
+    try:
+        found = tags.parse(record)
+    except tags.TagError as error:
+        return KeyFault(Result.PERMERROR, f"key record cannot be read: {error}")
+    if "v" in found and (found["v"] != b"DKIM1" or next(iter(found)) != "v"):
+        return KeyFault(Result.PERMERROR, "key record is of another version")
+    if "p" not in found:
+        return KeyFault(Result.PERMERROR, "key record has no key (p=)")
+    if not found["p"]:
+        return KeyFault(Result.PERMERROR, "key is revoked")
+    services = tags.listed(found.get("s", b"*"))
+    if "*" not in services and "email" not in services:
+        return KeyFault(Result.PERMERROR, "key is not for e-mail")
+    loaded = _load(found.get("k", b"rsa").decode("ascii", "replace").lower(), found["p"])
+    if isinstance(loaded, KeyFault):
+        return loaded
+    flags = tags.listed(found.get("t", b""))
+    return Key(
+        key_type="rsa" if isinstance(loaded, RSAPublicKey) else "ed25519",
+        public_key=loaded,
+        bits=loaded.key_size if isinstance(loaded, RSAPublicKey) else 256,
+        hashes=tuple(tags.listed(found["h"])) if "h" in found else None,
+        is_test="y" in flags,
+        is_strict="s" in flags,
+    )
+
+
+def _load(key_type: str, text: bytes) -> RSAPublicKey | Ed25519PublicKey | KeyFault:
+    try:
+        octets = b64decode(tags.without_white_space(text), validate=True)
+        if key_type == "ed25519":
+            return Ed25519PublicKey.from_public_bytes(octets)
+        if key_type != "rsa":
+            return KeyFault(Result.PERMERROR, "unknown type of key (k=)")
+        # SubjectPublicKeyInfo, as everybody writes, or the RSAPublicKey of RFC 6376 3.6.1: both are accepted.
+        key = load_der_public_key(octets)
+    except (binascii.Error, ValueError, UnsupportedAlgorithm):
+        return KeyFault(Result.PERMERROR, "key cannot be read (p=)")
+    if not isinstance(key, RSAPublicKey):
+        return KeyFault(Result.PERMERROR, "key is of another type than k= says")
+    if key.key_size < MIN_RSA_BITS:
+        return KeyFault(Result.POLICY, f"RSA key of {key.key_size} bits is too short (RFC 8301)")
+    if key.key_size > MAX_RSA_BITS:
+        return KeyFault(Result.POLICY, f"RSA key of {key.key_size} bits is too long")
+    return key
+
+
+def usable(records: Sequence[bytes], signature: Signature) -> list[Key] | KeyFault:
+    """The keys among the TXT records of a name that may have made `signature`; else why there is none (6.1.2)."""
+    fault = KeyFault(Result.PERMERROR, "no key record")
+    keys = []
+    for record in records[:MAX_KEYS]:
+        key = parse(record)
+        unfit = key if isinstance(key, KeyFault) else _unfit(key, signature)
+        if isinstance(key, Key) and unfit is None:
+            keys.append(key)
+        elif unfit is not None:
+            fault = unfit
+    return keys or fault
+
+
+def _unfit(key: Key, signature: Signature) -> KeyFault | None:
+    """6.1.2, steps 4 to 6, and t=s (3.6.1)."""
+    if key.key_type != signature.algorithm.key_type:
+        return KeyFault(Result.PERMERROR, f"key is {key.key_type}, signature is {signature.algorithm.value}")
+    if key.hashes is not None and "sha256" not in key.hashes:
+        return KeyFault(Result.PERMERROR, "key does not allow sha256 (h=)")
+    if key.is_strict and signature.identity_domain != signature.domain:
+        return KeyFault(Result.PERMERROR, "key allows no subdomain in i= (t=s)")
+    return None

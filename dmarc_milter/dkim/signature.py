@@ -1,0 +1,293 @@
+"""DKIM-Signature fields (RFC 6376 3.5, 6.1.1) and their relative in ARC, read into values or refused with a reason."""
+
+import binascii
+import re
+from base64 import b64decode
+from dataclasses import dataclass
+from enum import Enum
+
+from dmarc_milter.dkim import tags
+from dmarc_milter.dns.name import is_at_or_below, to_identifier
+
+
+class Canonicalization(Enum):
+    """The two algorithms of RFC 6376 3.4, for header fields and for the body."""
+
+    SIMPLE = "simple"
+    RELAXED = "relaxed"
+
+
+class Algorithm(Enum):
+    """Signature algorithms that count today (RFC 8301 3.1, RFC 8463 3)."""
+
+    RSA_SHA256 = "rsa-sha256"
+    ED25519_SHA256 = "ed25519-sha256"
+
+    @property
+    def key_type(self) -> str:
+        """The value of k= that a key for it has."""
+        return "rsa" if self is Algorithm.RSA_SHA256 else "ed25519"
+
+
+class Result(Enum):
+    """What became of one signature (RFC 8601 2.7.1)."""
+
+    NONE = "none"
+    PASS = "pass"  # noqa: S105 - a DKIM result
+    FAIL = "fail"
+    NEUTRAL = "neutral"
+    POLICY = "policy"
+    TEMPERROR = "temperror"
+    PERMERROR = "permerror"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """A signature whose field has no fault."""
+
+    domain: str
+    """d=, an A-label name: the DKIM Signing Domain."""
+    selector: str
+    """s="""
+    algorithm: Algorithm
+    signature: bytes
+    """b=, decoded"""
+    body_hash: bytes
+    """bh=, decoded"""
+    signed_fields: tuple[str, ...]
+    """h=, in lower case, in order"""
+    header_canonicalization: Canonicalization = Canonicalization.SIMPLE
+    body_canonicalization: Canonicalization = Canonicalization.SIMPLE
+    body_length: int | None = None
+    """l="""
+    identity_domain: str = ""
+    """The domain of i=, or d= where there is no i=."""
+    shown: str = ""
+    """The start of b= in text, which tells signatures of one domain apart (RFC 6008)."""
+
+    @property
+    def key_name(self) -> str:
+        """Where the key is published (3.6.2.1)."""
+        return f"{self.selector}._domainkey.{self.domain}"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A signature that is not worth verifying; what could be read of it, for the report."""
+
+    result: Result
+    reason: str
+    domain: str | None = None
+    selector: str | None = None
+    algorithm: str | None = None
+    shown: str | None = None
+
+
+CLOCK_SKEW = 300
+"""Seconds by which t= and x= may be off (3.5)."""
+
+MAX_SIGNED_FIELDS = 1_000
+_MAX_SIGNATURE = 2_048
+_SHOWN = 8
+_ALGORITHM_NAME = re.compile(r"[a-z0-9-]{1,32}")
+_TIMESTAMP = re.compile(rb"[0-9]{1,12}")
+_LENGTH = re.compile(rb"[0-9]{1,76}")
+_BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
+_FIELD_NAME = re.compile(r"[!-9;-~]+")
+
+
+class _FaultError(Exception):
+    def __init__(self, result: Result, reason: str) -> None:
+        super().__init__(reason)
+        self.result = result
+        self.reason = reason
+
+
+def parse(value: bytes, now: int) -> Signature | Refused:
+    """Read the value of a DKIM-Signature field. `now` is the time in seconds since 1970."""
+    return _parse(value, now, is_arc=False)
+
+
+def parse_arc(value: bytes, now: int) -> Signature | Refused:
+    """Read the value of an ARC-Message-Signature field: no v=, and i= is the instance (RFC 8617 4.1.2)."""
+    return _parse(value, now, is_arc=True)
+
+
+def parse_seal(found: dict[str, bytes], now: int) -> Signature | Refused:
+    """Read the tags of an ARC-Seal (RFC 8617 4.1.3): no body, no h=, relaxed."""
+    try:
+        _check_times(found, now)
+        domain = _domain(found)
+        return Signature(
+            domain=domain,
+            selector=_selector(found),
+            algorithm=_algorithm(found),
+            signature=_base64(found, "b", _MAX_SIGNATURE),
+            body_hash=b"",
+            signed_fields=(),
+            header_canonicalization=Canonicalization.RELAXED,
+            identity_domain=domain,
+        )
+    except _FaultError as fault:
+        return _refused(fault, found)
+
+
+def _parse(value: bytes, now: int, *, is_arc: bool) -> Signature | Refused:
+    try:
+        found = tags.parse(value)
+    except tags.TagError as error:
+        return Refused(Result.NEUTRAL, f"signature cannot be read: {error}")
+    try:
+        if not is_arc:
+            _check_version(found)
+        _check_times(found, now)
+        domain, selector = _domain(found), _selector(found)
+        header, body = _canonicalizations(found)
+        return Signature(
+            domain=domain,
+            selector=selector,
+            algorithm=_algorithm(found),
+            signature=_base64(found, "b", _MAX_SIGNATURE),
+            body_hash=_base64(found, "bh", 64),
+            signed_fields=_signed_fields(found, needs_from=not is_arc),
+            header_canonicalization=header,
+            body_canonicalization=body,
+            body_length=_body_length(found),
+            identity_domain=domain if is_arc else _identity_domain(found, domain),
+            shown=_shown(found) or "",
+        )
+    except _FaultError as fault:
+        return _refused(fault, found)
+
+
+def _refused(fault: _FaultError, found: dict[str, bytes]) -> Refused:
+    """Whatever of the field is safe to show."""
+    algorithm = _text(found.get("a", b"")).lower()
+    return Refused(
+        fault.result,
+        fault.reason,
+        to_identifier(_text(found.get("d", b""))),
+        to_identifier(_text(found.get("s", b""))),
+        algorithm if _ALGORITHM_NAME.fullmatch(algorithm) else None,
+        _shown(found),
+    )
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")
+
+
+def _shown(found: dict[str, bytes]) -> str | None:
+    signature = tags.without_white_space(found.get("b", b""))[:_SHOWN]
+    return signature.decode("ascii") if _BASE64.fullmatch(signature) else None
+
+
+def _required(found: dict[str, bytes], name: str) -> bytes:
+    """3.5, 6.1.1: v, a, b, bh, d, h and s are required."""
+    value = found.get(name)
+    if not value:
+        raise _FaultError(Result.PERMERROR, f"required tag {name}= is missing")
+    return value
+
+
+def _check_version(found: dict[str, bytes]) -> None:
+    """v= is 1, compared as text (3.5)."""
+    if _required(found, "v") != b"1":
+        raise _FaultError(Result.NEUTRAL, "unknown version of DKIM")
+
+
+def _algorithm(found: dict[str, bytes]) -> Algorithm:
+    """a= (3.5); rsa-sha1 has permanently failed (RFC 8301 3.1)."""
+    name = _text(_required(found, "a")).lower()
+    if name == "rsa-sha1":
+        raise _FaultError(Result.PERMERROR, "rsa-sha1 does not count any more (RFC 8301)")
+    try:
+        return Algorithm(name)
+    except ValueError:
+        raise _FaultError(Result.NEUTRAL, "unknown algorithm") from None
+
+
+def _canonicalizations(found: dict[str, bytes]) -> tuple[Canonicalization, Canonicalization]:
+    """c= (3.5): header/body, each simple where it is not written."""
+    header, _, body = _text(found.get("c", b"simple/simple")).lower().partition("/")
+    try:
+        return Canonicalization(header), Canonicalization(body or "simple")
+    except ValueError:
+        raise _FaultError(Result.NEUTRAL, "unknown canonicalization") from None
+
+
+def _domain(found: dict[str, bytes]) -> str:
+    """d= (3.5), U-labels as A-labels (RFC 8616 5)."""
+    domain = to_identifier(_text(_required(found, "d")))
+    if domain is None:
+        raise _FaultError(Result.NEUTRAL, "d= is no domain name")
+    return domain
+
+
+def _selector(found: dict[str, bytes]) -> str:
+    """s= (3.1, 3.5)"""
+    selector = to_identifier(_text(_required(found, "s")))
+    if selector is None:
+        raise _FaultError(Result.NEUTRAL, "s= is no selector")
+    if "q" in found and "dns/txt" not in tags.listed(found["q"]):
+        raise _FaultError(Result.NEUTRAL, "unknown way to ask for the key (q=)")
+    return selector
+
+
+def _identity_domain(found: dict[str, bytes], domain: str) -> str:
+    """i= (3.5): its domain is d= or a subdomain of it."""
+    if "i" not in found:
+        return domain
+    _, at, written = _text(found["i"]).rpartition("@")
+    identity = to_identifier(written) if at else None
+    if identity is None:
+        raise _FaultError(Result.NEUTRAL, "i= has no valid domain")
+    if not is_at_or_below(identity, domain):
+        raise _FaultError(Result.PERMERROR, "i= is not within d=")
+    return identity
+
+
+def _signed_fields(found: dict[str, bytes], *, needs_from: bool) -> tuple[str, ...]:
+    """h= (3.5, 5.4): a list of field names, From among them."""
+    names = tuple(tags.listed(_required(found, "h")))
+    if len(names) > MAX_SIGNED_FIELDS or any(_FIELD_NAME.fullmatch(name) is None for name in names):
+        raise _FaultError(Result.NEUTRAL, "h= cannot be read")
+    if needs_from and "from" not in names:
+        raise _FaultError(Result.PERMERROR, "From is not signed")
+    return names
+
+
+def _body_length(found: dict[str, bytes]) -> int | None:
+    """l= (3.5): decimal, at most 76 digits."""
+    if "l" not in found:
+        return None
+    if _LENGTH.fullmatch(found["l"]) is None:
+        raise _FaultError(Result.NEUTRAL, "l= is not a number")
+    return int(found["l"])
+
+
+def _check_times(found: dict[str, bytes], now: int) -> None:
+    """t= and x= (3.5): not from the future, not expired, in this order."""
+    times = {}
+    for name in ("t", "x"):
+        if name in found:
+            if _TIMESTAMP.fullmatch(found[name]) is None:
+                raise _FaultError(Result.NEUTRAL, f"{name}= is not a time")
+            times[name] = int(found[name])
+    if times.get("t", 0) > now + CLOCK_SKEW:
+        raise _FaultError(Result.PERMERROR, "signed in the future")
+    if "x" in times:
+        if times["x"] <= times.get("t", -1):
+            raise _FaultError(Result.NEUTRAL, "expires before it was signed")
+        if times["x"] < now - CLOCK_SKEW:
+            raise _FaultError(Result.PERMERROR, "signature expired")
+
+
+def _base64(found: dict[str, bytes], name: str, most: int) -> bytes:
+    text = tags.without_white_space(_required(found, name))
+    if _BASE64.fullmatch(text) is None or len(text) > most:
+        raise _FaultError(Result.NEUTRAL, f"{name}= is not base64 of a fitting length")
+    try:
+        return b64decode(text, validate=True)
+    except binascii.Error:
+        raise _FaultError(Result.NEUTRAL, f"{name}= is not base64") from None

@@ -1,0 +1,220 @@
+"""The DMARC mechanism (RFC 9989 5.3): from the Author Domain and what SPF and DKIM found to pass or fail."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from dmarc_milter.dmarc.record import AlignmentMode, Policy, Record
+from dmarc_milter.dmarc.tree_walk import TreeWalks
+from dmarc_milter.dns.answer import Outcome, RecordType, Resolver, addresses
+
+
+class Result(Enum):
+    """The results of DMARC (RFC 9989 9.2)."""
+
+    NONE = "none"
+    PASS = "pass"  # noqa: S105 - a DMARC result
+    FAIL = "fail"
+    TEMPERROR = "temperror"
+    PERMERROR = "permerror"
+
+
+class Mechanism(Enum):
+    """The Authentication Mechanisms under DMARC (4.3)."""
+
+    SPF = "spf"
+    DKIM = "dkim"
+
+
+class Authenticated(Enum):
+    """What a mechanism said about an identifier, as far as DMARC asks."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+    """The DNS could not tell: it might have been authenticated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """A domain that SPF or DKIM judged; Authenticated Identifiers are those with YES (3.2.1)."""
+
+    mechanism: Mechanism
+    domain: str
+    authenticated: Authenticated
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """Whether an identifier is aligned with the Author Domain (4.4), and why."""
+
+    identifier: Identifier
+    is_aligned: bool | None
+    """None where it was not looked into, or the DNS could not tell."""
+    why: str
+    """For people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """The policy that applies to an Author Domain (4.10.1)."""
+
+    author_domain: str
+    policy_domain: str | None = None
+    """Where the record was found."""
+    record: Record | None = None
+    failure: str | None = None
+    """Why the DNS could not tell."""
+
+    @property
+    def is_inherited(self) -> bool:
+        return self.policy_domain != self.author_domain
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """What DMARC found."""
+
+    result: Result
+    reason: str
+    """For people: what decided."""
+    author_domain: str | None = None
+    discovery: Discovery | None = None
+    published_policy: Policy | None = None
+    """p, sp or np, whichever applies; None where no record does."""
+    policy: Policy | None = None
+    """The same after t=y (4.7): the policy to be applied to a failing message."""
+    alignments: tuple[Alignment, ...] = ()
+
+    @property
+    def aligned(self) -> tuple[Identifier, ...]:
+        """The Authenticated Identifiers that are aligned."""
+        return tuple(
+            each.identifier
+            for each in self.alignments
+            if each.is_aligned and each.identifier.authenticated is Authenticated.YES
+        )
+
+    @property
+    def is_test(self) -> bool:
+        """Whether t=y made the policy milder."""
+        return self.policy is not self.published_policy
+
+
+async def discover(resolver: Resolver, author_domain: str, walks: TreeWalks | None = None) -> Discovery:
+    """DMARC Policy Discovery (RFC 9989 4.10.1)."""
+    walks = walks or TreeWalks(resolver)
+    record, failure = await walks.record_at(author_domain)
+    if failure is not None:
+        return Discovery(author_domain, failure=failure)
+    if record is not None:
+        return Discovery(author_domain, author_domain, record)
+    walk = await walks.walk(author_domain)
+    if walk.failure is not None:
+        return Discovery(author_domain, failure=walk.failure)
+    organizational_domain = walk.organizational_domain
+    record = walk.record_at(organizational_domain)
+    if record is not None:
+        return Discovery(author_domain, organizational_domain, record)
+    suffix = walk.public_suffix
+    if suffix is not None:
+        return Discovery(author_domain, suffix.domain, suffix.record)
+    return Discovery(author_domain)
+
+
+async def evaluate(resolver: Resolver, author_domain: str, identifiers: Sequence[Identifier]) -> Evaluation:
+    """DMARC for one message with one Author Domain (5.3)."""
+    walks = TreeWalks(resolver)
+    discovery = await discover(resolver, author_domain, walks)
+    if discovery.failure is not None:
+        return Evaluation(Result.TEMPERROR, discovery.failure, author_domain, discovery)
+    record = discovery.record
+    if record is None or record.policy is None:
+        reason = "no DMARC record" if record is None else f"record of {discovery.policy_domain} has no valid policy"
+        return Evaluation(Result.NONE, reason, author_domain, discovery)
+    alignments = await _alignments(walks, discovery, record, identifiers)
+    result, reason = _outcome(alignments)
+    published, unknown = await _published_policy(resolver, discovery, record)
+    if unknown is not None and result is Result.FAIL:
+        result, reason = Result.TEMPERROR, unknown
+    policy = published.one_level_below if record.is_test else published
+    return Evaluation(result, reason, author_domain, discovery, published, policy, alignments)
+
+
+async def _published_policy(resolver: Resolver, discovery: Discovery, record: Record) -> tuple[Policy, str | None]:
+    """Which of p, sp and np applies (4.10.1); with why the DNS could not tell whether the Author Domain exists."""
+    assert record.policy is not None
+    if not discovery.is_inherited:
+        return record.policy, None
+    existing = record.subdomain_policy or record.policy
+    if record.nonexistent_policy is None or record.nonexistent_policy is existing:
+        return existing, None
+    # 3.2.13: a name does not exist where a query for it, of whatever type, gives NXDOMAIN.
+    answer = await addresses(resolver, discovery.author_domain, RecordType.A)
+    if answer.failed:
+        return existing, f"A of {discovery.author_domain}: {answer.detail}"
+    return (record.nonexistent_policy if answer.outcome is Outcome.NO_SUCH_NAME else existing), None
+
+
+async def _alignments(
+    walks: TreeWalks, discovery: Discovery, record: Record, identifiers: Sequence[Identifier]
+) -> tuple[Alignment, ...]:
+    """Identifier Alignment Evaluation (4.10.2). What needs no question comes first: it may be enough."""
+    author_domain = discovery.author_domain
+    modes = {Mechanism.SPF: record.spf_alignment, Mechanism.DKIM: record.dkim_alignment}
+    results = [_without_walk(author_domain, each, modes[each.mechanism]) for each in identifiers]
+    if any(each.is_aligned and each.identifier.authenticated is Authenticated.YES for each in results):
+        return tuple(results)
+    passes = False
+    for index, each in enumerate(results):
+        if each.is_aligned is None and not passes:
+            results[index] = await _by_walk(walks, author_domain, each.identifier)
+            passes = bool(results[index].is_aligned) and each.identifier.authenticated is Authenticated.YES
+    return tuple(results)
+
+
+def _without_walk(author_domain: str, identifier: Identifier, mode: AlignmentMode) -> Alignment:
+    if identifier.domain == author_domain:
+        return Alignment(identifier, True, "identical")
+    if identifier.authenticated is Authenticated.NO:
+        return Alignment(identifier, False, "not authenticated")
+    if mode is AlignmentMode.STRICT:
+        return Alignment(identifier, False, "not identical, and alignment is strict")
+    return Alignment(identifier, None, "another identifier was enough")
+
+
+async def _by_walk(walks: TreeWalks, author_domain: str, identifier: Identifier) -> Alignment:
+    """Relaxed alignment: the same Organizational Domain, found by a walk for each of the two (3.2.10.1)."""
+    own, other = await walks.walk(author_domain), await walks.walk(identifier.domain)
+    failure = own.failure or other.failure
+    if failure is not None:
+        return Alignment(identifier, None, failure)
+    if own.organizational_domain == other.organizational_domain:
+        return Alignment(identifier, True, f"same organizational domain, {own.organizational_domain}")
+    return Alignment(
+        identifier,
+        False,
+        f"organizational domain is {other.organizational_domain}, not {own.organizational_domain}",
+    )
+
+
+def _outcome(alignments: tuple[Alignment, ...]) -> tuple[Result, str]:
+    """Pass or fail (5.3.5), or neither where an answer of the DNS is missing that might have made it pass (5.3.6)."""
+    unknown: Alignment | None = None
+    for each in alignments:
+        if each.is_aligned and each.identifier.authenticated is Authenticated.YES:
+            name = f"{each.identifier.mechanism.value} {each.identifier.domain}"
+            return Result.PASS, f"{name} is aligned: {each.why}"
+        if each.is_aligned is not False and each.identifier.authenticated is not Authenticated.NO:
+            unknown = unknown or each
+    if unknown is None:
+        return Result.FAIL, "no authenticated identifier is aligned"
+    mechanism, domain = unknown.identifier.mechanism.value, unknown.identifier.domain
+    if unknown.is_aligned:
+        return Result.TEMPERROR, f"{mechanism} for {domain}, which is aligned, ended in a DNS error"
+    return Result.TEMPERROR, f"alignment of {mechanism} {domain}: {unknown.why}"
+
+
+def not_applicable(reason: str) -> Evaluation:
+    """A message without exactly one Author Domain: DMARC cannot validate it (5.3.1)."""
+    return Evaluation(Result.PERMERROR, reason)

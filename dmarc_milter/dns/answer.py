@@ -1,0 +1,104 @@
+"""The values of a DNS look-up: a question, its answer, and the resolver that gives it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+
+
+class RecordType(Enum):
+    """The types of records that judging mail needs, by their numbers (RFC 1035 3.2.2, RFC 3596 2.1)."""
+
+    A = 1
+    PTR = 12
+    MX = 15
+    TXT = 16
+    AAAA = 28
+
+    # Enum hashes by name in Python; this is the key of every cache, and identity is enough.
+    __hash__ = object.__hash__
+
+
+class Outcome(Enum):
+    """The four ends of a look-up, which SPF, DKIM and DMARC each treat differently."""
+
+    RECORDS = "records"
+    NO_DATA = "no data"
+    """The name exists, records of this type do not (RFC 2308 2.2)."""
+    NO_SUCH_NAME = "no such name"
+    """NXDOMAIN: neither the name nor anything below it exists (RFC 8020)."""
+    TEMPORARY_FAILURE = "temporary failure"
+    """No server answered in time, or the answer was SERVFAIL, REFUSED or not understood."""
+
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Generic[R_co]):
+    """What the DNS said.
+
+    `records` is empty unless `outcome` is RECORDS. A TXT record is its strings joined without a separator (RFC 7208
+    3.3, RFC 6376 3.6.2.2, RFC 9989 4.5), as ``bytes``; an address is 4 or 16 ``bytes``; an MX or PTR record is the name
+    it points to, a ``str`` (the preference of an MX host plays no part in judging mail).
+    """
+
+    outcome: Outcome
+    records: tuple[R_co, ...] = ()
+    ttl: float = 0.0
+    """Seconds for which the answer may be kept."""
+    detail: str = ""
+    """What made a failure, for people: ``SERVFAIL``, ``timeout``."""
+
+    @property
+    def failed(self) -> bool:
+        return self.outcome is Outcome.TEMPORARY_FAILURE
+
+    @property
+    def is_void(self) -> bool:
+        """A void lookup by RFC 7208 4.6.4: no such name, or no records of the type asked for."""
+        return self.outcome is Outcome.NO_SUCH_NAME or self.outcome is Outcome.NO_DATA
+
+
+class Question(NamedTuple):
+    """A name (lower case, no dot at the end) and the type of records wanted."""
+
+    name: str
+    type: RecordType
+
+
+class Resolver(Protocol):
+    """Answers questions; never raises for what the DNS does."""
+
+    async def resolve(self, question: Question) -> Answer[Any]:
+        """The answer, as soon as it is there."""
+
+    def peek(self, question: Question) -> Answer[Any] | None:
+        """The answer where it is known without asking anyone, else None."""
+
+    def prefetch(self, questions: Sequence[Question], then: "Then | None" = None) -> None:
+        """Start asking, so that a later `resolve` waits less. `then` is called with each answer, on any thread."""
+
+
+Then = Callable[[Question, Answer[Any]], None]
+
+
+async def text_records(resolver: Resolver, name: str) -> Answer[bytes]:
+    """The TXT records of `name`."""
+    return await resolver.resolve(Question(name, RecordType.TXT))
+
+
+async def addresses(resolver: Resolver, name: str, family: RecordType) -> Answer[bytes]:
+    """The addresses of `name`, packed; `family` is A or AAAA."""
+    return await resolver.resolve(Question(name, family))
+
+
+async def mail_exchanges(resolver: Resolver, name: str) -> Answer[str]:
+    """The names of the mail exchanges of `name`."""
+    return await resolver.resolve(Question(name, RecordType.MX))
+
+
+async def pointers(resolver: Resolver, name: str) -> Answer[str]:
+    """The names to which `name` (in in-addr.arpa or ip6.arpa) points."""
+    return await resolver.resolve(Question(name, RecordType.PTR))

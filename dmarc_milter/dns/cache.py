@@ -1,0 +1,50 @@
+"""Answers kept for their time to live, within a bound of memory."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from dmarc_milter.dns.answer import Answer, Question
+
+_ENTRY_OCTETS = 400
+"""What one entry costs beside the octets of its records, by measurement."""
+
+
+class Cache:
+    """A map from questions to answers: the oldest entries give way once `max_octets` are reached.
+
+    Many threads may call :meth:`get`; only one (the resolver's) may call :meth:`put`. That is what makes it work
+    without a lock: a reader sees an entry whole or not at all.
+    """
+
+    __slots__ = ("_clock", "_entries", "_max_octets", "_octets")
+
+    def __init__(self, max_octets: int = 32 << 20, clock: Callable[[], float] = time.monotonic) -> None:
+        self._entries: dict[Question, tuple[float, int, Answer[Any]]] = {}
+        self._max_octets = max_octets
+        self._octets = 0
+        self._clock = clock
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def get(self, question: Question) -> Answer[Any] | None:
+        """The answer to `question`, unless there is none or its time is over."""
+        entry = self._entries.get(question)
+        if entry is None or entry[0] < self._clock():
+            return None
+        return entry[2]
+
+    def put(self, question: Question, answer: Answer[Any]) -> None:
+        """Keep `answer` for its time to live."""
+        self._remove(question)
+        size = _ENTRY_OCTETS + len(question.name) + sum(len(record) for record in answer.records)
+        while self._entries and self._octets + size > self._max_octets:
+            self._remove(next(iter(self._entries)))
+        self._entries[question] = (self._clock() + answer.ttl, size, answer)
+        self._octets += size
+
+    def _remove(self, question: Question) -> None:
+        entry = self._entries.pop(question, None)
+        if entry is not None:
+            self._octets -= entry[1]

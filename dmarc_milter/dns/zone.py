@@ -1,0 +1,115 @@
+"""Answers out of master files (RFC 1035 5): for the demo, the tests and questions replayed without a network."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dns.exception
+import dns.name
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+import dns.zone
+
+from dmarc_milter.dns import wire
+from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType, Then
+from dmarc_milter.dns.name import labels
+
+_MAX_CNAMES = 12
+_ZONE_TTL = 300.0
+
+Records = Mapping[str, Mapping[int, Sequence[Any]]]
+"""Name (lower case, no dot at the end) to number of the type to dnspython's records."""
+
+
+class ZoneError(Exception):
+    """A zone file that cannot be read; the text names the line."""
+
+
+class ZoneResolver:
+    """Answers as an authoritative server for everything in `records` would, CNAMEs and wildcards included.
+
+    `failing` are names whose look-up is a temporary failure.
+    """
+
+    def __init__(self, records: Records, failing: frozenset[str] = frozenset()) -> None:
+        self._records = records
+        self._failing = failing
+        self._existing = {ancestor for name in records for ancestor in _with_ancestors(name)}
+
+    @classmethod
+    def from_text(cls, text: str, failing: frozenset[str] = frozenset()) -> "ZoneResolver":
+        """From a master file whose names may lie anywhere. Raises ZoneError."""
+        records: dict[str, dict[int, list[Any]]] = {}
+        try:
+            zone = dns.zone.from_text(text, origin=".", relativize=False, check_origin=False, filename="zone file")
+        except (dns.exception.DNSException, ValueError) as error:
+            raise ZoneError(str(error)) from None
+        for name, _, rdata in zone.iterate_rdatas():
+            types = records.setdefault(wire.name_text(name), {})
+            types.setdefault(int(rdata.rdtype), []).append(rdata)
+        return cls(records, failing)
+
+    def peek(self, question: Question) -> Answer[Any] | None:
+        return self.look_up(question)
+
+    async def resolve(self, question: Question) -> Answer[Any]:
+        return self.look_up(question)
+
+    async def resolve_before(self, question: Question, deadline: float) -> Answer[Any]:
+        """The same: nothing here takes time."""
+        return self.look_up(question)
+
+    def prefetch(self, questions: Sequence[Question], then: Then | None = None) -> None:
+        """Nothing to do: every answer is at hand."""
+
+    def look_up(self, question: Question) -> Answer[Any]:
+        """The answer to `question`."""
+        name = question.name
+        if labels(name) is None:
+            return wire.no_such_name(detail="not a valid name")
+        for _ in range(_MAX_CNAMES):
+            if name in self._failing:
+                return wire.failure("SERVFAIL")
+            types = self._at(name)
+            if types is None:
+                return wire.no_such_name(_ZONE_TTL)
+            found = types.get(question.type.value)
+            if found:
+                values = tuple(wire.record_value(question.type, rdata) for rdata in found)
+                return Answer(Outcome.RECORDS, values, _ZONE_TTL)
+            alias = types.get(int(dns.rdatatype.CNAME))
+            if not alias:
+                return Answer(Outcome.NO_DATA, (), _ZONE_TTL)
+            name = wire.name_text(alias[0].target)
+        return wire.failure("too many aliases")
+
+    def _at(self, name: str) -> Mapping[int, Sequence[Any]] | None:
+        """The records at `name` by type, empty for an empty non-terminal, None where the name does not exist."""
+        if name in self._records:
+            return self._records[name]
+        if name in self._existing:
+            return {}
+        while "." in name:
+            # RFC 4592: the closest encloser decides, and only its own wildcard counts.
+            name = name.partition(".")[2]
+            if "*." + name in self._records:
+                return self._records["*." + name]
+            if name in self._existing:
+                return None
+        return None
+
+
+def _with_ancestors(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[start:]) for start in range(len(parts))]
+
+
+def records_of(entries: Mapping[str, Sequence[tuple[RecordType, str]]]) -> Records:
+    """Records from (type, presentation text) pairs, for tests written as tables."""
+    records: dict[str, dict[int, list[Any]]] = {}
+    for name, pairs in entries.items():
+        types = records.setdefault(name.lower().rstrip("."), {})
+        for type_, text in pairs:
+            rdata = dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.RdataType.make(type_.value), text)
+            types.setdefault(type_.value, []).append(rdata)
+    return records

@@ -1,0 +1,1 @@
+"""What a message says of itself: header fields as octets, and the Author Domain."""

@@ -1,0 +1,99 @@
+"""Header fields exactly as they came, and the ways to find them."""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+MAX_FIELDS = 20_000
+MAX_OCTETS = 8 << 20
+"""Of one header section. What comes beyond is not looked at, and the message counts as unreadable."""
+
+
+class Field(NamedTuple):
+    """One header field.
+
+    `name` is what stands before the colon, white space at its end included (obs-syntax, RFC 5322 4.5); `value` is what
+    stands behind it, the first space included, lines folded with CRLF, without the CRLF at the end.
+    """
+
+    name: str
+    value: bytes
+
+    @property
+    def key(self) -> str:
+        """The name as names are compared: lower case, no white space at its end."""
+        return self.name.rstrip(" \t").lower()
+
+
+class Header:
+    """The header section of one message, in order from the top."""
+
+    __slots__ = ("_by_key", "_octets", "fields", "is_complete")
+
+    def __init__(self, fields: Iterable[Field] = ()) -> None:
+        self.fields: list[Field] = []
+        self.is_complete = True
+        """False once fields were left out because of the bounds above."""
+        self._octets = 0
+        self._by_key: dict[str, list[Field]] | None = None
+        for field in fields:
+            self.append(field)
+
+    def append(self, field: Field) -> None:
+        """Add the next field."""
+        self._octets += len(field.name) + len(field.value)
+        if len(self.fields) >= MAX_FIELDS or self._octets > MAX_OCTETS:
+            self.is_complete = False
+            return
+        self.fields.append(field)
+        self._by_key = None
+
+    def all(self, key: str) -> list[Field]:
+        """The fields whose name is `key` (lower case), from the top."""
+        if self._by_key is None:
+            index: dict[str, list[Field]] = {}
+            for field in self.fields:
+                index.setdefault(field.key, []).append(field)
+            self._by_key = index
+        return self._by_key.get(key, [])
+
+    def __iter__(self) -> Iterator[Field]:
+        return iter(self.fields)
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+
+_BARE_NEWLINE = re.compile(rb"(?<!\r)\n")
+
+
+def with_crlf(value: bytes) -> bytes:
+    """A field value as an MTA hands it over, its folds written as the CRLF that they were on the wire."""
+    return _BARE_NEWLINE.sub(b"\r\n", value) if b"\n" in value else value
+
+
+_FIELD = re.compile(rb"([!-9;-~]+[ \t]*):(.*)", re.DOTALL)
+_LINE_END = re.compile(rb"\r?\n")
+
+
+def split_message(message: bytes) -> tuple[Header, bytes]:
+    """Header section and body of a whole message as it lies in a file, line ends made CRLF.
+
+    A first line ``From `` (mbox) is left out; a line that is neither a field nor the continuation of one ends the
+    header section, as MTAs have it.
+    """
+    header = Header()
+    lines = _LINE_END.split(message)
+    start = 1 if lines[0].startswith(b"From ") else 0
+    position = start
+    while position < len(lines) and lines[position]:
+        end = position + 1
+        while end < len(lines) and lines[end][:1] in (b" ", b"\t") and lines[end]:
+            end += 1
+        match = _FIELD.fullmatch(b"\r\n".join(lines[position:end]))
+        if match is None:
+            break
+        header.append(Field(match.group(1).decode("ascii"), match.group(2)))
+        position = end
+    body_start = position + 1 if position < len(lines) and not lines[position] else position
+    return header, b"\r\n".join(lines[body_start:])

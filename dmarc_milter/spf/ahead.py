@@ -1,0 +1,112 @@
+"""Questions asked before their turn, so that a record waits for the DNS once a level and not once a term.
+
+Nothing here decides anything: the evaluation still asks everything in its own order, and finds the answers on their
+way or there. On a record whose answers are all in the cache nothing happens at all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType, Resolver
+from dmarc_milter.spf import macro, record
+from dmarc_milter.spf.macro import MacroString, MacroValues
+from dmarc_milter.spf.record import MX, A, Exists, Include, Record
+from dmarc_milter.spf.validated import address_type
+
+MAX_TERMS = 10
+MAX_EXCHANGES = 10
+"""Not more than the evaluation itself could ask (RFC 7208 4.6.4)."""
+
+
+class Ahead:
+    """What has been asked ahead for one check."""
+
+    __slots__ = ("_asked", "_resolver", "_terms")
+
+    def __init__(self, resolver: Resolver) -> None:
+        self._resolver = resolver
+        self._terms = 0
+        self._asked: set[Question] = set()
+
+    def ask(self, questions: Sequence[Question]) -> None:
+        """Ask `questions` together."""
+        if len(questions) > 1:
+            self._resolver.prefetch(questions)
+
+    def over(self, written: Record, index: int, values: MacroValues) -> None:
+        """Ask for what the terms of `written` from directive `index` on (-1: the redirect) will need.
+
+        Does something once the next answer needed is not known: then there is a wait anyway, and everything that can
+        be asked during it is. The records of includes are followed as they arrive, down the whole tree.
+        """
+        upcoming = self._upcoming(written, index, values)
+        if upcoming and self._resolver.peek(upcoming[0]) is None:
+            self._start(upcoming, values)
+
+    def _start(self, questions: Sequence[Question], values: MacroValues) -> None:
+        for question in questions:
+            if question in self._asked or self._terms >= MAX_TERMS:
+                continue
+            self._terms += 1
+            self._asked.add(question)
+            self._resolver.prefetch([question], self._follower(question, values))
+
+    def _follower(self, question: Question, values: MacroValues) -> "_Follow | None":
+        if question.type in (RecordType.TXT, RecordType.MX):
+            return _Follow(self, values)
+        return None
+
+    def _upcoming(self, written: Record, index: int, values: MacroValues) -> list[Question]:
+        directives = written.directives[index:] if index >= 0 else ()
+        questions: list[Question] = []
+        family = address_type(values.client_address)
+        for directive in directives:
+            mechanism = directive.mechanism
+            if isinstance(mechanism, Include):
+                self._add(questions, mechanism.domain, RecordType.TXT, values)
+            elif isinstance(mechanism, A):
+                self._add(questions, mechanism.domain, family, values)
+            elif isinstance(mechanism, MX):
+                self._add(questions, mechanism.domain, RecordType.MX, values)
+            elif isinstance(mechanism, Exists):
+                self._add(questions, mechanism.domain, RecordType.A, values)
+            elif isinstance(mechanism, record.All):
+                return questions
+        if written.redirect is not None:
+            self._add(questions, written.redirect, RecordType.TXT, values)
+        return questions
+
+    @staticmethod
+    def _add(questions: list[Question], spec: MacroString | None, type_: RecordType, values: MacroValues) -> None:
+        if spec is None:
+            questions.append(Question(values.domain, type_))
+        elif not macro.needs_validated_name(spec):
+            questions.append(Question(macro.expand_domain(spec, values), type_))
+
+    def arrived(self, question: Question, answer: Answer[Any], values: MacroValues) -> None:
+        """Go on from an answer: the terms of a record, the addresses of mail exchanges."""
+        if answer.outcome is not Outcome.RECORDS:
+            return
+        if question.type is RecordType.MX:
+            family = address_type(values.client_address)
+            self._resolver.prefetch([Question(name, family) for name in answer.records[:MAX_EXCHANGES]])
+            return
+        texts = [text for text in answer.records if record.is_spf(text)]
+        parsed = record.parse(texts[0]) if len(texts) == 1 else None
+        if isinstance(parsed, Record):
+            inner = replace(values, domain=question.name)
+            self._start(self._upcoming(parsed, 0, inner), inner)
+
+
+class _Follow:
+    """The call that waits for an answer."""
+
+    __slots__ = ("_ahead", "_values")
+
+    def __init__(self, ahead: Ahead, values: MacroValues) -> None:
+        self._ahead = ahead
+        self._values = values
+
+    def __call__(self, question: Question, answer: Answer[Any]) -> None:
+        self._ahead.arrived(question, answer, self._values)

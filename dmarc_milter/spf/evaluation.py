@@ -1,0 +1,322 @@
+"""check_host(), RFC 7208 section 4: from a client address and an identity to a result, and why."""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import Any
+
+from dmarc_milter.dns.answer import (
+    Answer,
+    Outcome,
+    Question,
+    RecordType,
+    Resolver,
+    addresses,
+    mail_exchanges,
+    text_records,
+)
+from dmarc_milter.dns.name import is_at_or_below, to_identifier
+from dmarc_milter.spf import macro, record
+from dmarc_milter.spf.ahead import Ahead
+from dmarc_milter.spf.macro import MacroString, MacroValues
+from dmarc_milter.spf.record import IP, MX, PTR, A, All, Directive, Exists, Include, Qualifier, Record
+from dmarc_milter.spf.validated import address_type, advised_name, validated_names
+
+MAX_DNS_TERMS = 10
+"""Terms that ask the DNS: include, a, mx, ptr, exists, redirect (RFC 7208 4.6.4)."""
+
+MAX_VOID_LOOKUPS = 2
+"""Terms whose look-up came back empty (4.6.4)."""
+
+MAX_EXCHANGES = 10
+"""Mail exchanges of one mx term (4.6.4); more are a permerror."""
+
+
+class Result(Enum):
+    """The results of check_host() (RFC 7208 2.6)."""
+
+    NONE = "none"
+    NEUTRAL = "neutral"
+    PASS = "pass"  # noqa: S105 - an SPF result
+    FAIL = "fail"
+    SOFTFAIL = "softfail"
+    TEMPERROR = "temperror"
+    PERMERROR = "permerror"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Where the explanation of a fail is published: ask with :func:`dmarc_milter.spf.explanation.explain`."""
+
+    domain: MacroString
+    values: MacroValues
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What check_host() found."""
+
+    result: Result
+    reason: str
+    """For people: the term that matched, or what was wrong."""
+    explanation: Explanation | None = None
+    dns_terms: int = 0
+    void_lookups: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of an evaluation, for people who want to know why."""
+
+    depth: int
+    """0 for the domain's own record, one more within each include."""
+    domain: str
+    """Whose record."""
+    term: str
+    """The term as written, or ``record`` for the look-up of the record itself."""
+    target: str
+    """The domain that the term's domain-spec expanded to, or empty."""
+    note: str
+    """What was found."""
+    dns_terms: int
+    void_lookups: int
+
+
+_BY_QUALIFIER = {
+    Qualifier.PASS: Result.PASS,
+    Qualifier.FAIL: Result.FAIL,
+    Qualifier.SOFTFAIL: Result.SOFTFAIL,
+    Qualifier.NEUTRAL: Result.NEUTRAL,
+}
+
+
+async def check_host(
+    resolver: Resolver,
+    client_address: bytes,
+    domain: str,
+    sender: str,
+    helo: str,
+    *,
+    ahead: bool = True,
+    trace: list[Step] | None = None,
+) -> Check:
+    """check_host() of RFC 7208 4.1.
+
+    `client_address` is 4 or 16 octets (an IPv4-mapped address counts as IPv4, 5); `sender` is MAIL FROM, or empty,
+    and gets ``postmaster`` for a missing local part (4.3). With `ahead`, questions that the record's terms will
+    probably need are asked together; limits, order and result are those of asking one after the other. Steps are
+    appended to `trace` where one is given.
+    """
+    name = to_identifier(domain)
+    if name is None or "." not in name:
+        return Check(Result.NONE, "not a fully qualified domain name")
+    local_part, at, _ = sender.rpartition("@")
+    sender = sender if at and local_part else f"postmaster@{sender.rpartition('@')[2] or domain}"
+    values = MacroValues(sender, _unmapped(client_address), helo, name)
+    evaluation = _Evaluation(resolver, values.client_address, Ahead(resolver) if ahead else None, trace)
+    ended = await evaluation.check(values, 0)
+    return Check(ended.result, ended.reason, ended.explanation, evaluation.dns_terms, len(evaluation.void_terms))
+
+
+def _unmapped(address: bytes) -> bytes:
+    """An IPv4-mapped IPv6 address as the IPv4 address that it is (RFC 7208 5)."""
+    return address[12:] if address[:12] == b"\0" * 10 + b"\xff\xff" and len(address) == 16 else address
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    result: Result
+    reason: str
+    explanation: Explanation | None = None
+
+
+class _Evaluation:
+    """The counters that all records of one check share."""
+
+    def __init__(
+        self, resolver: Resolver, client_address: bytes, ahead: Ahead | None, trace: list[Step] | None
+    ) -> None:
+        self._resolver = resolver
+        self._client = client_address
+        self._family = address_type(client_address)
+        self._ahead = ahead
+        self._trace = trace
+        self.dns_terms = 0
+        self.void_terms: set[int] = set()
+
+    async def check(self, values: MacroValues, depth: int) -> _Ended:
+        """One record: select it (4.5), read it (4.6), evaluate its terms in order."""
+        selected = await self._select(values.domain, depth)
+        if isinstance(selected, _Ended):
+            return selected
+        for directive in selected.directives:
+            matched = await self._match(directive, selected, values, depth)
+            if isinstance(matched, _Ended):
+                return matched
+            if matched:
+                return _by_directive(directive, selected, values)
+        if selected.redirect is not None:
+            return await self._redirect(selected, selected.redirect, values, depth)
+        return _Ended(Result.NEUTRAL, f"no term of {values.domain} matched")
+
+    async def _select(self, domain: str, depth: int) -> Record | _Ended:
+        """Record look-up and selection (4.4, 4.5)."""
+        answer = await text_records(self._resolver, domain)
+        if answer.failed:
+            ended = _Ended(Result.TEMPERROR, f"TXT of {domain}: {answer.detail}")
+        else:
+            texts = [text for text in answer.records if record.is_spf(text)]
+            if len(texts) == 1:
+                parsed = record.parse(texts[0])
+                if isinstance(parsed, Record):
+                    self._note(depth, domain, "record", "", texts[0].decode("ascii"))
+                    return parsed
+                ended = _Ended(Result.PERMERROR, f"record of {domain}: {parsed}")
+            elif texts:
+                ended = _Ended(Result.PERMERROR, f"{domain} has {len(texts)} SPF records")
+            else:
+                ended = _Ended(Result.NONE, f"{domain} has no SPF record")
+        self._note(depth, domain, "record", "", ended.reason)
+        return ended
+
+    async def _redirect(self, written: Record, redirect: MacroString, values: MacroValues, depth: int) -> _Ended:
+        """redirect= (6.1): the target's record decides; none there is a permerror."""
+        if over := self._count_term():
+            return over
+        self._look_ahead(written, -1, values)
+        target = await self._expand(redirect, values)
+        self._note(depth, values.domain, "redirect", target, "continues there")
+        ended = await self.check(replace(values, domain=target), depth)
+        if ended.result is Result.NONE:
+            return _Ended(Result.PERMERROR, f"redirect of {values.domain}: {ended.reason}")
+        return ended
+
+    async def _match(self, directive: Directive, written: Record, values: MacroValues, depth: int) -> bool | _Ended:
+        mechanism = directive.mechanism
+        if isinstance(mechanism, IP):
+            matched = in_network(self._client, mechanism.network, mechanism.length)
+            self._note(depth, values.domain, directive.text, "", _matches(matched))
+            return matched
+        if isinstance(mechanism, All):
+            self._note(depth, values.domain, directive.text, "", "match")
+            return True
+        if over := self._count_term():
+            return over
+        self._look_ahead(written, written.directives.index(directive), values)
+        target = await self._expand(mechanism.domain, values) if mechanism.domain is not None else values.domain
+        if isinstance(mechanism, Include):
+            return await self._include(directive, target, values, depth)
+        outcome = await self._match_names(mechanism, target)
+        note = outcome.reason if isinstance(outcome, _Ended) else _matches(outcome)
+        self._note(depth, values.domain, directive.text, target, note)
+        if len(self.void_terms) > MAX_VOID_LOOKUPS:
+            return _Ended(Result.PERMERROR, f"more than {MAX_VOID_LOOKUPS} look-ups found nothing ({directive.text})")
+        return outcome
+
+    async def _match_names(self, mechanism: A | MX | PTR | Exists, target: str) -> bool | _Ended:
+        if isinstance(mechanism, A):
+            return await self._match_addresses(target, mechanism)
+        if isinstance(mechanism, MX):
+            return await self._match_exchanges(target, mechanism)
+        if isinstance(mechanism, PTR):
+            return await self._match_validated(target)
+        answer = await addresses(self._resolver, target, RecordType.A)
+        return self._failure(answer, f"A of {target}") or answer.outcome is Outcome.RECORDS
+
+    async def _include(self, directive: Directive, target: str, values: MacroValues, depth: int) -> bool | _Ended:
+        """include (5.2): a pass there is a match here; errors end the evaluation; none is a permerror."""
+        self._note(depth, values.domain, directive.text, target, "evaluates")
+        inner = await self.check(replace(values, domain=target), depth + 1)
+        if inner.result is Result.TEMPERROR or inner.result is Result.PERMERROR:
+            return inner
+        if inner.result is Result.NONE:
+            return _Ended(Result.PERMERROR, f"{directive.text} of {values.domain}: {inner.reason}")
+        matched = inner.result is Result.PASS
+        self._note(depth, values.domain, directive.text, target, f"{inner.result.value}: {_matches(matched)}")
+        return matched
+
+    async def _match_addresses(self, target: str, mechanism: A | MX) -> bool | _Ended:
+        answer = await addresses(self._resolver, target, self._family)
+        if ended := self._failure(answer, f"{self._family.name} of {target}"):
+            return ended
+        length = mechanism.ip4_length if self._family is RecordType.A else mechanism.ip6_length
+        return any(in_network(self._client, address, length) for address in answer.records)
+
+    async def _match_exchanges(self, target: str, mechanism: MX) -> bool | _Ended:
+        """mx (5.4). Not the addresses of the domain itself where it has no MX: no implicit MX rule."""
+        answer = await mail_exchanges(self._resolver, target)
+        if ended := self._failure(answer, f"MX of {target}"):
+            return ended
+        if len(answer.records) > MAX_EXCHANGES:
+            return _Ended(Result.PERMERROR, f"{target} has more than {MAX_EXCHANGES} mail exchanges")
+        if self._ahead is not None:
+            self._ahead.ask([Question(name, self._family) for name in answer.records])
+        for name in answer.records:
+            matched = await self._match_addresses(name, mechanism)
+            if matched:
+                return matched
+        return False
+
+    async def _match_validated(self, target: str) -> bool:
+        """ptr (5.5): any DNS error there means no match."""
+        async for name in validated_names(self._resolver, self._client, self._count_void):
+            if is_at_or_below(name, target):
+                return True
+        return False
+
+    async def _expand(self, spec: MacroString, values: MacroValues) -> str:
+        if macro.needs_validated_name(spec):
+            name = await advised_name(self._resolver, self._client, values.domain)
+            values = replace(values, validated_name=name)
+        return macro.expand_domain(spec, values)
+
+    def _count_term(self) -> _Ended | None:
+        self.dns_terms += 1
+        if self.dns_terms > MAX_DNS_TERMS:
+            return _Ended(Result.PERMERROR, f"more than {MAX_DNS_TERMS} terms that ask the DNS")
+        return None
+
+    def _count_void(self, answer: Answer[Any]) -> None:
+        """4.6.4 counts the *terms* for which a look-up found nothing, so each term once."""
+        if answer.is_void:
+            self.void_terms.add(self.dns_terms)
+
+    def _failure(self, answer: Answer[Any], what: str) -> _Ended | None:
+        self._count_void(answer)
+        return _Ended(Result.TEMPERROR, f"{what}: {answer.detail}") if answer.failed else None
+
+    def _look_ahead(self, written: Record, index: int, values: MacroValues) -> None:
+        if self._ahead is not None:
+            self._ahead.over(written, index, values)
+
+    def _note(self, depth: int, domain: str, term: str, target: str, note: str) -> None:
+        if self._trace is not None:
+            self._trace.append(Step(depth, domain, term, target, note, self.dns_terms, len(self.void_terms)))
+
+
+def _matches(matched: bool) -> str:
+    return "match" if matched else "no match"
+
+
+def _by_directive(directive: Directive, written: Record, values: MacroValues) -> _Ended:
+    result = _BY_QUALIFIER[directive.qualifier]
+    explanation = None
+    if result is Result.FAIL and written.explanation is not None:
+        explanation = Explanation(written.explanation, values)
+    return _Ended(result, f"{directive.text} of {values.domain} matched", explanation)
+
+
+def in_network(address: bytes, network: bytes, length: int) -> bool:
+    """Whether `address` and `network`, of the same family, agree in their first `length` bits."""
+    if len(address) != len(network):
+        return False
+    octets, bits = divmod(length, 8)
+    if address[:octets] != network[:octets]:
+        return False
+    return bits == 0 or (address[octets] ^ network[octets]) >> (8 - bits) == 0
+
+
+def identity(mail_from: str, helo: str) -> tuple[str, str]:
+    """The (domain, sender) to check for a reverse-path: MAIL FROM, or postmaster@HELO where it is null (2.4)."""
+    if mail_from:
+        return mail_from.rpartition("@")[2], mail_from
+    return helo, f"postmaster@{helo}"

@@ -1,0 +1,46 @@
+"""exp= (RFC 7208 6.2): the sentence that a domain publishes for those whom it refuses. Asked for only to be shown."""
+
+from dataclasses import replace
+
+from dmarc_milter.dns.answer import Outcome, Resolver, text_records
+from dmarc_milter.spf import macro
+from dmarc_milter.spf.evaluation import Explanation
+from dmarc_milter.spf.validated import advised_name
+
+MAX_SHOWN = 300
+"""Characters. The text is a stranger's, and goes into an SMTP reply."""
+
+
+async def explain(
+    resolver: Resolver, explanation: Explanation, *, receiver: str = "unknown", now: int = 0
+) -> str | None:
+    """The published explanation, safe to show on one line, or None where there is none that can be read.
+
+    `receiver` is the name of this host (``%{r}``), `now` seconds since 1970 (``%{t}``).
+    """
+    values = replace(explanation.values, receiver=receiver, timestamp=now)
+    if macro.needs_validated_name(explanation.domain):
+        values = await _with_validated_name(resolver, values)
+    name = macro.expand_domain(explanation.domain, values)
+    answer = await text_records(resolver, name)
+    if answer.outcome is not Outcome.RECORDS or len(answer.records) != 1:
+        return None
+    try:
+        text = answer.records[0].decode("ascii")
+        parsed = macro.parse(text, explanation=True)
+    except (UnicodeDecodeError, macro.MacroError):
+        return None
+    if macro.needs_validated_name(parsed):
+        values = await _with_validated_name(resolver, values)
+    return shown(macro.expand(parsed, values))
+
+
+async def _with_validated_name(resolver: Resolver, values: macro.MacroValues) -> macro.MacroValues:
+    name = await advised_name(resolver, values.client_address, values.domain)
+    return replace(values, validated_name=name)
+
+
+def shown(text: str) -> str:
+    """`text` as printable ASCII on one line, cut to MAX_SHOWN."""
+    printable = "".join(character if " " <= character <= "~" else "?" for character in text)
+    return printable if len(printable) <= MAX_SHOWN else printable[: MAX_SHOWN - 3] + "..."

@@ -1,0 +1,193 @@
+"""Macros: RFC 7208 section 7, read into values once and expanded as often as needed."""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from urllib.parse import quote
+
+from dmarc_milter.dns.name import MAX_NAME
+
+
+class Letter(Enum):
+    """macro-letter (RFC 7208 7.2)."""
+
+    SENDER = "s"
+    LOCAL_PART = "l"
+    SENDER_DOMAIN = "o"
+    DOMAIN = "d"
+    CLIENT_ADDRESS = "i"
+    VALIDATED_NAME = "p"
+    ADDRESS_FAMILY = "v"
+    HELO = "h"
+    READABLE_ADDRESS = "c"
+    RECEIVER = "r"
+    TIMESTAMP = "t"
+
+
+EXPLANATION_ONLY = frozenset({Letter.READABLE_ADDRESS, Letter.RECEIVER, Letter.TIMESTAMP})
+"""Letters that are allowed in explanation text only (RFC 7208 7.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expand:
+    """macro-expand: ``%{`` letter, how many right-hand parts (0: all), reversed, delimiters ``}``."""
+
+    letter: Letter
+    parts: int = 0
+    is_reversed: bool = False
+    delimiters: str = "."
+    is_escaped: bool = False
+    """Written in upper case: URL-escape the result."""
+
+
+MacroString = tuple[str | Expand, ...]
+"""Literal text and macros, in order; ``%%``, ``%_`` and ``%-`` are literal text already."""
+
+
+class MacroError(ValueError):
+    """Text that is no macro-string; `position` counts characters from the start of that text."""
+
+    def __init__(self, reason: str, position: int) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.position = position
+
+
+_EXPAND = re.compile(r"%\{([A-Za-z])([0-9]*)([rR]?)([.\-+,/_=]*)\}")
+_LITERAL = re.compile(r"[\x21-\x24\x26-\x7e]+")
+_EXPLANATION_LITERAL = re.compile(r"[\x20-\x24\x26-\x7e]+")
+_ESCAPES = {"%%": "%", "%_": " ", "%-": "%20"}
+ESCAPED = frozenset(_ESCAPES.values())
+"""What ``%%``, ``%_`` and ``%-`` stand for; each is a part of its own in a MacroString."""
+
+_UNRESERVED = "-._~"
+_LETTERS = {letter.value: letter for letter in Letter}
+
+
+def parse(text: str, *, explanation: bool = False) -> MacroString:
+    """Read a macro-string, or explain-string where `explanation` is set. Raises MacroError."""
+    literal = _EXPLANATION_LITERAL if explanation else _LITERAL
+    parts: list[str | Expand] = []
+    position = 0
+    while position < len(text):
+        if match := literal.match(text, position):
+            parts.append(match.group())
+            position = match.end()
+        elif escape := _ESCAPES.get(text[position : position + 2]):
+            parts.append(escape)
+            position += 2
+        elif match := _EXPAND.match(text, position):
+            parts.append(_expand(match, position, explanation))
+            position = match.end()
+        else:
+            what = "a macro that cannot be read" if text[position] == "%" else "a character that is not allowed"
+            raise MacroError(what, position)
+    return tuple(parts)
+
+
+def _expand(match: re.Match[str], position: int, explanation: bool) -> Expand:
+    written, digits, reverse, delimiters = match.groups()
+    letter = _LETTERS.get(written.lower())
+    if letter is None:
+        raise MacroError(f"unknown macro letter {written}", position)
+    if letter in EXPLANATION_ONLY and not explanation:
+        raise MacroError(f"macro letter {written} is for explanations only", position)
+    # More digits than a name can have labels mean the same as that many.
+    parts = min(int(digits[:6]), 1000) if digits else 0
+    if digits and not digits.strip("0"):
+        raise MacroError("a macro that keeps 0 parts", position)
+    return Expand(letter, parts, bool(reverse), delimiters or ".", written.isupper())
+
+
+@dataclass(frozen=True, slots=True)
+class MacroValues:
+    """What the letters stand for while one message is checked."""
+
+    sender: str
+    """MAIL FROM with ``postmaster@`` supplied, or ``postmaster@`` HELO (RFC 7208 4.3)."""
+    client_address: bytes
+    helo: str
+    domain: str
+    """The domain whose record is being evaluated: changes with include and redirect."""
+    validated_name: str = "unknown"
+    receiver: str = "unknown"
+    timestamp: int = 0
+
+    def value(self, letter: Letter) -> str:
+        local_part, _, sender_domain = self.sender.rpartition("@")
+        match letter:
+            case Letter.SENDER:
+                return self.sender
+            case Letter.LOCAL_PART:
+                return local_part
+            case Letter.SENDER_DOMAIN:
+                return sender_domain
+            case Letter.DOMAIN:
+                return self.domain
+            case Letter.CLIENT_ADDRESS:
+                return dotted(self.client_address)
+            case Letter.VALIDATED_NAME:
+                return self.validated_name
+            case Letter.ADDRESS_FAMILY:
+                return "in-addr" if len(self.client_address) == 4 else "ip6"
+            case Letter.HELO:
+                return self.helo
+            case Letter.READABLE_ADDRESS:
+                return readable(self.client_address)
+            case Letter.RECEIVER:
+                return self.receiver
+            case Letter.TIMESTAMP:
+                return str(self.timestamp)
+
+
+def dotted(address: bytes) -> str:
+    """``%{i}``: dotted quad, or the 32 hexadecimal digits of an IPv6 address, dotted (RFC 7208 7.3).
+
+    In upper case, as the OpenSPF suite has it; it shows in explanations only, names are asked for in lower case."""
+    if len(address) == 4:
+        return ".".join(map(str, address))
+    return ".".join(address.hex().upper())
+
+
+def readable(address: bytes) -> str:
+    """``%{c}``: the address as people write it."""
+    return str(ipaddress.ip_address(address))
+
+
+def needs_validated_name(string: MacroString) -> bool:
+    """Whether expanding `string` needs the client's validated name, which costs DNS questions."""
+    return any(isinstance(part, Expand) and part.letter is Letter.VALIDATED_NAME for part in string)
+
+
+def expand(string: MacroString, values: MacroValues) -> str:
+    """`string` with its macros replaced (RFC 7208 7.3)."""
+    return "".join(part if isinstance(part, str) else _expanded(part, values) for part in string)
+
+
+def _expanded(macro: Expand, values: MacroValues) -> str:
+    value = values.value(macro.letter)
+    if macro.parts or macro.is_reversed or macro.delimiters != ".":
+        pieces: Sequence[str] = _split(value, macro.delimiters)
+        if macro.is_reversed:
+            pieces = pieces[::-1]
+        if macro.parts:
+            pieces = pieces[-macro.parts :]
+        value = ".".join(pieces)
+    return quote(value, safe=_UNRESERVED, errors="surrogateescape") if macro.is_escaped else value
+
+
+def _split(value: str, delimiters: Iterable[str]) -> list[str]:
+    first, *others = delimiters
+    for other in others:
+        value = value.replace(other, first)
+    return value.split(first)
+
+
+def expand_domain(string: MacroString, values: MacroValues) -> str:
+    """A domain-spec expanded into a name to ask for: cut from the left to 253 octets, at a dot (RFC 7208 7.3)."""
+    name = expand(string, values).removesuffix(".").lower()
+    while len(name.encode("utf-8", "surrogateescape")) > MAX_NAME and "." in name:
+        name = name.partition(".")[2]
+    return name

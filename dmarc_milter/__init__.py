@@ -3,6 +3,8 @@
 The rooms, and what each may import, are in ARCHITECTURE.md.
 """
 
-from dmarc_milter.version import VERSION as __version__
+from dmarc_milter.version import VERSION
+
+__version__ = VERSION
 
 __all__ = ["__version__"]

@@ -20,7 +20,7 @@ def canonical(field: Field, canonicalization: Canonicalization) -> bytes:
 
 
 def select(header: Header, names: Iterable[str]) -> list[Field]:
-    """The fields named, each name taking the last instance not taken yet (5.4.2); names without a field are left out."""
+    """The fields named, each name taking the last instance not taken yet (5.4.2); names without a field give none."""
     left: dict[str, int] = {}
     selected = []
     for name in names:

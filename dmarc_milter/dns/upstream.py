@@ -9,7 +9,7 @@ import asyncio
 import ipaddress
 import secrets
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import dns.asyncquery
 import dns.exception
@@ -43,8 +43,7 @@ class _Socket(asyncio.DatagramProtocol):
         self._waiting: dict[int, _Waiting] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
         waiting = self._waiting.get(int.from_bytes(data[:2], "big"))

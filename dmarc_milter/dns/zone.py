@@ -64,24 +64,34 @@ class ZoneResolver:
 
     def look_up(self, question: Question) -> Answer[Any]:
         """The answer to `question`."""
-        name = question.name
-        if labels(name) is None:
+        if labels(question.name) is None:
             return wire.no_such_name(detail="not a valid name")
+        outcome, rdatas = self._find(question)
+        if outcome is Outcome.TEMPORARY_FAILURE:
+            return wire.failure("SERVFAIL")
+        values = tuple(wire.record_value(question.type, rdata) for rdata in rdatas)
+        return Answer(outcome, values, _ZONE_TTL)
+
+    def rdatas(self, question: Question) -> Sequence[Any]:
+        """The records that answer `question`, as dnspython's."""
+        return self._find(question)[1]
+
+    def _find(self, question: Question) -> tuple[Outcome, Sequence[Any]]:
+        name = question.name
         for _ in range(_MAX_CNAMES):
             if name in self._failing:
-                return wire.failure("SERVFAIL")
+                return Outcome.TEMPORARY_FAILURE, ()
             types = self._at(name)
             if types is None:
-                return wire.no_such_name(_ZONE_TTL)
+                return Outcome.NO_SUCH_NAME, ()
             found = types.get(question.type.value)
             if found:
-                values = tuple(wire.record_value(question.type, rdata) for rdata in found)
-                return Answer(Outcome.RECORDS, values, _ZONE_TTL)
+                return Outcome.RECORDS, found
             alias = types.get(int(dns.rdatatype.CNAME))
             if not alias:
-                return Answer(Outcome.NO_DATA, (), _ZONE_TTL)
+                return Outcome.NO_DATA, ()
             name = wire.name_text(alias[0].target)
-        return wire.failure("too many aliases")
+        return Outcome.TEMPORARY_FAILURE, ()
 
     def _at(self, name: str) -> Mapping[int, Sequence[Any]] | None:
         """The records at `name` by type, empty for an empty non-terminal, None where the name does not exist."""

@@ -1,0 +1,193 @@
+"""Authentication-Results (RFC 8601): our own field written, and another's told from it."""
+
+import re
+from ipaddress import ip_address
+
+import authres
+
+from dmarc_milter.dkim.verification import Verified
+from dmarc_milter.dns.name import to_identifier
+from dmarc_milter.verdict import Disposition, SpfIdentity, SpfResult, Verdict
+
+NAME = "Authentication-Results"
+KEY = "authentication-results"
+
+MAX_REASON = 200
+"""Characters of a reason= that we write."""
+
+_UNSAFE = re.compile(r"[^ -!#-\[\]-~]")
+_PROPERTY = re.compile(r" (?=[a-z]+\.[a-z-]+=|reason=|\()")
+_COLUMN = 78
+
+
+def field_value(authserv_id: str, verdict: Verdict, disposition: Disposition) -> str:
+    """The value of our field, folded by ``\\n\\t``.
+
+    Every domain in it is made of letters, digits, hyphens, underscores and dots (dns.name), so nothing that a sender
+    wrote can end a value, a comment or the line.
+    """
+    results = [_spf(verdict.spf)]
+    results += [_dkim(each) for each in verdict.signatures] or [_result("dkim", "none")]
+    if verdict.has_arc:
+        results.append(_arc(verdict))
+    results.append(_dmarc(verdict, disposition))
+    return _folded(authserv_id, [str(each) for each in results])
+
+
+def unjudged(authserv_id: str, reason: str) -> str:
+    """The field for a message that could not be judged because of an error of ours."""
+    return _folded(authserv_id, [str(_result("dmarc", "temperror", reason))])
+
+
+def _folded(authserv_id: str, results: list[str]) -> str:
+    return ";\n\t".join([quoted(authserv_id), *(_fold(each) for each in results)])
+
+
+def _fold(result: str) -> str:
+    """One result over several lines where it is long, broken between its properties only."""
+    lines = [""]
+    for part in _PROPERTY.split(result):
+        if lines[-1] and len(lines[-1]) + len(part) + 9 > _COLUMN:
+            lines.append(part)
+        else:
+            lines[-1] = f"{lines[-1]} {part}" if lines[-1] else part
+    return "\n\t ".join(lines)
+
+
+def quoted(value: str) -> str:
+    """`value` of RFC 2045 5.1: a token, else a quoted-string."""
+    return str(authres.core.QuotableValue(safe(value)).quote_if_needed())
+
+
+def safe(text: str) -> str:
+    """`text` without anything that has a meaning in a header field: printable ASCII, no quotes or backslashes."""
+    cut = text if len(text) <= MAX_REASON else text[: MAX_REASON - 3] + "..."
+    return _UNSAFE.sub("?", cut)
+
+
+def _result(
+    method: str, result: str, reason: str = "", properties: list[tuple[str, str, str | None]] | None = None
+) -> object:
+    return authres.AuthenticationResult(
+        method=method,
+        result=result,
+        reason=safe(reason) or None,
+        properties=[
+            authres.AuthenticationResultProperty(type_, name, safe(value))
+            for type_, name, value in properties or []
+            if value
+        ],
+    )
+
+
+def _spf(spf: SpfResult) -> object:
+    """RFC 8601 2.7.2; the domain alone stands for the address."""
+    property_ = "mailfrom" if spf.identity is SpfIdentity.MAIL_FROM else "helo"
+    result = spf.check.result.value
+    reason = spf.check.reason if result in ("temperror", "permerror") else ""
+    return _result("spf", result, reason, [("smtp", property_, spf.domain)])
+
+
+def _dkim(verified: Verified) -> object:
+    """RFC 8601 2.7.1, RFC 6008 for header.b."""
+    return _result(
+        "dkim",
+        verified.result.value,
+        verified.reason,
+        [
+            ("header", "d", verified.domain),
+            ("header", "s", verified.selector),
+            ("header", "a", verified.algorithm),
+            ("header", "b", verified.shown),
+        ],
+    )
+
+
+def _arc(verdict: Verdict) -> object:
+    """RFC 8617 6."""
+    address = verdict.envelope.client_address
+    oldest = verdict.arc.oldest_pass
+    return _result(
+        "arc",
+        verdict.arc.status.value,
+        verdict.arc.reason,
+        [
+            ("header", "oldest-pass", None if oldest is None else str(oldest)),
+            ("smtp", "remote-ip", str(ip_address(address)) if address else None),
+        ],
+    )
+
+
+def _dmarc(verdict: Verdict, disposition: Disposition) -> object:
+    """RFC 9989 9.1; a reason where something else than the policy decided, or nothing could be decided."""
+    evaluation = verdict.dmarc
+    reason = ""
+    if disposition.override is not None:
+        reason = f"{disposition.override.value}: {disposition.comment}"
+    elif evaluation.result.value in ("temperror", "permerror"):
+        reason = evaluation.reason
+    policy = evaluation.policy.value if evaluation.policy else None
+    return _result(
+        "dmarc",
+        evaluation.result.value,
+        reason,
+        [("header", "from", evaluation.author_domain), ("policy", "dmarc", policy)],
+    )
+
+
+def authserv_id_of(value: bytes) -> str | None:
+    """The authserv-id of a field somebody else wrote (RFC 8601 2.2), lower case; None where it has none.
+
+    Read no further than needed, and generously: white space, comments, a quoted-string and the version are all
+    accepted where the grammar has them, and a U-label or a dot at the end makes no difference.
+    """
+    position = _skip_cfws(value, 0)
+    if position < len(value) and value[position : position + 1] == b'"':
+        written = _quoted_string(value, position)
+    else:
+        end = position
+        while end < len(value) and value[end : end + 1] not in b" \t\r\n;()/":
+            end += 1
+        written = value[position:end]
+    text = written.decode("utf-8", "replace").strip()
+    if not text:
+        return None
+    return to_identifier(text) or text.lower().removesuffix(".")
+
+
+def _quoted_string(value: bytes, start: int) -> bytes:
+    found = bytearray()
+    position = start + 1
+    while position < len(value) and value[position : position + 1] != b'"':
+        if value[position : position + 1] == b"\\":
+            position += 1
+        found += value[position : position + 1]
+        position += 1
+    return bytes(found)
+
+
+def _skip_cfws(value: bytes, position: int) -> int:
+    depth = 0
+    while position < len(value):
+        octet = value[position : position + 1]
+        if octet == b"\\" and depth:
+            position += 1
+        elif octet == b"(":
+            depth += 1
+        elif octet == b")" and depth:
+            depth -= 1
+        elif depth == 0 and octet not in b" \t\r\n":
+            break
+        position += 1
+    return position
+
+
+def claims(value: bytes, authserv_ids: frozenset[str]) -> bool:
+    """Whether a field claims one of our ids, or none at all, and so must not stand (RFC 8601 5)."""
+    claimed = authserv_id_of(value)
+    return claimed is None or claimed in authserv_ids
+
+
+def comparable(authserv_id: str) -> str:
+    """An authserv-id in the form in which :func:`claims` compares."""
+    return to_identifier(authserv_id) or authserv_id.lower().removesuffix(".")

@@ -1,0 +1,127 @@
+"""A small authoritative name server over UDP and TCP on loopback, answering from a zone: for the demo and the tests."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdataclass
+import dns.rdatatype
+import dns.rrset
+
+from dmarc_milter.dns.answer import Outcome, Question, RecordType
+from dmarc_milter.dns.wire import name_text
+from dmarc_milter.dns.zone import ZoneResolver
+
+_TYPES = {each.value: each for each in RecordType}
+_MAX_UDP = 1232
+
+
+class NameServerThread:
+    """Serves `zone` on a port of its own until closed; usable as a context manager.
+
+    `disturb` may look at each question and return octets to be sent instead of the answer, or None to send nothing.
+    """
+
+    def __init__(
+        self,
+        zone: ZoneResolver,
+        delay: float = 0.0,
+        disturb: "Callable[[Question, bytes], bytes | None] | None" = None,
+    ) -> None:
+        self.zone = zone
+        self.delay = delay
+        self.disturb = disturb
+        self.asked: list[Question] = []
+        self._loop = asyncio.new_event_loop()
+        started = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
+        self._thread.start()
+        started.wait()
+
+    def __enter__(self) -> "NameServerThread":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def address(self) -> str:
+        """As `[dns] nameservers` wants it."""
+        return f"127.0.0.1:{self.port}"
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._transport.close()
+        self._tcp.close()
+
+    def _run(self, started: threading.Event) -> None:
+        self._loop.run_until_complete(self._open())
+        started.set()
+        self._loop.run_forever()
+
+    async def _open(self) -> None:
+        self._tcp = await asyncio.start_server(self._serve_tcp, "127.0.0.1", 0)
+        self.port: int = self._tcp.sockets[0].getsockname()[1]
+        self._transport, _ = await self._loop.create_datagram_endpoint(
+            lambda: _Udp(self), local_addr=("127.0.0.1", self.port)
+        )
+
+    async def _serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        length = int.from_bytes(await reader.readexactly(2), "big")
+        answer = self.answer(await reader.readexactly(length), 65_535)
+        if answer is not None:
+            writer.write(len(answer).to_bytes(2, "big") + answer)
+            await writer.drain()
+        writer.close()
+
+    def answer(self, packet: bytes, most: int) -> bytes | None:
+        """The packet that answers `packet`."""
+        query = dns.message.from_wire(packet)
+        asked = query.question[0]
+        response = dns.message.make_response(query)
+        response.flags |= dns.flags.AA | dns.flags.RA
+        type_ = _TYPES.get(int(asked.rdtype))
+        question = Question(name_text(asked.name), type_ or RecordType.TXT)
+        self.asked.append(question)
+        if type_ is not None:
+            self._fill(response, asked, question)
+        wire = response.to_wire(max_size=65_535)
+        if len(wire) > most:
+            response.answer.clear()
+            response.flags |= dns.flags.TC
+            wire = response.to_wire()
+        return self.disturb(question, wire) if self.disturb is not None else wire
+
+    def _fill(self, response: dns.message.Message, asked: dns.rrset.RRset, question: Question) -> None:
+        found = self.zone.look_up(question)
+        if found.outcome is Outcome.NO_SUCH_NAME:
+            response.set_rcode(dns.rcode.NXDOMAIN)
+        elif found.outcome is Outcome.TEMPORARY_FAILURE:
+            response.set_rcode(dns.rcode.SERVFAIL)
+        elif found.outcome is Outcome.RECORDS:
+            rdatas = self.zone.rdatas(question)
+            response.answer.append(dns.rrset.from_rdata_list(asked.name, 300, rdatas))
+
+
+class _Udp(asyncio.DatagramProtocol):
+    def __init__(self, server: NameServerThread) -> None:
+        self._server = server
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        answer = self._server.answer(data, _MAX_UDP)
+        if answer is None:
+            return
+        if self._server.delay:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._server.delay, self._transport.sendto, answer, addr)
+        else:
+            self._transport.sendto(answer, addr)

@@ -1,0 +1,145 @@
+"""Plays the scenes to the real filter, started as an operator would, and tells what came of them."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from dmarc_milter.demo.mta import Answer, Mta
+from dmarc_milter.demo.nameserver import NameServerThread
+from dmarc_milter.demo.scenes import SCENES, Scene, zone_text
+from dmarc_milter.dns.zone import ZoneResolver
+
+WIDTH = 88
+START_SECONDS = 20.0
+
+_SETTINGS = """\
+[milter]
+listen = "unix:{socket}"
+authserv_id = "mx.example.org"
+[dns]
+nameservers = ["{server}"]
+[policy]
+mode = "enforce"
+"""
+
+GREEN, RED, YELLOW, BOLD, DIM = "32", "31", "33", "1", "2"
+_COLOURS = {"pass": GREEN, "accept": GREEN, "reject": RED, "fail": RED, "permerror": RED, "tempfail": YELLOW}
+
+
+class _Printer:
+    def __init__(self, out: TextIO, *, is_coloured: bool) -> None:
+        self._out = out
+        self._is_coloured = is_coloured
+
+    def paint(self, text: str, colour: str | None) -> str:
+        return f"\033[{colour}m{text}\033[0m" if self._is_coloured and colour else text
+
+    def line(self, text: str = "") -> None:
+        print(text, file=self._out)
+
+    def pair(self, name: str, value: str, colour: str | None = None) -> None:
+        lines = value.splitlines() or [""]
+        self.line(f"  {self.paint(f'{name:10}', DIM)} {self.paint(lines[0], colour)}")
+        for more in lines[1:]:
+            self.line(f"  {'':10} {self.paint(more, colour)}")
+
+
+def run(out: TextIO, *, is_coloured: bool) -> int:
+    """The whole demo; 0 if the filter could be started."""
+    printer = _Printer(out, is_coloured=is_coloured)
+    printer.line(printer.paint("dmarc-milter demo: eight messages, judged by the real filter", BOLD))
+    printer.line("The DNS answers from a zone on loopback; the messages come in over the milter protocol,")
+    printer.line("stage by stage, as Postfix would send them. The filter enforces: it may refuse.")
+    with NameServerThread(ZoneResolver.from_text(zone_text())) as server, _filter(server.address) as (path, log):
+        for number, scene in enumerate(SCENES, 1):
+            answer = _play(path, scene)
+            _tell(printer, number, scene, answer, _last_line(log, scene.name))
+    return 0
+
+
+@contextmanager
+def _filter(server: str) -> Iterator[tuple[str, Path]]:
+    """`dmarc-milter serve` on a private socket."""
+    with tempfile.TemporaryDirectory(prefix="dmarc-milter-demo-") as folder:
+        path, log = f"{folder}/socket", Path(folder, "log")
+        Path(folder, "demo.toml").write_text(_SETTINGS.format(socket=path, server=server))
+        command = [sys.executable, "-m", "dmarc_milter", "serve", "--config", f"{folder}/demo.toml"]
+        with log.open("w") as errors, subprocess.Popen(command, stderr=errors) as process:  # noqa: S603
+            try:
+                _wait_until_ready(log, process)
+                yield path, log
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.wait(60)
+
+
+def _wait_until_ready(log: Path, process: "subprocess.Popen[bytes]") -> None:
+    limit = time.monotonic() + START_SECONDS
+    while "serving on" not in log.read_text():
+        if process.poll() is not None or time.monotonic() > limit:
+            raise RuntimeError(f"the filter did not start:\n{log.read_text()}")
+        time.sleep(0.02)
+
+
+def _play(path: str, scene: Scene) -> Answer:
+    with socket.socket(socket.AF_UNIX) as connected:
+        connected.connect(path)
+        mta = Mta(connected)
+        mta.connect(scene.helo, scene.client)
+        mta.helo(scene.helo)
+        fields, body = scene.content
+        answer = mta.message(scene.mail_from, ["you@example.org"], fields, body, queue_id=scene.name)
+        mta.quit()
+    return answer
+
+
+def _last_line(log: Path, queue_id: str) -> dict[str, str]:
+    """What the filter logged about the message."""
+    lines = [line for line in log.read_text().splitlines() if f"queue_id={queue_id} " in line]
+    pairs = re.findall(r'(\w+)=(?:"((?:[^"\\]|\\.)*)"|(\S*))', lines[-1] if lines else "")
+    return {name: quoted or plain for name, quoted, plain in pairs}
+
+
+def _tell(printer: _Printer, number: int, scene: Scene, answer: Answer, found: dict[str, str]) -> None:
+    printer.line()
+    printer.line(printer.paint(f"{number}. {scene.title}", BOLD))
+    author = next(value for name, value in scene.content[0] if name.lower() == b"from").decode().strip()
+    printer.pair("sent", f"client {scene.client}, EHLO {scene.helo}, MAIL FROM <{scene.mail_from}>")
+    printer.pair("From", author)
+    spf = found.get("spf", "none")
+    printer.pair("SPF", f"{spf} ({found.get('spf_reason', '')})", _COLOURS.get(spf))
+    dkim = found.get("dkim", "none")
+    detail = f" ({found['dkim_reason']})" if "dkim_reason" in found else ""
+    printer.pair("DKIM", dkim.replace(":", " for ") + detail, _COLOURS.get(dkim.partition(":")[0]))
+    dmarc = found.get("dmarc", "none")
+    policy = f", policy {found['policy']} from {found.get('policy_domain')}" if "policy" in found else ""
+    printer.pair("DMARC", f"{dmarc}{policy}", _COLOURS.get(dmarc))
+    printer.pair("decided", _wrapped(f"{found.get('action', '?')}: {found.get('reason', '')}"), _action_colour(found))
+    if answer.reply:
+        printer.pair("reply", answer.reply, RED)
+    else:
+        printer.pair("header", "Authentication-Results:" + answer.results.replace("\t", "    "))
+    printer.pair("why", _wrapped(scene.lesson))
+
+
+def _action_colour(found: dict[str, str]) -> str | None:
+    return _COLOURS.get(found.get("action", ""), YELLOW)
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, WIDTH - 13)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether colours make sense on `stream`."""
+    return stream.isatty() and os.environ.get("NO_COLOR") is None

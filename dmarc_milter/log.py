@@ -1,0 +1,72 @@
+"""One line a message: logfmt or JSON, with nothing in it that could end a line or a value."""
+
+import ipaddress
+import json
+import logging
+import sys
+from collections.abc import Iterable
+
+from dmarc_milter.config import LogFormat, LogSettings
+from dmarc_milter.verdict import Disposition, Verdict
+
+logger = logging.getLogger("dmarc_milter")
+
+
+def set_up(level: int = logging.INFO) -> None:
+    """Log to standard error; journald and syslog add the time."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    logger.handlers[:] = [handler]
+    logger.setLevel(level)
+    logger.propagate = False
+
+
+def message_line(queue_id: str, verdict: Verdict, disposition: Disposition, settings: LogSettings) -> str:
+    """The line about one message."""
+    envelope, dmarc = verdict.envelope, verdict.dmarc
+    address = envelope.client_address
+    pairs: list[tuple[str, str | None]] = [
+        ("queue_id", queue_id),
+        ("client", str(ipaddress.ip_address(address)) if address else "none"),
+        ("helo", envelope.helo),
+        ("mail_from", envelope.mail_from if settings.addresses else envelope.mail_from.rpartition("@")[2]),
+        ("from_domain", verdict.author.domain),
+        ("spf", verdict.spf.check.result.value),
+        ("spf_reason", verdict.spf.check.reason),
+        ("dkim", ",".join(f"{each.result.value}:{each.domain or '?'}" for each in verdict.signatures) or "none"),
+        ("dkim_reason", "; ".join(each.reason for each in verdict.signatures if each.reason) or None),
+        ("arc", verdict.arc.status.value),
+        ("arc_reason", verdict.arc.reason or None),
+        ("dmarc", dmarc.result.value),
+        ("policy", dmarc.policy.value if dmarc.policy else None),
+        ("policy_domain", dmarc.discovery.policy_domain if dmarc.discovery else None),
+        ("action", disposition.action.value),
+        ("wanted", disposition.wanted.value if disposition.wanted is not disposition.action else None),
+        ("override", disposition.override.value if disposition.override else None),
+        ("reason", disposition.reason),
+    ]
+    return formatted(pairs, settings.format)
+
+
+def formatted(pairs: Iterable[tuple[str, str | None]], format_: LogFormat) -> str:
+    """Pairs without a value are left out."""
+    present = {key: value for key, value in pairs if value is not None}
+    if format_ is LogFormat.JSON:
+        return json.dumps({key: _printable(value) for key, value in present.items()})
+    return " ".join(f"{key}={_logfmt(value)}" for key, value in present.items())
+
+
+MAX_VALUE = 300
+
+
+def _printable(value: str) -> str:
+    text = "".join(character if character.isprintable() else "?" for character in value)
+    return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 3] + "..."
+
+
+def _logfmt(value: str) -> str:
+    text = _printable(value)
+    if text and not any(character in ' ="\\' for character in text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

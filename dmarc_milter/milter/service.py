@@ -1,0 +1,110 @@
+"""One worker process: the loop for look-ups, the resolver, libmilter on a socket that the supervisor opened."""
+
+import contextlib
+import gc
+import os
+import socket
+import stat
+import tempfile
+import threading
+
+import dns.resolver
+import milter
+
+from dmarc_milter.config import InetAddress, ListenAddress, Settings
+from dmarc_milter.dns.cache import Cache
+from dmarc_milter.dns.caching import CachingResolver
+from dmarc_milter.dns.upstream import NameServer, Upstream
+from dmarc_milter.evaluation import EvaluationSettings, Surroundings
+from dmarc_milter.log import logger
+from dmarc_milter.lookups import Lookups
+from dmarc_milter.milter.session import Activity, Service, register
+
+READY = b"R"
+DRAIN = b"D"
+"""To a worker: take no more connections, end when those at hand have ended (a reload)."""
+STOP = b"S"
+"""To a worker: take no more connections, end when the messages at hand have been answered."""
+
+
+def name_servers(settings: Settings) -> tuple[NameServer, ...]:
+    """The configured name servers, else the system's."""
+    if settings.dns.nameservers:
+        return settings.dns.nameservers
+    try:
+        system = dns.resolver.Resolver()
+    except dns.resolver.NoResolverConfiguration:
+        return (NameServer("127.0.0.1"),)
+    return tuple(NameServer(str(each), system.port) for each in system.nameservers if ":/" not in str(each))
+
+
+def surroundings(settings: Settings) -> Surroundings:
+    """A loop and a resolver of this process."""
+    lookups = Lookups()
+    upstream = Upstream(name_servers(settings), settings.dns.timeout, settings.dns.tries)
+    resolver = CachingResolver(upstream.ask, lookups.loop, Cache(settings.dns.cache_megabytes << 20))
+    return Surroundings(
+        lookups,
+        resolver,
+        EvaluationSettings(settings.dns.deadline, settings.dkim.max_signatures, settings.dkim.allow_partial_body),
+    )
+
+
+def work(settings: Settings, address: ListenAddress, listening: socket.socket, control: socket.socket) -> None:
+    """Serve until `control` says otherwise or the supervisor is gone. Does not return."""
+    service = Service(settings, surroundings(settings))
+    register(service)
+    milter.settimeout(7210)
+    parked, descriptor = _lend_socket(address, listening)
+    threading.Thread(
+        target=_obey, args=(control, parked, descriptor, service.activity, settings.milter.drain_seconds), daemon=True
+    ).start()
+    gc.collect()
+    gc.freeze()
+    control.send(READY)
+    milter.main()
+    # Only reached where libmilter gave up by itself.
+    logger.error("libmilter ended")
+    os._exit(1)
+
+
+def _lend_socket(address: ListenAddress, listening: socket.socket) -> tuple[int, int]:
+    """Make libmilter accept from `listening`: it opens a socket of the same family, whose descriptor is replaced.
+
+    So the supervisor alone opens, names and removes sockets, with the options that they need. Returns the socket that
+    libmilter opened (nobody connects to it: what is accepted from while draining) and the descriptor it accepts from.
+    """
+    with tempfile.TemporaryDirectory(prefix="dmarc-milter-") as folder:
+        milter.setconn(_placeholder(address, folder))
+        before = _open_sockets()
+        milter.opensocket(1)
+        (descriptor,) = _open_sockets() - before
+    parked = os.dup(descriptor)
+    os.set_blocking(parked, False)
+    os.dup2(listening.fileno(), descriptor)
+    return parked, descriptor
+
+
+def _placeholder(address: ListenAddress, folder: str) -> str:
+    if isinstance(address, InetAddress):
+        return "inet6:0@::1" if address.is_ipv6 else "inet:0@127.0.0.1"
+    return f"unix:{folder}/socket"
+
+
+def _open_sockets() -> set[int]:
+    found = set()
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
+                found.add(int(name))
+    return found
+
+
+def _obey(control: socket.socket, parked: int, descriptor: int, activity: Activity, seconds: float) -> None:
+    order = control.recv(1)
+    os.dup2(parked, descriptor)
+    if order == DRAIN:
+        activity.wait_until(lambda now: now.sessions == 0, seconds)
+    else:
+        activity.wait_until(lambda now: now.messages == 0, seconds)
+    os._exit(0)

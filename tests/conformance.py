@@ -74,9 +74,7 @@ def _zone(data: Mapping[str, list[Any]]) -> tuple[Records, frozenset[str]]:
                 failing.add(key)
                 continue
             ((type_, value),) = item.items()
-            if type_ == "SPF" and not has_txt:
-                found.append((RecordType.TXT, _quoted(value)))
-            elif type_ == "TXT" and value != "NONE":
+            if (type_ == "SPF" and not has_txt) or (type_ == "TXT" and value != "NONE"):
                 found.append((RecordType.TXT, _quoted(value)))
             elif type_ == "MX":
                 # The suite writes "no host" as an empty name.

@@ -208,11 +208,19 @@ def _outcome(alignments: tuple[Alignment, ...]) -> tuple[Result, str]:
         if each.is_aligned is not False and each.identifier.authenticated is not Authenticated.NO:
             unknown = unknown or each
     if unknown is None:
-        return Result.FAIL, "no authenticated identifier is aligned"
+        return Result.FAIL, _why_not(alignments)
     mechanism, domain = unknown.identifier.mechanism.value, unknown.identifier.domain
     if unknown.is_aligned:
         return Result.TEMPERROR, f"{mechanism} for {domain}, which is aligned, ended in a DNS error"
     return Result.TEMPERROR, f"alignment of {mechanism} {domain}: {unknown.why}"
+
+
+def _why_not(alignments: tuple[Alignment, ...]) -> str:
+    authenticated = [each for each in alignments if each.identifier.authenticated is Authenticated.YES]
+    if not authenticated:
+        return "neither SPF nor DKIM authenticated any domain"
+    whys = [f"{each.identifier.mechanism.value} {each.identifier.domain}: {each.why}" for each in authenticated]
+    return f"no authenticated identifier is aligned ({'; '.join(whys)})"
 
 
 def not_applicable(reason: str) -> Evaluation:

@@ -1,0 +1,48 @@
+"""What several test files share."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from dmarc_milter.demo.nameserver import NameServerThread
+from dmarc_milter.demo.scenes import zone_text
+from dmarc_milter.dns.zone import ZoneResolver
+
+EXTRA = """
+$ORIGIN broken.example.
+_dmarc IN TXT "v=DMARC1; p=reject"
+@ IN TXT "v=spf1 include:lost.example -all"
+$ORIGIN test-mode.example.
+_dmarc IN TXT "v=DMARC1; p=reject; t=y"
+$ORIGIN nil.example.
+helo IN TXT "v=spf1 ip4:192.0.2.30 -all"
+_dmarc IN TXT "v=DMARC1; p=reject"
+"""
+FAILING = frozenset({"lost.example", "_dmarc.lost.example"})
+
+
+@pytest.fixture(scope="session")
+def name_server() -> Iterator[NameServerThread]:
+    """A DNS on loopback: the demo's zone and what the tests need beside it."""
+    with NameServerThread(ZoneResolver.from_text(zone_text() + EXTRA, FAILING)) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def has_postfix() -> None:
+    """Skips where Postfix cannot be started, except where CI says that it must be there."""
+    usable = os.geteuid() == 0 and shutil.which("postfix", path="/usr/sbin") is not None
+    if not usable and not os.environ.get("DMARC_MILTER_REQUIRE_SYSTEM"):
+        pytest.skip("needs root and Debian's postfix")
+
+
+@pytest.fixture
+def open_folder(tmp_path: Path) -> Path:
+    """A temporary folder that other users may enter: Postfix's daemons are not root."""
+    for parent in (tmp_path, *tmp_path.parents):
+        if parent.owner() == "root" and parent.parent != parent and str(parent).startswith("/tmp/"):
+            parent.chmod(0o755)
+    return tmp_path

@@ -1,0 +1,60 @@
+"""`dmarc-milter serve` as a process of its own, for tests."""
+
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from dmarc_milter.demo.mta import Mta
+
+
+class RunningFilter:
+    """Started on construction, with the settings given as TOML; `address` as in [milter] listen."""
+
+    def __init__(self, folder: Path, address: str, settings: str, environment: dict[str, str] | None = None) -> None:
+        self.address = address
+        self._log = folder / "filter.log"
+        self.config = folder / "filter.toml"
+        self.config.write_text(f'[milter]\nlisten = "{address}"\n{settings}')
+        with self._log.open("w") as errors:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "dmarc_milter", "serve", "--config", str(self.config)],
+                stderr=errors,
+                env=environment,
+            )
+        limit = time.monotonic() + 30
+        while "serving on" not in self.log:
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < limit, self.log
+            time.sleep(0.02)
+
+    @property
+    def log(self) -> str:
+        """What it logged so far."""
+        return self._log.read_text("utf-8", "replace")
+
+    @property
+    def workers(self) -> list[int]:
+        """Process ids of the workers."""
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
+        return [int(each) for each in children.split()]
+
+    def mta(self, **options: int) -> Mta:
+        """A connection to it."""
+        kind, _, rest = self.address.partition(":")
+        if kind == "unix":
+            connected = socket.socket(socket.AF_UNIX)
+            connected.connect(rest)
+        else:
+            port, _, host = rest.partition("@")
+            connected = socket.create_connection((host, int(port)))
+        connected.settimeout(60)
+        return Mta(connected, **options)
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """End it; returns its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(60)

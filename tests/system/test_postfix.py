@@ -1,0 +1,259 @@
+"""A real Postfix asks the real filter, with a real DNS: what an operator sees."""
+
+import os
+import signal
+import smtplib
+from collections.abc import Iterator
+from pathlib import Path
+
+import dkim
+import pytest
+
+from dmarc_milter.demo.nameserver import NameServerThread
+from dmarc_milter.demo.scenes import SCENES
+from tests.running import RunningFilter
+from tests.system.postfix import Postfix, free_port, wait_for
+
+pytestmark = [pytest.mark.system, pytest.mark.usefixtures("has_postfix")]
+
+RECIPIENT = "you@example.org"
+BY_NAME = {scene.name: scene for scene in SCENES}
+
+
+class Site:
+    """Filter and Postfix together."""
+
+    def __init__(self, folder: Path, server: NameServerThread, policy: str = "", **options: str) -> None:
+        milter = options.pop("listen", f"inet:{free_port()}@127.0.0.1")
+        text = f'[dns]\nnameservers = ["{server.address}"]\ndeadline = 8.0\n[policy]\nmode = "enforce"\n{policy}'
+        (folder / "filter").mkdir()
+        self.filter = RunningFilter(folder / "filter", milter, text)
+        port, _, host = milter.removeprefix("inet:").partition("@")
+        postfix = f"inet:{host}:{port}" if milter.startswith("inet:") else milter
+        self.postfix = Postfix(folder / "postfix", postfix, **options)
+
+    def send(self, name: str, message: bytes | None = None, **changed: str) -> tuple[int, bytes]:
+        """Send a message of the demo, or `message` in its envelope; returns Postfix's answer to DATA."""
+        scene = BY_NAME[name]
+        client, helo = changed.get("client", scene.client), changed.get("helo", scene.helo)
+        with self.postfix.session(client, helo) as smtp:
+            return transact(smtp, changed.get("mail_from", scene.mail_from), message or octets(name))
+
+    def stop(self) -> None:
+        """End both."""
+        self.postfix.stop()
+        self.filter.stop()
+
+
+def octets(name: str) -> bytes:
+    fields, body = BY_NAME[name].content
+    return b"".join(name + b":" + value + b"\r\n" for name, value in fields) + b"\r\n" + body
+
+
+def transact(smtp: smtplib.SMTP, mail_from: str, message: bytes) -> tuple[int, bytes]:
+    smtp.mail(mail_from)
+    smtp.rcpt(RECIPIENT)
+    return smtp.data(message)
+
+
+def results(message: bytes) -> list[str]:
+    """The Authentication-Results fields of a delivered message, unfolded."""
+    head = message.replace(b"\r\n", b"\n").partition(b"\n\n")[0].replace(b"\n\t", b" ").replace(b"\n ", b" ")
+    return [
+        " ".join(line.decode().partition(":")[2].split())
+        for line in head.split(b"\n")
+        if line.lower().startswith(b"authentication-results:")
+    ]
+
+
+@pytest.fixture
+def site(open_folder: Path, name_server: NameServerThread) -> Iterator[Site]:
+    started = Site(open_folder, name_server)
+    yield started
+    started.stop()
+
+
+def custom(open_folder: Path, name_server: NameServerThread, policy: str, **options: str) -> Site:
+    return Site(open_folder, name_server, policy, **options)
+
+
+def test_signed_mail_is_delivered_with_our_header_on_top(site: Site) -> None:
+    assert site.send("signed")[0] == 250
+    (message,) = site.postfix.wait_for_delivery(1)
+    (found,) = results(message)
+    assert found.startswith("mx.example.org; spf=pass smtp.mailfrom=bank.example; dkim=pass header.d=bank.example")
+    assert found.endswith("dmarc=pass header.from=bank.example policy.dmarc=reject")
+    names = [line.partition(b":")[0].lower() for line in message.splitlines() if line[:1].isalpha()]
+    assert names.index(b"authentication-results") < names.index(b"from")
+    assert all(len(line) <= 78 for line in message.splitlines() if b"header.d=" in line or b"smtp.mailfrom" in line)
+
+
+def test_forwarded_mail_survives_by_its_signature(site: Site) -> None:
+    assert site.send("forwarded")[0] == 250
+    (found,) = results(site.postfix.wait_for_delivery(1)[0])
+    assert "spf=fail" in found
+    assert "dkim=pass" in found
+    assert "dmarc=pass" in found
+
+
+def test_relaxed_alignment_of_spf(site: Site) -> None:
+    assert site.send("spf-only")[0] == 250
+    (found,) = results(site.postfix.wait_for_delivery(1)[0])
+    assert "spf=pass smtp.mailfrom=mail.shop.example" in found
+    assert "dmarc=pass header.from=shop.example policy.dmarc=quarantine" in found
+
+
+@pytest.mark.parametrize(
+    ("name", "reply"),
+    [
+        ("spoofed", b"5.7.1 Email rejected per DMARC policy for bank.example"),
+        ("no-such-subdomain", b"5.7.1 Email rejected per DMARC policy for invoices.shop.example"),
+        ("two-authors", b"5.7.1 Email rejected per DMARC policy: several different domains in From"),
+    ],
+)
+def test_refused(site: Site, name: str, reply: bytes) -> None:
+    assert site.send(name) == (550, reply)
+    assert site.send("signed")[0] == 250
+    assert len(site.postfix.wait_for_delivery(1)) == 1
+
+
+def test_quarantine_by_header_is_the_default(site: Site) -> None:
+    assert site.send("quarantined")[0] == 250
+    (found,) = results(site.postfix.wait_for_delivery(1)[0])
+    assert "dmarc=fail header.from=shop.example policy.dmarc=quarantine" in found
+
+
+def test_null_reverse_path_is_judged_by_helo(site: Site) -> None:
+    message = b"From: mailer-daemon@nil.example\r\nSubject: x\r\n\r\nbounce\r\n"
+    answer = site.send("signed", message, client="192.0.2.30", helo="helo.nil.example", mail_from="")
+    assert answer[0] == 250
+    (found,) = results(site.postfix.wait_for_delivery(1)[0])
+    assert "spf=pass smtp.helo=helo.nil.example" in found
+    assert "dmarc=pass" in found
+
+
+def test_forged_results_are_removed_and_others_stay(site: Site) -> None:
+    forged = (
+        b"Authentication-Results: mx.example.org; dmarc=pass header.from=bank.example\r\n"
+        b"Authentication-Results: other.example; spf=pass\r\n"
+        b'authentication-results: (x) "MX.example.org" 1;\r\n\tdkim=pass\r\n'
+    )
+    assert site.send("signed", forged + octets("signed"))[0] == 250
+    found = results(site.postfix.wait_for_delivery(1)[0])
+    assert len(found) == 2
+    assert found[0].startswith("mx.example.org; spf=pass")
+    assert found[1] == "other.example; spf=pass"
+
+
+def test_twenty_megabytes(site: Site) -> None:
+    line = b"0123456789 abcdef  ghijklm\topqrstuvwxyz\r\n"
+    message = octets("spf-only") + line * (20_000_000 // len(line))
+    assert site.send("spf-only", message)[0] == 250
+    delivered = site.postfix.wait_for_delivery(1)[0]
+    assert delivered.replace(b"\r\n", b"\n").endswith((line * 100).replace(b"\r\n", b"\n"))
+    assert len(delivered) > 19_000_000
+
+
+def test_several_messages_in_one_session(site: Site) -> None:
+    with site.postfix.session("192.0.2.10", "mail.bank.example") as smtp:
+        assert transact(smtp, "news@bank.example", octets("signed"))[0] == 250
+        assert transact(smtp, "x@crook.example", octets("spoofed"))[0] == 550
+        smtp.mail("news@bank.example")
+        smtp.rset()
+        assert transact(smtp, "news@bank.example", octets("signed"))[0] == 250
+    assert all("dmarc=pass" in results(each)[0] for each in site.postfix.wait_for_delivery(2))
+
+
+def test_temporary_dns_failure_is_let_through_by_default(site: Site) -> None:
+    message = b"From: a@broken.example\r\nSubject: x\r\n\r\nx\r\n"
+    assert site.send("signed", message, mail_from="a@broken.example")[0] == 250
+    (found,) = results(site.postfix.wait_for_delivery(1)[0])
+    assert "spf=temperror" in found
+    assert "dmarc=temperror" in found
+
+
+def test_temporary_dns_failure_can_defer(open_folder: Path, name_server: NameServerThread) -> None:
+    site = custom(open_folder, name_server, 'temperror = "tempfail"\n')
+    message = b"From: a@broken.example\r\nSubject: x\r\n\r\nx\r\n"
+    code, text = site.send("signed", message, mail_from="a@broken.example")
+    site.stop()
+    assert code == 451
+    assert text.startswith(b"4.7.24 ")
+
+
+def test_quarantine_can_hold(open_folder: Path, name_server: NameServerThread) -> None:
+    site = custom(open_folder, name_server, 'quarantine = "hold"\n')
+    assert site.send("quarantined")[0] == 250
+    wait_for(lambda: len(site.postfix.queue("hold")) == 1, "the message in the hold queue")
+    site.stop()
+
+
+def test_quarantine_can_reject(open_folder: Path, name_server: NameServerThread) -> None:
+    site = custom(open_folder, name_server, 'quarantine = "reject"\n')
+    assert site.send("quarantined") == (550, b"5.7.1 Email rejected per DMARC policy for shop.example")
+    site.stop()
+
+
+def test_monitor_refuses_nothing(open_folder: Path, name_server: NameServerThread) -> None:
+    site = custom(open_folder, name_server, "")
+    config = site.filter.config.read_text().replace('"enforce"', '"monitor"')
+    site.filter.config.write_text(config)
+    os.kill(site.filter.process.pid, signal.SIGHUP)
+    wait_for(lambda: site.filter.log.count("serving on") == 2, "the reload")
+    assert site.send("spoofed")[0] == 250
+    (found,) = results(site.postfix.wait_for_delivery(1)[0])
+    site.stop()
+    assert "dmarc=fail header.from=bank.example policy.dmarc=reject" in found
+    assert "wanted=reject" in site.filter.log
+
+
+def test_unix_socket(open_folder: Path, name_server: NameServerThread) -> None:
+    site = custom(open_folder, name_server, "", listen=f"unix:{open_folder}/milter.sock")
+    (open_folder / "milter.sock").chmod(0o666)
+    assert site.send("signed")[0] == 250
+    assert "dmarc=pass" in results(site.postfix.wait_for_delivery(1)[0])[0]
+    site.stop()
+    assert not (open_folder / "milter.sock").exists()
+
+
+@pytest.mark.parametrize(("default_action", "code"), [("tempfail", 451), ("accept", 250)])
+def test_a_filter_that_was_killed(
+    open_folder: Path, name_server: NameServerThread, default_action: str, code: int
+) -> None:
+    site = custom(open_folder, name_server, "", default_action=default_action)
+    for worker in site.filter.workers:
+        os.kill(worker, signal.SIGKILL)
+    site.filter.process.kill()
+    site.filter.process.wait()
+    with site.postfix.session("192.0.2.10", "mail.bank.example") as smtp:
+        answer = smtp.mail("news@bank.example")
+        if answer[0] == 250:
+            smtp.rcpt(RECIPIENT)
+            answer = smtp.data(octets("signed"))
+    if code == 250:
+        assert results(site.postfix.wait_for_delivery(1)[0]) == []
+    site.stop()
+    assert answer[0] == code
+
+
+def test_a_killed_worker_is_replaced(site: Site) -> None:
+    (worker,) = site.filter.workers
+    os.kill(worker, signal.SIGKILL)
+    wait_for(lambda: site.filter.workers not in ([worker], []), "another worker")
+    assert site.send("signed")[0] == 250
+
+
+def test_mail_signed_by_dkimpy_on_the_spot(site: Site) -> None:
+    """A signature by a domain whose key the DNS does not have: refused reason, and SPF alone counts."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=1024).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    message = octets("spf-only")
+    signed = dkim.sign(message, b"gone", b"shop.example", key) + message
+    assert site.send("spf-only", signed)[0] == 250
+    (found,) = results(site.postfix.wait_for_delivery(1)[0])
+    assert 'dkim=permerror reason="no key published at gone._domainkey.shop.example"' in found
+    assert "dmarc=pass" in found

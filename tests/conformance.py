@@ -1,4 +1,4 @@
-"""Public test suites, read from where they lie: $DMARC_MILTER_CONFORMANCE, or ../shared/conformance beside the checkout."""
+"""Public test suites, read from $DMARC_MILTER_CONFORMANCE, or from ../shared/conformance beside the checkout."""
 
 import os
 from collections.abc import Mapping

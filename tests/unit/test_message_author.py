@@ -105,9 +105,10 @@ _FRAGMENTS = st.lists(
 @given(_FRAGMENTS)
 def test_where_pythons_parser_is_sure_of_one_address_it_is_the_same(text: str) -> None:
     found = author([text.encode()])
-    if found.domain is None:
-        return
     addresses = [address for _, address in email.utils.getaddresses([text]) if "@" in address]
+    if found.domain is None or not addresses:
+        # Python's parser refuses some comments and quotes that the grammar allows.
+        return
     assert found.domain in {address.rpartition("@")[2].lower() for address in addresses}
 
 

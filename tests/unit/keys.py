@@ -1,0 +1,27 @@
+"""Keys for tests, and what a domain publishes of them."""
+
+import base64
+from functools import cache
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
+
+
+@cache
+def rsa_key(bits: int = 1024) -> tuple[bytes, str]:
+    """A private key in PEM and its key record."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return private, "v=DKIM1; k=rsa; p=" + base64.b64encode(public).decode()
+
+
+@cache
+def ed25519_key() -> tuple[bytes, str]:
+    """A private key as dkimpy reads it and its key record."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    raw = key.private_bytes(serialization.Encoding.Raw, serialization.PrivateFormat.Raw, serialization.NoEncryption())
+    public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return base64.b64encode(raw), "v=DKIM1; k=ed25519; p=" + base64.b64encode(public).decode()

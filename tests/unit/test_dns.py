@@ -1,0 +1,171 @@
+"""The resolver: real packets to a server on loopback, and the four outcomes kept apart."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from dmarc_milter.demo.nameserver import NameServerThread
+from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType, text_records
+from dmarc_milter.dns.cache import Cache
+from dmarc_milter.dns.caching import CachingResolver
+from dmarc_milter.dns.name import to_identifier
+from dmarc_milter.dns.upstream import NameServer, Upstream
+from dmarc_milter.dns.within import WithinDeadline
+from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.lookups import Lookups
+
+ZONE = """
+$TTL 300
+$ORIGIN example.com.
+@ IN TXT "a" "b"
+@ IN TXT "c"
+@ IN MX 10 MX.Example.com.
+mx IN A 192.0.2.1
+mx IN AAAA 2001:db8::1
+alias IN CNAME @
+loop IN CNAME loop
+a.b IN A 192.0.2.2
+*.wild IN TXT "w"
+big IN TXT "{big}"
+$ORIGIN 2.0.192.in-addr.arpa.
+1 IN PTR mx.example.com.
+""".format(big='" "'.join(["x" * 250] * 8))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[NameServerThread]:
+    with NameServerThread(ZoneResolver.from_text(ZONE, frozenset({"servfail.example.com"}))) as started:
+        yield started
+
+
+@pytest.fixture
+def lookups() -> Iterator[Lookups]:
+    started = Lookups()
+    yield started
+    started.close()
+
+
+def resolver(lookups: Lookups, *servers: NameServer, timeout: float = 2.0) -> CachingResolver:
+    return CachingResolver(Upstream(servers, timeout, 1).ask, lookups.loop)
+
+
+def ask(
+    lookups: Lookups, caching: CachingResolver, name: str, type_: str = "TXT", seconds: float = 5.0
+) -> Answer[object]:
+    within = WithinDeadline(caching, time.monotonic() + seconds)
+    return lookups.start(within.resolve(Question(name, RecordType[type_]))).result(20)
+
+
+ANSWERS = [
+    ("example.com", "TXT", Outcome.RECORDS, (b"ab", b"c")),
+    ("example.com", "MX", Outcome.RECORDS, ("mx.example.com",)),
+    ("mx.example.com", "A", Outcome.RECORDS, (b"\xc0\x00\x02\x01",)),
+    ("mx.example.com", "AAAA", Outcome.RECORDS, (b"\x20\x01\x0d\xb8" + b"\0" * 11 + b"\1",)),
+    ("1.2.0.192.in-addr.arpa", "PTR", Outcome.RECORDS, ("mx.example.com",)),
+    ("x.wild.example.com", "TXT", Outcome.RECORDS, (b"w",)),
+    ("big.example.com", "TXT", Outcome.RECORDS, (b"x" * 2000,)),
+    ("mx.example.com", "TXT", Outcome.NO_DATA, ()),
+    ("b.example.com", "TXT", Outcome.NO_DATA, ()),
+    ("none.example.com", "TXT", Outcome.NO_SUCH_NAME, ()),
+    ("servfail.example.com", "TXT", Outcome.TEMPORARY_FAILURE, ()),
+    ("x" * 64 + ".example.com", "TXT", Outcome.NO_SUCH_NAME, ()),
+    ("a..example.com", "TXT", Outcome.NO_SUCH_NAME, ()),
+]
+
+
+@pytest.mark.parametrize(("name", "type_", "outcome", "records"), ANSWERS)
+def test_outcomes(
+    server: NameServerThread, lookups: Lookups, name: str, type_: str, outcome: Outcome, records: tuple[object, ...]
+) -> None:
+    answer = ask(lookups, resolver(lookups, NameServer("127.0.0.1", server.port)), name, type_)
+    assert (answer.outcome, set(answer.records)) == (outcome, set(records))
+
+
+def test_an_answer_is_asked_for_once(server: NameServerThread, lookups: Lookups) -> None:
+    caching = resolver(lookups, NameServer("127.0.0.1", server.port))
+    server.asked.clear()
+    waiting = [
+        lookups.start(WithinDeadline(caching, time.monotonic() + 5).resolve(Question("example.com", RecordType.TXT)))
+        for _ in range(20)
+    ]
+    assert all(each.result(10).outcome is Outcome.RECORDS for each in waiting)
+    ask(lookups, caching, "example.com")
+    assert server.asked == [Question("example.com", RecordType.TXT)]
+
+
+DISTURBANCES = {
+    "silence": (lambda question, wire: None, "timeout"),
+    "garbage": (lambda question, wire: wire[:2] + b"\xff" * 30, "not a DNS message"),
+    "wrong id": (lambda question, wire: bytes([wire[0] ^ 1]) + wire[1:], "timeout"),
+    "cut": (lambda question, wire: wire[:20], "not a DNS message"),
+}
+
+
+@pytest.mark.parametrize(("disturb", "detail"), DISTURBANCES.values(), ids=DISTURBANCES.keys())
+def test_a_server_that_does_not_answer_properly(lookups: Lookups, disturb: object, detail: str) -> None:
+    with NameServerThread(ZoneResolver.from_text(ZONE), disturb=disturb) as bad:  # type: ignore[arg-type]
+        answer = ask(lookups, resolver(lookups, NameServer("127.0.0.1", bad.port), timeout=0.2), "example.com")
+    assert answer.outcome is Outcome.TEMPORARY_FAILURE
+    assert detail in answer.detail
+
+
+def test_the_next_server_is_tried(server: NameServerThread, lookups: Lookups) -> None:
+    with NameServerThread(ZoneResolver.from_text(ZONE), disturb=lambda question, wire: None) as dead:
+        servers = NameServer("127.0.0.1", dead.port), NameServer("127.0.0.1", server.port)
+        assert ask(lookups, resolver(lookups, *servers, timeout=0.2), "example.com").outcome is Outcome.RECORDS
+
+
+def test_nobody_listens(lookups: Lookups) -> None:
+    answer = ask(lookups, resolver(lookups, NameServer("127.0.0.1", 1)), "example.com")
+    assert answer.outcome is Outcome.TEMPORARY_FAILURE
+
+
+def test_the_deadline_of_a_message(lookups: Lookups) -> None:
+    with NameServerThread(ZoneResolver.from_text(ZONE), disturb=lambda question, wire: None) as dead:
+        answer = ask(lookups, resolver(lookups, NameServer("127.0.0.1", dead.port)), "example.com", seconds=0.2)
+    assert answer.detail == "deadline of the message passed"
+
+
+def test_cache_forgets_in_time_and_within_its_bound() -> None:
+    now = [0.0]
+    cache = Cache(max_octets=2_000, clock=lambda: now[0])
+    question = Question("a.example", RecordType.TXT)
+    cache.put(question, Answer(Outcome.NO_DATA, (), 10.0))
+    assert cache.get(question) is not None
+    now[0] = 11.0
+    assert cache.get(question) is None
+    for number in range(100):
+        cache.put(Question(f"{number}.example", RecordType.TXT), Answer(Outcome.NO_DATA, (), 10.0))
+    assert len(cache) <= 5
+    assert cache.get(Question("99.example", RecordType.TXT)) is not None
+
+
+def test_zone_resolver_alone() -> None:
+    zone = ZoneResolver.from_text(ZONE)
+    assert asyncio.run(text_records(zone, "alias.example.com")).records == (b"ab", b"c")
+    assert asyncio.run(text_records(zone, "loop.example.com")).outcome is Outcome.TEMPORARY_FAILURE
+
+
+@pytest.mark.parametrize(
+    ("written", "identifier"),
+    [
+        ("Example.COM", "example.com"),
+        ("example.com.", "example.com"),
+        ("_dmarc.example.com", "_dmarc.example.com"),
+        ("bücher.example", "xn--bcher-kva.example"),
+        ("BÜCHER.example", "xn--bcher-kva.example"),
+        ("", None),
+        (".", None),
+        ("a..b", None),
+        ("-a.example", None),
+        ("a b.example", None),
+        ("a.example\n", None),
+        ("x" * 64 + ".example", None),
+        (".".join(["abcdefgh"] * 29), None),
+        ("é" * 5000, None),
+    ],
+)
+def test_identifiers(written: str, identifier: str | None) -> None:
+    assert to_identifier(written) == identifier

@@ -1,0 +1,91 @@
+"""ARC chains sealed by dkimpy, whole and broken."""
+
+import asyncio
+
+import dkim
+import pytest
+
+from dmarc_milter.arc.chain import Chain, ExpectedChain, Status, expect, validate
+from dmarc_milter.dkim.body import BodyHashes
+from dmarc_milter.dns.answer import RecordType
+from dmarc_milter.dns.zone import ZoneResolver, records_of
+from dmarc_milter.message.header import split_message
+from tests.unit.keys import rsa_key
+
+MESSAGE = (
+    b"From: a@example.com\r\nTo: b@example.org\r\nSubject: x\r\n"
+    b"Authentication-Results: lists.example; arc=none; spf=pass smtp.mailfrom=example.com; dmarc=pass\r\n"
+    b"\r\nHello\r\n"
+)
+RECORD = rsa_key()[1]
+
+
+def seal(message: bytes, domain: bytes = b"lists.example") -> bytes:
+    fields = dkim.arc_sign(message, b"s", domain, rsa_key()[0], b"lists.example", [b"from", b"to", b"subject"])
+    return b"".join(fields) + message
+
+
+def chain(message: bytes, *, published: bool = True) -> Chain:
+    text = " ".join(f'"{RECORD[start : start + 250]}"' for start in range(0, len(RECORD), 250))
+    names = ("s._domainkey.lists.example", "s._domainkey.second.example") if published else ()
+    zone = ZoneResolver(records_of({name: [(RecordType.TXT, text)] for name in names}))
+    header, body = split_message(message)
+    expected = expect(header, 1_900_000_000)
+    bodies = BodyHashes(expected.bodies if isinstance(expected, ExpectedChain) else ())
+    bodies.update(body)
+    return asyncio.run(validate(zone, expected, bodies.finish()))
+
+
+def twice() -> bytes:
+    first = seal(MESSAGE)
+    again = first.replace(
+        b"\r\nAuthentication-Results: lists.example; arc=none;", b"\r\nAuthentication-Results: lists.example; arc=pass;"
+    )
+    return seal(again, b"second.example")
+
+
+def test_no_chain() -> None:
+    assert chain(MESSAGE) == Chain(Status.NONE)
+
+
+def test_one_set() -> None:
+    found = chain(seal(MESSAGE))
+    assert (found.status, found.oldest_pass, found.sealers) == (Status.PASS, 0, ("lists.example",)), found.reason
+    assert b"dmarc=pass" in found.results[0]
+
+
+def test_two_sets() -> None:
+    found = chain(twice())
+    assert (found.status, found.sealers) == (Status.PASS, ("lists.example", "second.example")), found.reason
+    assert found.oldest_pass == 0
+
+
+BROKEN = {
+    "body changed": lambda message: message + b"more\r\n",
+    "signed field changed": lambda message: message.replace(b"Subject: x", b"Subject: y"),
+    "results changed": lambda message: message.replace(b"dmarc=pass", b"dmarc=none", 1),
+    "a set is missing": lambda message: message.replace(b"i=1", b"i=7"),
+    "instance 0": lambda message: message.replace(b"i=1", b"i=0"),
+    "cv=fail": lambda message: message.replace(b"cv=none", b"cv=fail"),
+    "seal with h=": lambda message: message.replace(b"ARC-Seal: ", b"ARC-Seal: h=from; "),
+    "seal twice": lambda message: b"ARC-Seal: i=1; cv=none; a=rsa-sha256; d=x.example; s=s; b=AAAA\r\n" + message,
+    "51 seals": lambda message: b"ARC-Seal: i=1\r\n" * 51 + message,
+    "not a tag list": lambda message: message.replace(b"ARC-Seal: ", b"ARC-Seal: ;;;"),
+}
+
+
+@pytest.mark.parametrize("spoil", BROKEN.values(), ids=BROKEN.keys())
+def test_broken(spoil: object) -> None:
+    found = chain(spoil(seal(MESSAGE)))  # type: ignore[operator]
+    assert found.status is Status.FAIL
+    assert found.reason
+
+
+def test_a_failure_of_the_dns_is_permanent() -> None:
+    assert chain(seal(MESSAGE), published=False).status is Status.FAIL
+
+
+def test_the_first_hop_was_changed_before_the_second_sealed() -> None:
+    first = seal(MESSAGE).replace(b"arc=none;", b"arc=pass;").replace(b"arc=pass;", b"arc=none;", 1)
+    found = chain(seal(first.replace(b"Subject: x", b"Subject: [list] x"), b"second.example"))
+    assert (found.status, found.oldest_pass) == (Status.PASS, 2), found.reason

@@ -54,9 +54,19 @@ def _fold(result: str) -> str:
     return "\n\t ".join(lines)
 
 
+_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]+")
+
+
+class _Value(authres.core.QuotableValue):  # type: ignore[misc]  # authres has no types
+    """A value of RFC 2045 5.1: a token as it is, anything else a quoted-string. authres leaves an @ unquoted."""
+
+    def quote_if_needed(self) -> str:
+        return str(self) if _TOKEN.fullmatch(self) else f'"{self}"'
+
+
 def quoted(value: str) -> str:
-    """`value` of RFC 2045 5.1: a token, else a quoted-string."""
-    return str(authres.core.QuotableValue(safe(value)).quote_if_needed())
+    """`value` as a token, else a quoted-string."""
+    return _Value(safe(value)).quote_if_needed()
 
 
 def safe(text: str) -> str:
@@ -68,16 +78,14 @@ def safe(text: str) -> str:
 def _result(
     method: str, result: str, reason: str = "", properties: list[tuple[str, str, str | None]] | None = None
 ) -> object:
-    return authres.AuthenticationResult(
-        method=method,
-        result=result,
-        reason=safe(reason) or None,
-        properties=[
-            authres.AuthenticationResultProperty(type_, name, safe(value))
-            for type_, name, value in properties or []
-            if value
-        ],
-    )
+    found = authres.AuthenticationResult(method=method, result=result)
+    found.reason = _Value(safe(reason)) if reason else None
+    for type_, name, value in properties or []:
+        if value:
+            written = authres.AuthenticationResultProperty(type_, name)
+            written.value = _Value(safe(value))
+            found.properties.append(written)
+    return found
 
 
 def _spf(spf: SpfResult) -> object:

@@ -4,8 +4,8 @@ Nothing here decides anything: the evaluation still asks everything in its own o
 way or there. On a record whose answers are all in the cache nothing happens at all.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType, Resolver
@@ -40,9 +40,10 @@ class Ahead:
         Does something once the next answer needed is not known: then there is a wait anyway, and everything that can
         be asked during it is. The records of includes are followed as they arrive, down the whole tree.
         """
-        upcoming = self._upcoming(written, index, values)
-        if upcoming and self._resolver.peek(upcoming[0]) is None:
-            self._start(upcoming, values)
+        following = self._upcoming(written, index, values)
+        first = next(following, None)
+        if first is not None and self._resolver.peek(first) is None:
+            self._start([first, *following], values)
 
     def _start(self, questions: Sequence[Question], values: MacroValues) -> None:
         for question in questions:
@@ -57,32 +58,22 @@ class Ahead:
             return _Follow(self, values)
         return None
 
-    def _upcoming(self, written: Record, index: int, values: MacroValues) -> list[Question]:
-        directives = written.directives[index:] if index >= 0 else ()
-        questions: list[Question] = []
-        family = address_type(values.client_address)
-        for directive in directives:
+    def _upcoming(self, written: Record, index: int, values: MacroValues) -> Iterator[Question]:
+        """What the terms from directive `index` on will ask for, in order."""
+        for directive in islice(written.directives, index, None) if index >= 0 else ():
             mechanism = directive.mechanism
             if isinstance(mechanism, Include):
-                self._add(questions, mechanism.domain, RecordType.TXT, values)
+                yield from _question(mechanism.domain, RecordType.TXT, values)
             elif isinstance(mechanism, A):
-                self._add(questions, mechanism.domain, family, values)
+                yield from _question(mechanism.domain, address_type(values.client_address), values)
             elif isinstance(mechanism, MX):
-                self._add(questions, mechanism.domain, RecordType.MX, values)
+                yield from _question(mechanism.domain, RecordType.MX, values)
             elif isinstance(mechanism, Exists):
-                self._add(questions, mechanism.domain, RecordType.A, values)
+                yield from _question(mechanism.domain, RecordType.A, values)
             elif isinstance(mechanism, record.All):
-                return questions
+                return
         if written.redirect is not None:
-            self._add(questions, written.redirect, RecordType.TXT, values)
-        return questions
-
-    @staticmethod
-    def _add(questions: list[Question], spec: MacroString | None, type_: RecordType, values: MacroValues) -> None:
-        if spec is None:
-            questions.append(Question(values.domain, type_))
-        elif not macro.needs_validated_name(spec):
-            questions.append(Question(macro.expand_domain(spec, values), type_))
+            yield from _question(written.redirect, RecordType.TXT, values)
 
     def arrived(self, question: Question, answer: Answer[Any], values: MacroValues) -> None:
         """Go on from an answer: the terms of a record, the addresses of mail exchanges."""
@@ -95,8 +86,16 @@ class Ahead:
         texts = [text for text in answer.records if record.is_spf(text)]
         parsed = record.parse(texts[0]) if len(texts) == 1 else None
         if isinstance(parsed, Record):
-            inner = replace(values, domain=question.name)
-            self._start(self._upcoming(parsed, 0, inner), inner)
+            inner = values.at(question.name)
+            self._start(list(self._upcoming(parsed, 0, inner)), inner)
+
+
+def _question(spec: MacroString | None, type_: RecordType, values: MacroValues) -> Iterator[Question]:
+    """At most one; none where the name is not known without asking the DNS for it (``%{p}``)."""
+    if spec is None:
+        yield Question(values.domain, type_)
+    elif not macro.needs_validated_name(spec):
+        yield Question(macro.expand_domain(spec, values), type_)
 
 
 class _Follow:

@@ -148,8 +148,8 @@ class _Evaluation:
         selected = await self._select(values.domain, depth)
         if isinstance(selected, _Ended):
             return selected
-        for directive in selected.directives:
-            matched = await self._match(directive, selected, values, depth)
+        for index, directive in enumerate(selected.directives):
+            matched = await self._match(index, directive, selected, values, depth)
             if isinstance(matched, _Ended):
                 return matched
             if matched:
@@ -168,7 +168,8 @@ class _Evaluation:
             if len(texts) == 1:
                 parsed = record.parse(texts[0])
                 if isinstance(parsed, Record):
-                    self._note(depth, domain, "record", "", texts[0].decode("ascii"))
+                    if self._trace is not None:
+                        self._note(depth, domain, "record", "", texts[0].decode("ascii"))
                     return parsed
                 ended = _Ended(Result.PERMERROR, f"record of {domain}: {parsed}")
             elif texts:
@@ -185,24 +186,28 @@ class _Evaluation:
         self._look_ahead(written, -1, values)
         target = await self._expand(redirect, values)
         self._note(depth, values.domain, "redirect", target, "continues there")
-        ended = await self.check(replace(values, domain=target), depth)
+        ended = await self.check(values.at(target), depth)
         if ended.result is Result.NONE:
             return _Ended(Result.PERMERROR, f"redirect of {values.domain}: {ended.reason}")
         return ended
 
-    async def _match(self, directive: Directive, written: Record, values: MacroValues, depth: int) -> bool | _Ended:
+    async def _match(
+        self, index: int, directive: Directive, written: Record, values: MacroValues, depth: int
+    ) -> bool | _Ended:
         mechanism = directive.mechanism
         if isinstance(mechanism, IP):
             matched = in_network(self._client, mechanism.network, mechanism.length)
-            self._note(depth, values.domain, directive.text, "", _matches(matched))
+            if self._trace is not None:
+                self._note(depth, values.domain, directive.text, "", _matches(matched))
             return matched
         if isinstance(mechanism, All):
             self._note(depth, values.domain, directive.text, "", "match")
             return True
         if over := self._count_term():
             return over
-        self._look_ahead(written, written.directives.index(directive), values)
-        target = await self._expand(mechanism.domain, values) if mechanism.domain is not None else values.domain
+        self._look_ahead(written, index, values)
+        spec = mechanism.domain
+        target = values.domain if spec is None else await self._expand(spec, values)
         if isinstance(mechanism, Include):
             return await self._include(directive, target, values, depth)
         outcome = await self._match_names(mechanism, target)
@@ -225,13 +230,15 @@ class _Evaluation:
     async def _include(self, directive: Directive, target: str, values: MacroValues, depth: int) -> bool | _Ended:
         """include (5.2): a pass there is a match here; errors end the evaluation; none is a permerror."""
         self._note(depth, values.domain, directive.text, target, "evaluates")
-        inner = await self.check(replace(values, domain=target), depth + 1)
+        inner = await self.check(values.at(target), depth + 1)
         if inner.result is Result.TEMPERROR or inner.result is Result.PERMERROR:
             return inner
         if inner.result is Result.NONE:
             return _Ended(Result.PERMERROR, f"{directive.text} of {values.domain}: {inner.reason}")
         matched = inner.result is Result.PASS
-        self._note(depth, values.domain, directive.text, target, f"{inner.result.value}: {_matches(matched)}")
+        if self._trace is not None:
+            note = f"{inner.result.value}: {_matches(matched)}"
+            self._note(depth, values.domain, directive.text, target, note)
         return matched
 
     async def _match_addresses(self, target: str, mechanism: A | MX) -> bool | _Ended:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from urllib.parse import quote
 
 from dmarc_milter.dns.name import MAX_NAME
@@ -115,6 +116,10 @@ class MacroValues:
     receiver: str = "unknown"
     timestamp: int = 0
 
+    def at(self, domain: str) -> "MacroValues":
+        """The same for the record of another domain (include, redirect)."""
+        return MacroValues(self.sender, self.client_address, self.helo, domain)
+
     def value(self, letter: Letter) -> str:
         local_part, _, sender_domain = self.sender.rpartition("@")
         match letter:
@@ -187,7 +192,17 @@ def _split(value: str, delimiters: Iterable[str]) -> list[str]:
 
 def expand_domain(string: MacroString, values: MacroValues) -> str:
     """A domain-spec expanded into a name to ask for: cut from the left to 253 octets, at a dot (RFC 7208 7.3)."""
-    name = expand(string, values).removesuffix(".").lower()
+    if len(string) == 1 and isinstance(string[0], str):
+        return _name(string[0])
+    return _fitting(expand(string, values))
+
+
+def _fitting(text: str) -> str:
+    name = text.removesuffix(".").lower()
     while len(name.encode("utf-8", "surrogateescape")) > MAX_NAME and "." in name:
         name = name.partition(".")[2]
     return name
+
+
+_name = lru_cache(maxsize=4096)(_fitting)
+"""Most domain-specs hold no macro, and the same ones come again and again."""

@@ -1,8 +1,8 @@
 """check_host(), RFC 7208 section 4: from a client address and an identity to a result, and why."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from dmarc_milter.dns.answer import (
     Answer,
@@ -12,7 +12,6 @@ from dmarc_milter.dns.answer import (
     Resolver,
     addresses,
     mail_exchanges,
-    text_records,
 )
 from dmarc_milter.dns.name import is_at_or_below, to_identifier
 from dmarc_milter.spf import macro, record
@@ -122,8 +121,7 @@ def _unmapped(address: bytes) -> bytes:
     return address[12:] if address[:12] == b"\0" * 10 + b"\xff\xff" and len(address) == 16 else address
 
 
-@dataclass(frozen=True, slots=True)
-class _Ended:
+class _Ended(NamedTuple):
     result: Result
     reason: str
     explanation: Explanation | None = None
@@ -149,7 +147,9 @@ class _Evaluation:
         if isinstance(selected, _Ended):
             return selected
         for index, directive in enumerate(selected.directives):
-            matched = await self._match(index, directive, selected, values, depth)
+            matched: bool | _Ended | None = self._match_alone(directive, values, depth)
+            if matched is None:
+                matched = await self._match(index, directive, selected, values, depth)
             if isinstance(matched, _Ended):
                 return matched
             if matched:
@@ -160,7 +160,7 @@ class _Evaluation:
 
     async def _select(self, domain: str, depth: int) -> Record | _Ended:
         """Record look-up and selection (4.4, 4.5)."""
-        answer = await text_records(self._resolver, domain)
+        answer = await self._resolver.resolve(Question(domain, RecordType.TXT))
         if answer.failed:
             ended = _Ended(Result.TEMPERROR, f"TXT of {domain}: {answer.detail}")
         else:
@@ -191,18 +191,24 @@ class _Evaluation:
             return _Ended(Result.PERMERROR, f"redirect of {values.domain}: {ended.reason}")
         return ended
 
+    def _match_alone(self, directive: Directive, values: MacroValues, depth: int) -> bool | None:
+        """A mechanism that asks nobody; None for all others."""
+        mechanism = directive.mechanism
+        if isinstance(mechanism, IP):
+            matched = in_network(self._client, mechanism.network, mechanism.length)
+        elif isinstance(mechanism, All):
+            matched = True
+        else:
+            return None
+        if self._trace is not None:
+            self._note(depth, values.domain, directive.text, "", _matches(matched))
+        return matched
+
     async def _match(
         self, index: int, directive: Directive, written: Record, values: MacroValues, depth: int
     ) -> bool | _Ended:
         mechanism = directive.mechanism
-        if isinstance(mechanism, IP):
-            matched = in_network(self._client, mechanism.network, mechanism.length)
-            if self._trace is not None:
-                self._note(depth, values.domain, directive.text, "", _matches(matched))
-            return matched
-        if isinstance(mechanism, All):
-            self._note(depth, values.domain, directive.text, "", "match")
-            return True
+        assert not isinstance(mechanism, IP | All)
         if over := self._count_term():
             return over
         self._look_ahead(written, index, values)
@@ -229,7 +235,8 @@ class _Evaluation:
 
     async def _include(self, directive: Directive, target: str, values: MacroValues, depth: int) -> bool | _Ended:
         """include (5.2): a pass there is a match here; errors end the evaluation; none is a permerror."""
-        self._note(depth, values.domain, directive.text, target, "evaluates")
+        if self._trace is not None:
+            self._note(depth, values.domain, directive.text, target, "evaluates")
         inner = await self.check(values.at(target), depth + 1)
         if inner.result is Result.TEMPERROR or inner.result is Result.PERMERROR:
             return inner
@@ -273,7 +280,7 @@ class _Evaluation:
     async def _expand(self, spec: MacroString, values: MacroValues) -> str:
         if macro.needs_validated_name(spec):
             name = await advised_name(self._resolver, self._client, values.domain)
-            values = replace(values, validated_name=name)
+            values = values._replace(validated_name=name)
         return macro.expand_domain(spec, values)
 
     def _count_term(self) -> _Ended | None:
@@ -316,10 +323,8 @@ def in_network(address: bytes, network: bytes, length: int) -> bool:
     """Whether `address` and `network`, of the same family, agree in their first `length` bits."""
     if len(address) != len(network):
         return False
-    octets, bits = divmod(length, 8)
-    if address[:octets] != network[:octets]:
-        return False
-    return bits == 0 or (address[octets] ^ network[octets]) >> (8 - bits) == 0
+    differing = int.from_bytes(address, "big") ^ int.from_bytes(network, "big")
+    return differing >> (8 * len(address) - length) == 0
 
 
 def identity(mail_from: str, helo: str) -> tuple[str, str]:

@@ -1,7 +1,5 @@
 """exp= (RFC 7208 6.2): the sentence that a domain publishes for those whom it refuses. Asked for only to be shown."""
 
-from dataclasses import replace
-
 from dmarc_milter.dns.answer import Outcome, Resolver, text_records
 from dmarc_milter.spf import macro
 from dmarc_milter.spf.evaluation import Explanation
@@ -18,7 +16,7 @@ async def explain(
 
     `receiver` is the name of this host (``%{r}``), `now` seconds since 1970 (``%{t}``).
     """
-    values = replace(explanation.values, receiver=receiver, timestamp=now)
+    values = explanation.values._replace(receiver=receiver, timestamp=now)
     if macro.needs_validated_name(explanation.domain):
         values = await _with_validated_name(resolver, values)
     name = macro.expand_domain(explanation.domain, values)
@@ -37,7 +35,7 @@ async def explain(
 
 async def _with_validated_name(resolver: Resolver, values: macro.MacroValues) -> macro.MacroValues:
     name = await advised_name(resolver, values.client_address, values.domain)
-    return replace(values, validated_name=name)
+    return values._replace(validated_name=name)
 
 
 def shown(text: str) -> str:

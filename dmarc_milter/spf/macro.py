@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote
 
 from dmarc_milter.dns.name import MAX_NAME
@@ -102,8 +103,7 @@ def _expand(match: re.Match[str], position: int, explanation: bool) -> Expand:
     return Expand(letter, parts, bool(reverse), delimiters or ".", written.isupper())
 
 
-@dataclass(frozen=True, slots=True)
-class MacroValues:
+class MacroValues(NamedTuple):
     """What the letters stand for while one message is checked."""
 
     sender: str
@@ -163,6 +163,8 @@ def readable(address: bytes) -> str:
 
 def needs_validated_name(string: MacroString) -> bool:
     """Whether expanding `string` needs the client's validated name, which costs DNS questions."""
+    if len(string) == 1 and isinstance(string[0], str):
+        return False
     return any(isinstance(part, Expand) and part.letter is Letter.VALIDATED_NAME for part in string)
 
 

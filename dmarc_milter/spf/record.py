@@ -17,6 +17,7 @@ MAX_RECORD = 16_384
 """Octets. A longer record is a syntax error: no domain needs it, and the time to read it is an attacker's to spend."""
 
 _CACHEABLE = 2_048
+_VERSION = re.compile(rb"v=spf1(?: |\Z)", re.IGNORECASE)
 
 
 class Qualifier(Enum):
@@ -114,7 +115,7 @@ class RecordError:
 
 def is_spf(text: bytes) -> bool:
     """Whether a TXT record claims to be an SPF record: ``v=spf1``, then a space or nothing (RFC 7208 4.5)."""
-    return text[:6].lower() == b"v=spf1" and (len(text) == 6 or text[6:7] == b" ")
+    return _VERSION.match(text) is not None
 
 
 def parse(text: bytes) -> Record | RecordError:

@@ -37,13 +37,9 @@ class Ahead:
     def over(self, written: Record, index: int, values: MacroValues) -> None:
         """Ask for what the terms of `written` from directive `index` on (-1: the redirect) will need.
 
-        Does something once the next answer needed is not known: then there is a wait anyway, and everything that can
-        be asked during it is. The records of includes are followed as they arrive, down the whole tree.
+        The records of includes are followed as they arrive, down the whole tree.
         """
-        following = self._upcoming(written, index, values)
-        first = next(following, None)
-        if first is not None and self._resolver.peek(first) is None:
-            self._start([first, *following], values)
+        self._start(list(self._upcoming(written, index, values)), values)
 
     def _start(self, questions: Sequence[Question], values: MacroValues) -> None:
         for question in questions:

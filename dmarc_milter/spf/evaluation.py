@@ -183,8 +183,8 @@ class _Evaluation:
         """redirect= (6.1): the target's record decides; none there is a permerror."""
         if over := self._count_term():
             return over
-        self._look_ahead(written, -1, values)
         target = await self._expand(redirect, values)
+        self._look_ahead(Question(target, RecordType.TXT), written, -1, values)
         self._note(depth, values.domain, "redirect", target, "continues there")
         ended = await self.check(values.at(target), depth)
         if ended.result is Result.NONE:
@@ -211,11 +211,13 @@ class _Evaluation:
         assert not isinstance(mechanism, IP | All)
         if over := self._count_term():
             return over
-        self._look_ahead(written, index, values)
         spec = mechanism.domain
         target = values.domain if spec is None else await self._expand(spec, values)
         if isinstance(mechanism, Include):
+            self._look_ahead(Question(target, RecordType.TXT), written, index, values)
             return await self._include(directive, target, values, depth)
+        if not isinstance(mechanism, PTR):
+            self._look_ahead(Question(target, self._type_asked(mechanism)), written, index, values)
         outcome = await self._match_names(mechanism, target)
         note = outcome.reason if isinstance(outcome, _Ended) else _matches(outcome)
         self._note(depth, values.domain, directive.text, target, note)
@@ -298,8 +300,14 @@ class _Evaluation:
         self._count_void(answer)
         return _Ended(Result.TEMPERROR, f"{what}: {answer.detail}") if answer.failed else None
 
-    def _look_ahead(self, written: Record, index: int, values: MacroValues) -> None:
-        if self._ahead is not None:
+    def _type_asked(self, mechanism: A | MX | Exists) -> RecordType:
+        if isinstance(mechanism, A):
+            return self._family
+        return RecordType.MX if isinstance(mechanism, MX) else RecordType.A
+
+    def _look_ahead(self, following: Question, written: Record, index: int, values: MacroValues) -> None:
+        """Once the answer that comes next is not known there is a wait: ask for all that may be needed after it."""
+        if self._ahead is not None and self._resolver.peek(following) is None:
             self._ahead.over(written, index, values)
 
     def _note(self, depth: int, domain: str, term: str, target: str, note: str) -> None:

@@ -50,6 +50,7 @@ class RunningFilter:
         else:
             port, _, host = rest.partition("@")
             connected = socket.create_connection((host, int(port)))
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.settimeout(60)
         return Mta(connected, **options)
 

@@ -21,7 +21,7 @@ from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.within import BoundedResolver, WithinDeadline
 from dmarc_milter.lookups import Lookups
 from dmarc_milter.message.author import author
-from dmarc_milter.message.header import Field, Header
+from dmarc_milter.message.header import Header
 from dmarc_milter.spf.evaluation import Check, check_host, identity
 from dmarc_milter.spf.evaluation import Result as SpfCheckResult
 from dmarc_milter.verdict import Envelope, SpfIdentity, SpfResult, Verdict
@@ -49,14 +49,17 @@ class Surroundings:
 
 
 class Evaluation:
-    """Call the methods in the order of SMTP; :meth:`end_of_message` gives the verdict."""
+    """Call the methods in the order of SMTP; :meth:`end_of_message` gives the verdict.
 
-    def __init__(self, envelope: Envelope, around: Surroundings, header: Header | None = None) -> None:
+    `header` is filled by the caller until :meth:`end_of_headers`.
+    """
+
+    def __init__(self, envelope: Envelope, around: Surroundings, header: Header) -> None:
         self._envelope = envelope
         self._around = around
         self._now = int(around.clock())
         self._resolver = WithinDeadline(around.resolver, time.monotonic() + around.settings.deadline)
-        self.header = Header() if header is None else header
+        self.header = header
         self._expectations = verification.Expectations(())
         self._chain: chain.ExpectedChain | chain.Chain = chain.Chain(chain.Status.NONE)
         self._bodies = BodyHashes(())
@@ -72,10 +75,6 @@ class Evaluation:
         else:
             check = await check_host(self._resolver, envelope.client_address, domain, sender, envelope.helo)
         return SpfResult(check, which, to_identifier(domain))
-
-    def field(self, name: str, value: bytes) -> None:
-        """The next header field; see :class:`~dmarc_milter.message.header.Field`."""
-        self.header.append(Field(name, value))
 
     def end_of_headers(self) -> bool:
         """All header fields are there. Returns whether anything needs to see the body."""

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -45,9 +46,8 @@ def has_postfix() -> None:
 
 
 @pytest.fixture
-def open_folder(tmp_path: Path) -> Path:
-    """A temporary folder that other users may enter: Postfix's daemons are not root."""
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.owner() == "root" and parent.parent != parent and str(parent).startswith("/tmp/"):
-            parent.chmod(0o755)
-    return tmp_path
+def open_folder() -> Iterator[Path]:
+    """A temporary folder that other users may enter, as pytest's own are not: Postfix's daemons are not root."""
+    with tempfile.TemporaryDirectory(prefix="dmarc-milter-test-") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)

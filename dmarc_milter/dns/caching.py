@@ -33,12 +33,10 @@ class CachingResolver:
         ask: Callable[[Question], Awaitable[Answer[Any]]],
         loop: asyncio.AbstractEventLoop,
         cache: Cache | None = None,
-        observe: Callable[[Question, Answer[Any]], None] | None = None,
     ) -> None:
         self._ask = ask
         self._loop = loop
         self._cache = Cache() if cache is None else cache
-        self._observe = observe
         self._in_flight: dict[Question, asyncio.Task[Answer[Any]]] = {}
         self._loop_thread: int | None = None
         loop.call_soon_threadsafe(self._note_thread)
@@ -95,8 +93,6 @@ class CachingResolver:
                 return known
             answer = await self._ask(question)
             self._cache.put(question, answer)
-            if self._observe is not None:
-                self._observe(question, answer)
             return answer
         finally:
             del self._in_flight[question]

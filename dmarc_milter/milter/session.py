@@ -295,8 +295,10 @@ def register(service: Service) -> None:
         service.activity.change(sessions=1)
         return session.negotiate(options)
 
+    connected = _guarded(Session.connect, milter.P_NR_CONN)
+
     def connect(context: milter.milterContext, _name: str, _family: int, address: object) -> int:
-        return _guarded(Session.connect, milter.P_NR_CONN)(context, context, address)
+        return connected(context, context, address)
 
     mail_from = _guarded(Session.mail_from, milter.P_NR_MAIL)
 

@@ -164,12 +164,12 @@ class Session:
         if reply is not None:
             _set_reply(context, reply)
             return milter.TEMPFAIL if disposition.action is Action.TEMPFAIL else milter.REJECT
-        if (
-            disposition.action is Action.QUARANTINE
-            and self._service.settings.policy.quarantine is policy.Quarantine.HOLD
-            and self._actions & milter.QUARANTINE
-        ):
-            context.quarantine(f"DMARC policy of {verdict.author.domain or 'unknown author'}")
+        holds = self._service.settings.policy.quarantine is policy.Quarantine.HOLD
+        if disposition.action is Action.QUARANTINE and holds:
+            if self._actions & milter.QUARANTINE:
+                context.quarantine(f"DMARC policy of {verdict.author.domain or 'unknown author'}")
+            else:
+                logger.warning("the MTA offers no quarantine: a message to be held was delivered with its header only")
         return milter.CONTINUE
 
     def _edit(self, context: milter.milterContext, value: str) -> None:

@@ -1,0 +1,116 @@
+"""One function for each parser of hostile octets. It takes any octets, and raises only where there is a bug.
+
+Unit tests run each for a moment with hypothesis; ``python -m fuzz NAME`` runs one for hours with atheris.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import dns.exception
+import dns.message
+
+from dmarc_milter import authentication_results
+from dmarc_milter.arc import chain
+from dmarc_milter.dkim import key, signature, verification
+from dmarc_milter.dkim.body import BodyHashes, BodyHashKind
+from dmarc_milter.dkim.signature import Canonicalization
+from dmarc_milter.dmarc import record as dmarc_record
+from dmarc_milter.dns import wire
+from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType
+from dmarc_milter.dns.name import to_identifier
+from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.message.author import author
+from dmarc_milter.message.header import Field, Header, split_message
+from dmarc_milter.spf import record as spf_record
+from dmarc_milter.spf.evaluation import check_host
+
+NOW = 1_800_000_000
+
+
+class _SameEverywhere(ZoneResolver):
+    """Answers every TXT question with one record, and any other with nothing."""
+
+    def __init__(self, record: bytes) -> None:
+        super().__init__({})
+        self._answer = Answer(Outcome.RECORDS, (record,))
+
+    def look_up(self, question: Question) -> Answer[Any]:
+        return self._answer if question.type is RecordType.TXT else Answer(Outcome.NO_DATA)
+
+
+def dns_packet(octets: bytes) -> None:
+    """A name server's answer, as upstream.py takes it."""
+    try:
+        response = dns.message.from_wire(octets, ignore_trailing=True)
+    except (dns.exception.DNSException, ValueError):
+        return
+    for type_ in RecordType:
+        question = Question("example.com", type_)
+        query = wire.query(question, response.id)
+        if query is not None and query.is_response(response):
+            wire.answer(question, response)
+
+
+def spf(octets: bytes) -> None:
+    """An SPF record, read and evaluated."""
+    spf_record.parse(octets)
+    zone = _SameEverywhere(octets)
+    asyncio.run(check_host(zone, b"\xc0\x00\x02\x01", "example.com", "a@example.com", "h.example.com"))
+
+
+def dmarc(octets: bytes) -> None:
+    """A DMARC record."""
+    dmarc_record.parse(octets)
+
+
+def dkim_key(octets: bytes) -> None:
+    """A DKIM key record."""
+    key.parse(octets)
+
+
+def dkim_signature(octets: bytes) -> None:
+    """The value of a DKIM-Signature field."""
+    signature.parse(octets, NOW)
+    verification.expect(Header([Field("DKIM-Signature", octets)]), "example.com", NOW, 10)
+
+
+def dkim_body(octets: bytes) -> None:
+    """A body in pieces: the first octet says how long they are."""
+    size = 1 + (octets[0] if octets else 0)
+    kinds = [BodyHashKind(form, length) for form in Canonicalization for length in (None, 7)]
+    whole, pieces = BodyHashes(kinds), BodyHashes(kinds)
+    whole.update(octets)
+    for start in range(0, len(octets), size):
+        pieces.update(octets[start : start + size])
+    assert whole.finish() == pieces.finish()
+
+
+def arc(octets: bytes) -> None:
+    """A message with whatever ARC fields it has."""
+    header, _ = split_message(octets)
+    chain.expect(header, NOW)
+
+
+def from_field(octets: bytes) -> None:
+    """The values of From fields, one a line."""
+    found = author(octets.split(b"\n"))
+    assert (found.domain is None) != (found.unusable is None)
+    assert found.domain is None or to_identifier(found.domain) == found.domain
+
+
+def foreign_results(octets: bytes) -> None:
+    """An Authentication-Results field of somebody else."""
+    authentication_results.claims(octets, frozenset({"mx.example.org"}))
+
+
+def message(octets: bytes) -> None:
+    """A whole message as it lies in a file."""
+    header, _ = split_message(octets)
+    author([each.value for each in header.all("from")])
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    each.__name__: each
+    for each in (dns_packet, spf, dmarc, dkim_key, dkim_signature, dkim_body, arc, from_field, foreign_results, message)
+}

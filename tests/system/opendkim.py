@@ -1,0 +1,71 @@
+"""An OpenDKIM of the tests' own, as a signer or as a second opinion; spoken to in the milter protocol."""
+
+import re
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from dmarc_milter.demo.mta import Answer, Mta
+from dmarc_milter.message.header import split_message
+from tests.system.postfix import wait_for
+
+PROGRAM = "/usr/sbin/opendkim"
+
+
+class OpenDkim:
+    """Started on construction with `settings` as in opendkim.conf; a context manager."""
+
+    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._socket = folder / "socket"
+        config = folder / "opendkim.conf"
+        lines = {
+            "Syslog": "no",
+            "RequireSafeKeys": "no",
+            "Socket": f"local:{self._socket}",
+            "On-Default": "accept",
+            "AuthservID": "opendkim.example",
+            "AlwaysAddARHeader": "yes",
+            **settings,
+        }
+        config.write_text("".join(f"{name} {value}\n" for name, value in lines.items()))
+        self._process = subprocess.Popen([PROGRAM, "-f", "-x", str(config)], stderr=subprocess.PIPE)
+        wait_for(self._socket.exists, "OpenDKIM to listen")
+
+    def __enter__(self) -> "OpenDkim":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # It has nothing to save, and takes five seconds over a SIGTERM.
+        self._process.kill()
+        self._process.communicate(timeout=30)
+
+    def _send(self, message: bytes, client: str) -> Answer:
+        connected = socket.socket(socket.AF_UNIX)
+        connected.settimeout(30)
+        connected.connect(str(self._socket))
+        header, body = split_message(message)
+        mta = Mta(connected)
+        mta.connect("client.example", client)
+        mta.helo("client.example")
+        fields = [(field.name.encode(), field.value) for field in header]
+        answer = mta.message("x@example.com", ["y@example.org"], fields, body)
+        mta.quit()
+        return answer
+
+    def sign(self, message: bytes) -> bytes:
+        """`message` with its DKIM-Signature on top."""
+        answer = self._send(message, "127.0.0.1")
+        fields = [
+            f"{name}:{value}".replace("\n", "\r\n").encode()
+            for _, name, value in answer.inserted
+            if name == "DKIM-Signature"
+        ]
+        assert fields, answer
+        return b"\r\n".join(fields) + b"\r\n" + message
+
+    def results(self, message: bytes) -> list[str]:
+        """What it says of each signature."""
+        answer = self._send(message, "192.0.2.1")
+        return re.findall(r"\bdkim=(\w+)", " ".join(value for _, _, value in answer.inserted))

@@ -1,0 +1,42 @@
+"""Every fuzz target for a moment: on arbitrary octets, and on samples that are nearly right."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fuzz.targets import TARGETS
+
+SAMPLES = {
+    "dns_packet": b"\x00\x01\x81\x80\x00\x01\x00\x01\x00\x00\x00\x00\x07example\x03com\x00\x00\x10\x00\x01"
+    b"\xc0\x0c\x00\x10\x00\x01\x00\x00\x01\x2c\x00\x04\x03abc",
+    "spf": b"v=spf1 mx:%{d1r}.example a:x.example//64 include:y.example ip6:2001:db8::/32 exp=%{i}.z redirect=%{o}",
+    "dmarc": b"v=DMARC1; p=reject; sp=none; np=quarantine; t=y; psd=n; adkim=s; rua=mailto:a@example.com!10m; fo=1:d",
+    "dkim_key": b"v=DKIM1; h=sha256; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=; s=email:*; t=y:s",
+    "dkim_signature": b" v=1; a=rsa-sha256; c=relaxed/simple; d=example.com; s=s; t=1; x=2; l=0; i=@a.example.com;"
+    b" h=From:To; bh=AAAA; b=BBBB",
+    "dkim_body": b"\x03 a \t b\r\n\r\n\r c\r\n",
+    "arc": b"ARC-Seal: i=1; a=rsa-sha256; cv=none; d=a.example; s=s; b=AAAA\r\n"
+    b"ARC-Message-Signature: i=1; a=rsa-sha256; d=a.example; s=s; h=from; bh=AA==; b=AAAA\r\n"
+    b"ARC-Authentication-Results: i=1; a.example; dmarc=pass\r\n\r\n",
+    "from_field": b'"A, \\"b" (c(d)) <"x y"@example.com>, G: e@example.com;, =?utf-8?q?=C3=A4?= <f@b\xc3\xbc.example>',
+    "foreign_results": b' (x (y)) "mx.example.org" 1; dkim=pass (good) header.d=example.com',
+    "message": b"From x\nFrom: a@example.com\nX: y\n z\n\nbody\n",
+}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@settings(max_examples=150)
+@given(st.data())
+def test_survives(name: str, data: st.DataObject) -> None:
+    sample = SAMPLES[name]
+    pieces = [sample[start:end] for start in range(0, len(sample), 9) for end in (start + 9, start + 4)]
+    octets = data.draw(
+        st.one_of(
+            st.binary(max_size=300),
+            st.lists(st.one_of(st.sampled_from(pieces), st.binary(max_size=3)), max_size=30).map(b"".join),
+            st.tuples(st.integers(0, len(sample)), st.binary(max_size=4), st.integers(0, 4)).map(
+                lambda edit: sample[: edit[0]] + edit[1] + sample[edit[0] + edit[2] :]
+            ),
+        )
+    )
+    TARGETS[name](octets)

@@ -7,7 +7,8 @@ import authres
 
 from dmarc_milter.dkim.verification import Verified
 from dmarc_milter.dns.name import to_identifier
-from dmarc_milter.verdict import Disposition, SpfIdentity, SpfResult, Verdict
+from dmarc_milter.text import plain
+from dmarc_milter.verdict import Action, Disposition, SpfIdentity, SpfResult, Verdict
 
 NAME = "Authentication-Results"
 KEY = "authentication-results"
@@ -15,7 +16,6 @@ KEY = "authentication-results"
 MAX_REASON = 200
 """Characters of a reason= that we write."""
 
-_UNSAFE = re.compile(r"[^ -!#-\[\]-~]")
 _PROPERTY = re.compile(r" (?=[a-z]+\.[a-z-]+=|reason=|\()")
 _COLUMN = 78
 
@@ -70,9 +70,8 @@ def quoted(value: str) -> str:
 
 
 def safe(text: str) -> str:
-    """`text` without anything that has a meaning in a header field: printable ASCII, no quotes or backslashes."""
-    cut = text if len(text) <= MAX_REASON else text[: MAX_REASON - 3] + "..."
-    return _UNSAFE.sub("?", cut)
+    """`text` without anything that has a meaning in a header field."""
+    return plain(text, MAX_REASON)
 
 
 def _result(
@@ -113,7 +112,7 @@ def _dkim(verified: Verified) -> object:
 
 def _arc(verdict: Verdict) -> object:
     """RFC 8617 6."""
-    address = verdict.envelope.client_address
+    address = verdict.client_address
     oldest = verdict.arc.oldest_pass
     return _result(
         "arc",
@@ -139,7 +138,12 @@ def _dmarc(verdict: Verdict, disposition: Disposition) -> object:
         "dmarc",
         evaluation.result.value,
         reason,
-        [("header", "from", evaluation.author_domain), ("policy", "dmarc", policy)],
+        [
+            ("header", "from", evaluation.author_domain),
+            ("policy", "dmarc", policy),
+            # For filters of mailboxes: what was decided, which is not always what the Domain Owner's policy says.
+            ("policy", "disposition", "quarantine" if disposition.action is Action.QUARANTINE else None),
+        ],
     )
 
 

@@ -58,7 +58,8 @@ def _serve(options: argparse.Namespace) -> int:
     if options.check_config:
         print(f"{options.config or 'built-in settings'}: no errors")
         return 0
-    from dmarc_milter.milter.supervisor import ListenError, Supervisor
+    from dmarc_milter.milter.listening import ListenError
+    from dmarc_milter.milter.supervisor import Supervisor
 
     log.set_up()
     try:

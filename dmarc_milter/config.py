@@ -6,13 +6,25 @@ import tomllib
 import types
 import typing
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from dmarc_milter import network
+from dmarc_milter.dns.name import DomainPattern, domain_pattern
 from dmarc_milter.dns.upstream import NameServer
-from dmarc_milter.policy import Mode, OnTemporaryError, OnUnusableFrom, PolicySettings, Quarantine
+from dmarc_milter.network import Network
+from dmarc_milter.override import Override
+from dmarc_milter.policy import (
+    Mode,
+    OnMailingList,
+    OnTemporaryError,
+    OnUnusableFrom,
+    PolicySettings,
+    Quarantine,
+)
+from dmarc_milter.reply import ReplySettings, ReplyTemplate, template
 
 
 class ConfigError(Exception):
@@ -66,12 +78,14 @@ class LogFormat(Enum):
 class MilterSettings:
     """[milter]"""
 
-    listen: ListenAddress = InetAddress("127.0.0.1", 8893)
+    listen: tuple[ListenAddress, ...] = (InetAddress("127.0.0.1", 8893),)
     authserv_id: str | None = None
     strip_authserv_ids: tuple[str, ...] = ()
     workers: int = 1
     socket_mode: str = "0660"
+    socket_group: str | None = None
     drain_seconds: float = 30.0
+    received_spf: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +108,14 @@ class DkimSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class IndirectSettings:
+    """[policy.indirect]"""
+
+    trusted_sealers: tuple[DomainPattern, ...] = ()
+    mailing_list: OnMailingList = OnMailingList.QUARANTINE
+
+
+@dataclass(frozen=True, slots=True)
 class PolicySection:
     """[policy]"""
 
@@ -102,10 +124,10 @@ class PolicySection:
     temperror: OnTemporaryError = OnTemporaryError.ACCEPT
     unusable_from: OnUnusableFrom | None = None
     on_error: OnError = OnError.TEMPFAIL
-
-    @property
-    def decision(self) -> PolicySettings:
-        return PolicySettings(self.mode, self.quarantine, self.temperror, self.unusable_from)
+    trusted_networks: tuple[Network, ...] = ()
+    trusted_relays: tuple[Network, ...] = ()
+    indirect: IndirectSettings = field(default_factory=IndirectSettings)
+    reply: ReplySettings = field(default_factory=ReplySettings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +147,21 @@ class Settings:
     dkim: DkimSettings = field(default_factory=DkimSettings)
     policy: PolicySection = field(default_factory=PolicySection)
     log: LogSettings = field(default_factory=LogSettings)
+    override: tuple[Override, ...] = ()
+
+    @property
+    def decision(self) -> PolicySettings:
+        """What policy.decide needs."""
+        policy = self.policy
+        return PolicySettings(
+            policy.mode,
+            policy.quarantine,
+            policy.temperror,
+            policy.unusable_from,
+            self.override,
+            policy.indirect.trusted_sealers,
+            policy.indirect.mailing_list,
+        )
 
 
 def load(path: Path) -> Settings:
@@ -159,26 +196,32 @@ def _section(kind: type[_D], data: object, path: str) -> _D:
     if not isinstance(data, dict):
         raise ConfigError(f"[{path}] has to be a table")
     hints = typing.get_type_hints(kind)
-    known = {each.name for each in fields(kind)}  # type: ignore[arg-type]  # every kind here is a dataclass
+    known = {each.name: each for each in fields(kind)}  # type: ignore[arg-type]  # every kind here is a dataclass
     values = {}
     for key, value in data.items():
         name = f"{path}.{key}" if path else key
         if key not in known:
             raise ConfigError(f"unknown key {name} (known here: {', '.join(sorted(known))})")
         values[key] = _value(hints[key], value, name)
+    for key, each in known.items():
+        if key not in values and each.default is MISSING and each.default_factory is MISSING:
+            raise ConfigError(f"{path}.{key} is missing")
     return kind(**values)
 
 
 def _value(hint: Any, value: object, name: str) -> Any:
-    if hint == ListenAddress:
-        return listen_address(_expect(str, value, name, 'a string like "inet:8893@127.0.0.1"'), name)
+    if hint == tuple[ListenAddress, ...]:
+        listed = [value] if isinstance(value, str) else _expect(list, value, name, _TYPE_NAMES[ListenAddress])
+        if not listed:
+            raise ConfigError(f"{name} is empty; it needs an address")
+        return tuple(_value(ListenAddress, each, name) for each in listed)
+    if hint in _TEXTS:
+        return _TEXTS[hint](_expect(str, value, name, _TYPE_NAMES[hint]), name)
     if isinstance(hint, types.UnionType):
         return _value(next(each for each in typing.get_args(hint) if each is not type(None)), value, name)
     if typing.get_origin(hint) is tuple:
         items = _expect(list, value, name, "a list")
         return tuple(_value(typing.get_args(hint)[0], item, f"{name}[{index}]") for index, item in enumerate(items))
-    if hint is NameServer:
-        return name_server(_expect(str, value, name, 'a string like "127.0.0.1:53"'), name)
     if is_dataclass(hint) and isinstance(hint, type):
         return _section(hint, value, name)
     if isinstance(hint, type) and issubclass(hint, Enum):
@@ -191,7 +234,16 @@ def _value(hint: Any, value: object, name: str) -> Any:
     return _expect(hint, value, name, _TYPE_NAMES[hint])
 
 
-_TYPE_NAMES = {str: "a string", int: "a whole number", bool: "true or false"}
+_TYPE_NAMES = {
+    str: "a string",
+    int: "a whole number",
+    bool: "true or false",
+    ListenAddress: 'a string like "inet:8893@127.0.0.1", or a list of them',
+    NameServer: 'a string like "127.0.0.1:53"',
+    Network: 'a string like "192.0.2.0/24"',
+    DomainPattern: 'a string like "example.com" or ".example.com"',
+    ReplyTemplate: 'a string like "550 5.7.1 Refused"',
+}
 
 
 def _expect(kind: Any, value: object, name: str, what: str) -> Any:
@@ -240,6 +292,37 @@ def name_server(text: str, name: str) -> NameServer:
     return NameServer(host, port)
 
 
+def _network(text: str, name: str) -> Network:
+    try:
+        return network.parse(text)
+    except ValueError as error:
+        raise ConfigError(f'{name} is "{text}"; it has to be like "192.0.2.0/24" or "2001:db8::1" ({error})') from None
+
+
+def _domain_pattern(text: str, name: str) -> DomainPattern:
+    pattern = domain_pattern(text)
+    if pattern is None:
+        wanted = '"example.com", or ".example.com" for all below it too'
+        raise ConfigError(f'{name} is "{text}"; it has to be a domain like {wanted}')
+    return pattern
+
+
+def _reply_template(text: str, name: str) -> ReplyTemplate:
+    try:
+        return template(text)
+    except ValueError as error:
+        raise ConfigError(f"{name} {error}") from None
+
+
+_TEXTS: dict[Any, Callable[[str, str], Any]] = {
+    ListenAddress: listen_address,
+    NameServer: name_server,
+    Network: _network,
+    DomainPattern: _domain_pattern,
+    ReplyTemplate: _reply_template,
+}
+
+
 _RANGES: dict[str, tuple[Callable[[Settings], float], float, float]] = {
     "milter.workers": (lambda s: s.milter.workers, 0, 256),
     "milter.drain_seconds": (lambda s: s.milter.drain_seconds, 0, 3600),
@@ -262,3 +345,28 @@ def _check(settings: Settings) -> None:
         raise ConfigError(f'milter.authserv_id is "{authserv_id}"; it has to be a name like mx.example.org')
     if _MODE.fullmatch(settings.milter.socket_mode) is None:
         raise ConfigError(f'milter.socket_mode is "{settings.milter.socket_mode}"; it has to be like "0660"')
+    _check_rules(settings.override)
+    _check_reply_classes(settings.policy.reply)
+
+
+_RULE_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+
+
+def _check_rules(rules: tuple[Override, ...]) -> None:
+    names = set()
+    for index, rule in enumerate(rules):
+        if _RULE_NAME.fullmatch(rule.name) is None:
+            raise ConfigError(f'override[{index}].name is "{rule.name}"; it has to be like "partner-gateway"')
+        if rule.name in names:
+            raise ConfigError(f'override[{index}].name is "{rule.name}", as another rule\'s')
+        if not rule.has_conditions:
+            raise ConfigError(f"override[{index}] ({rule.name}) has no condition and would apply to all mail")
+        names.add(rule.name)
+
+
+def _check_reply_classes(replies: ReplySettings) -> None:
+    for each in fields(replies):
+        wanted = "4" if each.name.startswith("tempfail") else "5"
+        code = getattr(replies, each.name).code
+        if code[0] != wanted:
+            raise ConfigError(f"policy.reply.{each.name} has the code {code}; it has to begin with {wanted}")

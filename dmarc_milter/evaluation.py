@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import NamedTuple, TypeVar
 
 from dmarc_milter.arc import chain
 from dmarc_milter.dkim import verification
@@ -22,9 +23,15 @@ from dmarc_milter.dns.within import BoundedResolver, WithinDeadline
 from dmarc_milter.lookups import Lookups
 from dmarc_milter.message.author import author
 from dmarc_milter.message.header import Header
+from dmarc_milter.message.mailing_list import mailing_list
+from dmarc_milter.message.received import Relayed, outermost
+from dmarc_milter.network import Network, contains
 from dmarc_milter.spf.evaluation import Check, check_host, identity
 from dmarc_milter.spf.evaluation import Result as SpfCheckResult
+from dmarc_milter.spf.validated import validated_names
 from dmarc_milter.verdict import Envelope, SpfIdentity, SpfResult, Verdict
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +42,10 @@ class EvaluationSettings:
     """Seconds that the questions of MAIL FROM, and again those of the message, may take in all."""
     max_signatures: int = 10
     allow_partial_body: bool = False
+    trusted_relays: tuple[Network, ...] = ()
+    """Clients for which SPF is asked about whoever handed them the message."""
+    wants_reverse_names: bool = False
+    """Whether a rule needs the client's confirmed names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,22 +75,53 @@ class Evaluation:
         self._chain: chain.ExpectedChain | chain.Chain = chain.Chain(chain.Status.NONE)
         self._bodies = BodyHashes(())
         self._author = author(())
-        self._spf: Future[SpfResult] = around.lookups.start(self._check_spf())
+        self._relayed: Relayed | None = None
+        self.recipient_domains: tuple[str, ...] = ()
+        """Filled by the caller where a rule asks for them."""
+        self.seconds_waited = 0.0
+        """How long the end of the message waited for the DNS."""
+        self._client: Future[_ClientFindings] | None = None
+        if not contains(around.settings.trusted_relays, envelope.client_address):
+            self._client = around.lookups.start(self._look_into(envelope.client_address, envelope.helo))
 
-    async def _check_spf(self) -> SpfResult:
-        envelope = self._envelope
-        domain, sender = identity(envelope.mail_from, envelope.helo)
-        which = SpfIdentity.MAIL_FROM if envelope.mail_from else SpfIdentity.HELO
-        if envelope.client_address is None:
-            check = Check(SpfCheckResult.NONE, "no client address")
+    async def _look_into(self, address: bytes | None, helo: str) -> "_ClientFindings":
+        spf = await self._check_spf(address, helo)
+        names: tuple[str, ...] = ()
+        if self._around.settings.wants_reverse_names and address is not None:
+            names = tuple([name async for name in validated_names(self._resolver, address)])
+        return _ClientFindings(spf, names)
+
+    async def _check_spf(self, address: bytes | None, helo: str) -> SpfResult:
+        mail_from = self._envelope.mail_from
+        domain, sender = identity(mail_from, helo)
+        which = SpfIdentity.MAIL_FROM if mail_from else SpfIdentity.HELO
+        if address is None:
+            reason = self._relayed.reason if self._relayed is not None else "no client address"
+            check = Check(SpfCheckResult.NONE, reason)
         else:
-            check = await check_host(self._resolver, envelope.client_address, domain, sender, envelope.helo)
+            check = await check_host(self._resolver, address, domain, sender, helo)
         return SpfResult(check, which, to_identifier(domain))
+
+    @property
+    def relayed(self) -> Relayed | None:
+        """What the Received fields say where a trusted relay brought the message; known at the end of the headers."""
+        return self._relayed
+
+    def _follow_relays(self) -> "Future[_ClientFindings]":
+        """The client is a trusted relay: SPF is about the one before it, which only the header tells."""
+        relays = self._around.settings.trusted_relays
+        received = [each.value for each in self.header.all("received")]
+        self._relayed = outermost(received, lambda address: contains(relays, address))
+        client = self._relayed.client
+        address, helo = (client.address, client.helo) if client is not None else (None, self._envelope.helo)
+        return self._around.lookups.start(self._look_into(address, helo))
 
     def end_of_headers(self) -> bool:
         """All header fields are there. Returns whether anything needs to see the body."""
         settings = self._around.settings
         self._resolver.deadline = time.monotonic() + settings.deadline
+        if self._client is None:
+            self._client = self._follow_relays()
         self._author = author([each.value for each in self.header.all("from")])
         domain = self._author.domain
         self._expectations = verification.expect(self.header, domain, self._now, settings.max_signatures)
@@ -101,9 +143,18 @@ class Evaluation:
 
     def end_of_message(self) -> Verdict:
         """The verdict; waits for the DNS as long as the deadline allows."""
-        return self._around.lookups.start(self._judge(self._spf.result())).result()
+        assert self._client is not None
+        client = self._awaited(self._client)
+        return self._awaited(self._around.lookups.start(self._judge(client)))
 
-    async def _judge(self, spf: SpfResult) -> Verdict:
+    def _awaited(self, future: "Future[T]") -> T:
+        if not future.done():
+            started = time.perf_counter()
+            future.exception()
+            self.seconds_waited += time.perf_counter() - started
+        return future.result()
+
+    async def _judge(self, client: "_ClientFindings") -> Verdict:
         bodies = self._bodies.finish()
         resolver = self._resolver
         signatures = await verification.verify_all(
@@ -118,8 +169,25 @@ class Evaluation:
             reason = found.unusable.value if found.unusable else "no Author Domain"
             judged = dmarc.not_applicable(reason)
         else:
-            judged = await dmarc.evaluate(resolver, found.domain, identifiers(spf, signatures))
-        return Verdict(self._envelope, spf, signatures, self._expectations.left_out, arc, found, judged)
+            judged = await dmarc.evaluate(resolver, found.domain, identifiers(client.spf, signatures))
+        return Verdict(
+            self._envelope,
+            client.spf,
+            signatures,
+            self._expectations.left_out,
+            arc,
+            found,
+            judged,
+            self._relayed,
+            client.reverse_names,
+            mailing_list(self.header),
+            self.recipient_domains,
+        )
+
+
+class _ClientFindings(NamedTuple):
+    spf: SpfResult
+    reverse_names: tuple[str, ...]
 
 
 def identifiers(spf: SpfResult, signatures: tuple[Verified, ...]) -> list[dmarc.Identifier]:

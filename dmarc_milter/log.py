@@ -7,7 +7,8 @@ import sys
 from collections.abc import Iterable
 
 from dmarc_milter.config import LogFormat, LogSettings
-from dmarc_milter.verdict import Disposition, Verdict
+from dmarc_milter.record import Record
+from dmarc_milter.verdict import Verdict
 
 logger = logging.getLogger("dmarc_milter")
 
@@ -21,31 +22,46 @@ def set_up(level: int = logging.INFO) -> None:
     logger.propagate = False
 
 
-def message_line(queue_id: str, verdict: Verdict, disposition: Disposition, settings: LogSettings) -> str:
+def message_line(record: Record, settings: LogSettings) -> str:
     """The line about one message."""
-    envelope, dmarc = verdict.envelope, verdict.dmarc
-    address = envelope.client_address
+    disposition, envelope = record.disposition, record.envelope
     pairs: list[tuple[str, str | None]] = [
-        ("queue_id", queue_id),
-        ("client", str(ipaddress.ip_address(address)) if address else "none"),
+        ("queue_id", record.queue_id),
+        ("client", _address(envelope.client_address) or "none"),
         ("helo", envelope.helo),
         ("mail_from", envelope.mail_from if settings.addresses else envelope.mail_from.rpartition("@")[2]),
+        *(_found(record.verdict) if record.verdict is not None else []),
+        ("action", disposition.action.value),
+        ("wanted", disposition.wanted.value if disposition.wanted is not disposition.action else None),
+        ("override", disposition.override.value if disposition.override else None),
+        ("rule", disposition.rule),
+        ("reply", str(record.reply) if record.reply else None),
+        ("reason", disposition.reason),
+        ("waited_ms", f"{record.seconds_waited * 1e3:.0f}" if record.seconds_waited else None),
+    ]
+    return formatted(pairs, settings.format)
+
+
+def _found(verdict: Verdict) -> list[tuple[str, str | None]]:
+    dmarc = verdict.dmarc
+    return [
+        ("outer_client", (_address(verdict.client_address) or "unknown") if verdict.relayed else None),
         ("from_domain", verdict.author.domain),
         ("spf", verdict.spf.check.result.value),
         ("spf_reason", verdict.spf.check.reason),
         ("dkim", ",".join(f"{each.result.value}:{each.domain or '?'}" for each in verdict.signatures) or "none"),
         ("dkim_reason", "; ".join(each.reason for each in verdict.signatures if each.reason) or None),
+        ("dkim_left_out", str(verdict.signatures_left_out) if verdict.signatures_left_out else None),
         ("arc", verdict.arc.status.value),
         ("arc_reason", verdict.arc.reason or None),
         ("dmarc", dmarc.result.value),
         ("policy", dmarc.policy.value if dmarc.policy else None),
         ("policy_domain", dmarc.discovery.policy_domain if dmarc.discovery else None),
-        ("action", disposition.action.value),
-        ("wanted", disposition.wanted.value if disposition.wanted is not disposition.action else None),
-        ("override", disposition.override.value if disposition.override else None),
-        ("reason", disposition.reason),
     ]
-    return formatted(pairs, settings.format)
+
+
+def _address(address: bytes | None) -> str | None:
+    return str(ipaddress.ip_address(address)) if address else None
 
 
 def formatted(pairs: Iterable[tuple[str, str | None]], format_: LogFormat) -> str:

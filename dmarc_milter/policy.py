@@ -1,11 +1,16 @@
 """What to do about a message: a pure function from a verdict and the settings to a disposition, first match decides."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
+from dmarc_milter.arc.chain import Status as ArcStatus
+from dmarc_milter.arc.results import MethodResult
 from dmarc_milter.dmarc.evaluation import Evaluation, Result
 from dmarc_milter.dmarc.record import Policy
+from dmarc_milter.dns.name import DomainPattern, to_identifier
 from dmarc_milter.message.author import Unusable
+from dmarc_milter.network import Network, contains
+from dmarc_milter.override import Override, authenticated_domains
 from dmarc_milter.verdict import Action, Disposition, OverrideType, Verdict
 
 
@@ -41,18 +46,46 @@ class OnUnusableFrom(Enum):
     REJECT = "reject"
 
 
+class OnMailingList(Enum):
+    """What becomes of a failing message of a mailing list; never more than the Domain Owner asked for."""
+
+    ACCEPT = "accept"
+    QUARANTINE = "quarantine"
+    REJECT = "reject"
+
+
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
-    """[policy] of the settings, as far as a decision needs it."""
+    """What a decision needs of the settings."""
 
     mode: Mode = Mode.MONITOR
     quarantine: Quarantine = Quarantine.HEADER
     temperror: OnTemporaryError = OnTemporaryError.ACCEPT
     unusable_from: OnUnusableFrom | None = None
     """None: reject several From fields or domains, accept the rest."""
+    overrides: tuple[Override, ...] = ()
+    trusted_sealers: tuple[DomainPattern, ...] = ()
+    mailing_list: OnMailingList = OnMailingList.QUARANTINE
 
 
 _ACTIONS = {Policy.NONE: Action.ACCEPT, Policy.QUARANTINE: Action.QUARANTINE, Policy.REJECT: Action.REJECT}
+_SEVERITY = {Action.ACCEPT: 0, Action.QUARANTINE: 1, Action.REJECT: 2}
+
+
+def unjudged(
+    client_address: bytes | None, *, is_local: bool, authenticated: str | None, trusted_networks: tuple[Network, ...]
+) -> str | None:
+    """Why a session's messages are not judged at all, or None: mail of our own users, not from other servers.
+
+    `is_local` is mail that came in without a network connection, `authenticated` the MTA's macro {auth_authen}.
+    """
+    if is_local:
+        return "local submission"
+    if authenticated:
+        return "authenticated sender"
+    if contains(trusted_networks, client_address):
+        return "client is in trusted_networks"
+    return None
 
 
 def decide(verdict: Verdict, settings: PolicySettings) -> Disposition:
@@ -60,19 +93,86 @@ def decide(verdict: Verdict, settings: PolicySettings) -> Disposition:
     wanted = _wanted(verdict, settings)
     if settings.mode is Mode.ENFORCE or wanted.wanted is Action.ACCEPT:
         return wanted
-    return Disposition(Action.ACCEPT, wanted.wanted, f"mode monitor: {wanted.reason}", wanted.override, wanted.comment)
+    return replace(wanted, action=Action.ACCEPT, reason=f"mode monitor: {wanted.reason}")
 
 
 def _wanted(verdict: Verdict, settings: PolicySettings) -> Disposition:
+    """First match decides: the operator's rules, then what the message itself comes to."""
+    rule = next((each for each in settings.overrides if each.matches(verdict)), None)
+    if rule is not None:
+        return _by_rule(rule, verdict, settings)
+    return _by_verdict(verdict, settings)
+
+
+def _by_rule(rule: Override, verdict: Verdict, settings: PolicySettings) -> Disposition:
+    """It counts as an override only where it changed the outcome (RFC 9990)."""
+    usual = _by_verdict(verdict, settings)
+    action = _quarantine(settings) if rule.action is Action.QUARANTINE else rule.action
+    comment = rule.reason or f"rule {rule.name}"
+    reason = f"rule {rule.name}{': ' if rule.reason else ''}{rule.reason}; {usual.reason}"
+    override = OverrideType.LOCAL_POLICY if action is not usual.wanted else None
+    return Disposition(action, action, reason, override, comment, rule.name)
+
+
+def _by_verdict(verdict: Verdict, settings: PolicySettings) -> Disposition:
     if verdict.author.unusable is not None:
         return _without_author(verdict.author.unusable, settings)
     evaluation = verdict.dmarc
     if evaluation.result is Result.TEMPERROR:
         return _on_temporary_error(evaluation, settings)
     if evaluation.result is Result.FAIL:
-        return _by_domain_owner(evaluation, settings)
+        asked = _by_domain_owner(evaluation, settings)
+        return asked if asked.action is Action.ACCEPT else _indirect(verdict, settings, asked)
     reason = f"dmarc={evaluation.result.value}: {evaluation.reason}"
     return Disposition(Action.ACCEPT, Action.ACCEPT, reason)
+
+
+def _indirect(verdict: Verdict, settings: PolicySettings, asked: Disposition) -> Disposition:
+    """Mail that a forwarder or a list we believe sent on (RFC 9989 5.4, 7.2 to 7.4)."""
+    sealer = vouching_sealer(verdict, settings.trusted_sealers)
+    if sealer is not None:
+        comment = f"arc=pass, and {sealer} saw dmarc=pass"
+        return _milder(asked, Action.ACCEPT, OverrideType.TRUSTED_FORWARDER, comment)
+    found = verdict.mailing_list
+    if found is None or not found.has_address:
+        return asked
+    operator = next((each for each in authenticated_domains(verdict) if found.is_run_by(each)), None)
+    if operator is None:
+        return asked
+    action = Action(settings.mailing_list.value)
+    if action is Action.QUARANTINE:
+        action = _quarantine(settings)
+    comment = f"mailing list {found.list_id}, authenticated by {operator}"
+    return _milder(asked, action, OverrideType.MAILING_LIST, comment)
+
+
+def _milder(asked: Disposition, action: Action, override: OverrideType, comment: str) -> Disposition:
+    """`action` instead of what was asked for, unless that is no milder."""
+    if _SEVERITY[action] >= _SEVERITY[asked.wanted]:
+        return asked
+    return Disposition(action, action, f"{asked.reason} ({comment})", override, comment)
+
+
+def vouching_sealer(verdict: Verdict, trusted: tuple[DomainPattern, ...]) -> str | None:
+    """The trusted sealer of a valid chain that saw dmarc=pass for the Author Domain, or None.
+
+    From the last seal backwards, and only as long as every sealer is trusted: whoever sealed later may have changed
+    the message, and vouches for nothing unless we believe it (RFC 8617 9.4, 9.6).
+    """
+    if verdict.arc.status is not ArcStatus.PASS:
+        return None
+    for sealed in reversed(verdict.arc.results):
+        if not any(pattern.matches(sealed.sealer) for pattern in trusted):
+            return None
+        results = sealed.of("dmarc")
+        if results and all(_is_pass_for(each, verdict.author.domain) for each in results):
+            return sealed.sealer
+    return None
+
+
+def _is_pass_for(result: MethodResult, author_domain: str | None) -> bool:
+    seen = result.value("header.from")
+    return result.result == "pass" and (seen is None or to_identifier(seen.rpartition("@")[2]) == author_domain)
 
 
 def _without_author(unusable: Unusable, settings: PolicySettings) -> Disposition:
@@ -107,26 +207,3 @@ def _by_domain_owner(evaluation: Evaluation, settings: PolicySettings) -> Dispos
 
 def _quarantine(settings: PolicySettings) -> Action:
     return Action.REJECT if settings.quarantine is Quarantine.REJECT else Action.QUARANTINE
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An SMTP reply: code, enhanced status code (RFC 3463) and text, all of them safe to send."""
-
-    code: str
-    enhanced: str
-    text: str
-
-
-def reply(verdict: Verdict, disposition: Disposition) -> Reply | None:
-    """The SMTP reply to a message that is not accepted."""
-    domain = verdict.author.domain
-    if disposition.action is Action.TEMPFAIL:
-        return Reply("451", "4.7.24", f"Temporary DNS failure while checking DMARC for {domain}, try again later")
-    if disposition.action is not Action.REJECT:
-        return None
-    if domain is None:
-        unusable = verdict.author.unusable
-        why = unusable.value if unusable else "no author"
-        return Reply("550", "5.7.1", f"Email rejected per DMARC policy: {why}")
-    return Reply("550", "5.7.1", f"Email rejected per DMARC policy for {domain}")

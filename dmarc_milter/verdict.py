@@ -8,6 +8,8 @@ from dmarc_milter.arc.chain import Status as ArcStatus
 from dmarc_milter.dkim.verification import Verified
 from dmarc_milter.dmarc import evaluation as dmarc_evaluation
 from dmarc_milter.message.author import Author
+from dmarc_milter.message.mailing_list import MailingList
+from dmarc_milter.message.received import Relayed
 from dmarc_milter.spf.evaluation import Check
 
 
@@ -50,6 +52,25 @@ class Verdict:
     arc: Chain
     author: Author
     dmarc: dmarc_evaluation.Evaluation
+    relayed: Relayed | None = None
+    """What the Received fields say, where a trusted relay brought the message."""
+    reverse_names: tuple[str, ...] = ()
+    """The client's names that resolve back to its address; looked up only where a rule asks for them."""
+    mailing_list: MailingList | None = None
+    recipient_domains: tuple[str, ...] = ()
+    """Known only where a rule asks for them."""
+
+    @property
+    def client_address(self) -> bytes | None:
+        """Who handed the message to us, or to the outermost of our trusted relays; None where that is unknown."""
+        if self.relayed is None:
+            return self.envelope.client_address
+        return self.relayed.client.address if self.relayed.client else None
+
+    @property
+    def helo(self) -> str:
+        """What that client called itself."""
+        return self.relayed.client.helo if self.relayed and self.relayed.client else self.envelope.helo
 
     @property
     def has_arc(self) -> bool:
@@ -88,3 +109,5 @@ class Disposition:
     override: OverrideType | None = None
     comment: str = field(default="")
     """What overrode the policy."""
+    rule: str | None = None
+    """The name of the [[override]] that decided."""

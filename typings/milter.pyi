@@ -20,6 +20,7 @@ P_HDR_LEADSPC: int
 P_NR_CONN: int
 P_NR_HELO: int
 P_NR_MAIL: int
+P_NR_RCPT: int
 P_NR_HDR: int
 P_NR_EOH: int
 P_NR_BODY: int

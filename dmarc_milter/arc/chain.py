@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from dmarc_milter.arc.results import SealedResults, parse
 from dmarc_milter.dkim import signature, tags
 from dmarc_milter.dkim.body import BodyHash, BodyHashKind
 from dmarc_milter.dkim.header import canonical, header_hash, without_signature
@@ -38,8 +39,8 @@ class Chain:
     """The oldest instance whose message signature still validates, 0 if all do (5.2, step 5)."""
     sealers: tuple[str, ...] = ()
     """The d= of each seal, from instance 1 on. Proven only if the status is pass."""
-    results: tuple[bytes, ...] = ()
-    """The ARC-Authentication-Results of each instance, without its i= (4.1.1)."""
+    results: tuple[SealedResults, ...] = ()
+    """What each sealer found, from instance 1 on. Proven only if the status is pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +191,7 @@ async def validate(
     resolver.prefetch(expected.key_questions)
     sets = expected.sets
     sealers = tuple(each.seal.domain for each in sets)
-    results = tuple(each.result for each in sets)
+    results = tuple(parse(each.seal.domain, each.result) for each in sets)
     failure = await _message_failure(resolver, sets[-1], bodies)
     if failure is not None:
         return Chain(Status.FAIL, f"message signature i={len(sets)}: {failure}", None, sealers, results)

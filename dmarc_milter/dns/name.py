@@ -7,6 +7,7 @@ into headers, so it must be made of letters, digits, hyphens and underscores. A 
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 import idna
 
@@ -78,3 +79,19 @@ def labels(name: str) -> list[bytes] | None:
 def is_at_or_below(name: str, ancestor: str) -> bool:
     """Whether `name` is `ancestor` or a subdomain of it."""
     return name == ancestor or name.endswith("." + ancestor)
+
+
+class DomainPattern(NamedTuple):
+    """A domain in a setting: ``example.com`` alone, or ``.example.com`` for it and everything below."""
+
+    domain: str
+    with_subdomains: bool
+
+    def matches(self, name: str) -> bool:
+        return name == self.domain or (self.with_subdomains and is_at_or_below(name, self.domain))
+
+
+def domain_pattern(text: str) -> DomainPattern | None:
+    """Read a pattern; None where it holds no domain name."""
+    domain = to_identifier(text.removeprefix("."))
+    return None if domain is None else DomainPattern(domain, text.startswith("."))

@@ -15,19 +15,40 @@ class Deletion(NamedTuple):
     """Which of the fields of this name, from 1 at the top."""
 
 
-def deletions(fields: Iterable[Field], authserv_ids: frozenset[str]) -> list[Deletion]:
+class Ownership(NamedTuple):
+    """Which fields may not stay in a message."""
+
+    own: frozenset[str]
+    """Our authserv-id, comparable: nobody else writes under it."""
+    others: frozenset[str] = frozenset()
+    """Other ids that only hosts of ours use."""
+    trusted_received: int | None = None
+    """Where a trusted relay brought the message: how many of the topmost Received fields trusted relays wrote."""
+
+
+def deletions(fields: Iterable[Field], ownership: Ownership) -> list[Deletion]:
     """The fields that claim to be ours (RFC 8601 5), the last one first, so that no deletion moves another's index.
 
     An MTA counts the fields whose name is spelled alike but for case; one with a blank before the colon is another
-    spelling.
+    spelling. From a trusted relay, fields of the other ids stay, and those under our own id (or none) where they stand
+    above the Received fields of the trusted relays: no sender could write there.
     """
     counts: dict[str, int] = {}
+    received = 0
     found = []
     for field in fields:
+        received += field.key == "received"
         if field.key != KEY:
             continue
         spelling = field.name.lower()
         counts[spelling] = counts.get(spelling, 0) + 1
-        if claims(field.value, authserv_ids):
+        if _must_go(field, ownership, received):
             found.append(Deletion(field.name, counts[spelling]))
     return found[::-1]
+
+
+def _must_go(field: Field, ownership: Ownership, received_above: int) -> bool:
+    own, others, trusted = ownership
+    if trusted is None:
+        return claims(field.value, own | others)
+    return received_above >= trusted and claims(field.value, own)

@@ -16,9 +16,10 @@ from dmarc_milter.dns.cache import Cache
 from dmarc_milter.dns.caching import CachingResolver
 from dmarc_milter.dns.upstream import NameServer, Upstream
 from dmarc_milter.evaluation import EvaluationSettings, Surroundings
-from dmarc_milter.log import logger
+from dmarc_milter.log import logger, message_line
 from dmarc_milter.lookups import Lookups
-from dmarc_milter.milter.session import Activity, Service, register
+from dmarc_milter.milter.callbacks import register
+from dmarc_milter.milter.worker_state import Activity, Observer, Service
 
 READY = b"R"
 DRAIN = b"D"
@@ -46,13 +47,21 @@ def surroundings(settings: Settings) -> Surroundings:
     return Surroundings(
         lookups,
         resolver,
-        EvaluationSettings(settings.dns.deadline, settings.dkim.max_signatures, settings.dkim.allow_partial_body),
+        EvaluationSettings(
+            settings.dns.deadline,
+            settings.dkim.max_signatures,
+            settings.dkim.allow_partial_body,
+            settings.policy.trusted_relays,
+            any(rule.reverse_name for rule in settings.override),
+        ),
     )
 
 
-def work(settings: Settings, address: ListenAddress, listening: socket.socket, control: socket.socket) -> None:
+def work(
+    settings: Settings, slot: int, address: ListenAddress, listening: socket.socket, control: socket.socket
+) -> None:
     """Serve until `control` says otherwise or the supervisor is gone. Does not return."""
-    service = Service(settings, surroundings(settings))
+    service = Service(settings, surroundings(settings), [_to_log(settings)])
     register(service)
     milter.settimeout(7210)
     parked, descriptor = _lend_socket(address, listening)
@@ -66,6 +75,10 @@ def work(settings: Settings, address: ListenAddress, listening: socket.socket, c
     # Only reached where libmilter gave up by itself.
     logger.error("libmilter ended")
     os._exit(1)
+
+
+def _to_log(settings: Settings) -> Observer:
+    return lambda record: logger.info(message_line(record, settings.log))
 
 
 def _lend_socket(address: ListenAddress, listening: socket.socket) -> tuple[int, int]:

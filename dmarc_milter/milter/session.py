@@ -1,86 +1,67 @@
-"""libmilter's callbacks: one Session a connection, one Evaluation a message.
+"""One connection of the MTA: what libmilter's callbacks come to.
 
-Registered with pymilter's C module directly. No stage but the end of the message says anything to the MTA, so all the
-others are negotiated to need no reply. An exception in a callback is a bug of ours: it is logged with its traceback,
-and at the end of the message the MTA is told what `[policy] on_error` says.
+No stage but the end of the message says anything to the MTA, so all the others are negotiated to need no reply. What
+has failed before is answered at the end of the message, as `[policy] on_error` says.
 """
 
 from __future__ import annotations  # pymilter names its context type for type checkers only
 
 import ipaddress
 import socket
-import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from functools import wraps
-from typing import Concatenate, ParamSpec
+import time
 
 import milter
 
-from dmarc_milter import authentication_results, policy
-from dmarc_milter.config import OnError, Settings
-from dmarc_milter.evaluation import Evaluation, Surroundings
-from dmarc_milter.log import logger, message_line
+from dmarc_milter import authentication_results, policy, received_spf
+from dmarc_milter.config import OnError
+from dmarc_milter.dns.name import to_identifier
+from dmarc_milter.evaluation import Evaluation
+from dmarc_milter.log import logger
 from dmarc_milter.message.header import Field, Header, with_crlf
-from dmarc_milter.milter.edits import deletions
-from dmarc_milter.policy import Reply
+from dmarc_milter.message.received import Relayed
+from dmarc_milter.milter.edits import Ownership, deletions
+from dmarc_milter.milter.worker_state import Service
+from dmarc_milter.record import Record
+from dmarc_milter.reply import Reply, reply
 from dmarc_milter.verdict import Action, Disposition, Envelope, Verdict
 
 ACTIONS = milter.ADDHDRS | milter.CHGHDRS | milter.QUARANTINE
-_STEPS_UNUSED = milter.P_NORCPT | milter.P_NODATA | milter.P_NOUNKNOWN
-_NO_REPLY = milter.P_NR_CONN | milter.P_NR_HELO | milter.P_NR_MAIL | milter.P_NR_HDR | milter.P_NR_EOH
+_STEPS_UNUSED = milter.P_NODATA | milter.P_NOUNKNOWN
+_NO_REPLY = (
+    milter.P_NR_CONN | milter.P_NR_HELO | milter.P_NR_MAIL | milter.P_NR_RCPT | milter.P_NR_HDR | milter.P_NR_EOH
+)
 _WANTED = _STEPS_UNUSED | _NO_REPLY | milter.P_SKIP | milter.P_HDR_LEADSPC
 
+MAX_RECIPIENTS = 1_000
+"""Recipients of one message whose domains are remembered; with more, no rule about recipients applies."""
 
-class Activity:
-    """How many connections and messages a process has at hand: what draining waits for."""
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self.sessions = 0
-        self.messages = 0
-
-    def change(self, *, sessions: int = 0, messages: int = 0) -> None:
-        """Count up or down."""
-        with self._changed:
-            self.sessions += sessions
-            self.messages += messages
-            self._changed.notify_all()
-
-    def wait_until(self, condition: Callable[[Activity], bool], seconds: float) -> bool:
-        """Wait for `condition`, at most so long; returns whether it came."""
-        with self._changed:
-            return self._changed.wait_for(lambda: condition(self), seconds)
-
-
-@dataclass(frozen=True)
-class Service:
-    """What all sessions of a process share."""
-
-    settings: Settings
-    around: Surroundings
-    activity: Activity = field(default_factory=Activity)
-
-
-P = ParamSpec("P")
+_HEADER_TOO_LARGE = Reply("552", "5.3.4", "Header section too large")
+_ERRORS = {
+    OnError.TEMPFAIL: Reply("451", "4.3.0", "Message could not be checked"),
+    OnError.REJECT: Reply("550", "5.3.0", "Message could not be checked"),
+}
 
 
 class Session:
-    """One connection of the MTA."""
+    """One connection of the MTA; its messages one after the other."""
 
     __slots__ = (
         "_actions",
         "_authserv_id",
         "_client_address",
         "_connection_failed",
+        "_envelope",
         "_evaluation",
         "_header",
         "_helo",
         "_in_message",
+        "_is_local",
         "_message_failed",
         "_needs_body",
+        "_recipient_domains",
         "_service",
         "_steps",
+        "_unjudged",
     )
 
     def __init__(self, service: Service) -> None:
@@ -88,27 +69,40 @@ class Session:
         self._actions = 0
         self._steps = 0
         self._client_address: bytes | None = None
+        self._is_local = False
         self._helo = ""
         self._authserv_id = service.settings.milter.authserv_id or ""
-        self._evaluation: Evaluation | None = None
-        self._needs_body = False
-        self._in_message = False
-        self._header = Header()
         self._connection_failed = False
+        self._clear()
+
+    def _clear(self) -> None:
+        """Nothing is known of a message."""
+        self._in_message = False
         self._message_failed = False
+        self._envelope = Envelope(self._client_address, self._helo, "")
+        self._evaluation: Evaluation | None = None
+        self._unjudged: str | None = None
+        self._needs_body = False
+        self._header = Header()
+        self._recipient_domains: list[str] = []
+
+    # The stages, in the order of SMTP
 
     def negotiate(self, options: list[int]) -> int:
         """Take what is of use of what the MTA offers."""
         self._actions = options[0] & ACTIONS
-        self._steps = options[1] & _WANTED
+        wanted = _WANTED if self._service.wants_recipients else _WANTED | milter.P_NORCPT
+        self._steps = options[1] & wanted
         options[:] = [self._actions, self._steps, 0, 0]
         return milter.CONTINUE
 
     def answer(self, no_reply_step: int) -> int:
         return milter.NOREPLY if self._steps & no_reply_step else milter.CONTINUE
 
-    def connect(self, context: milter.milterContext, address: object) -> int:
+    def connect(self, context: milter.milterContext, name: str, address: object) -> int:
         self._client_address = _packed(address)
+        # Sendmail's way to say that nobody connected; a client whose address is unknown has another name.
+        self._is_local = self._client_address is None and (isinstance(address, str) or name == "localhost")
         if not self._authserv_id:
             self._authserv_id = context.getsymval("j") or socket.getfqdn()
         return self.answer(milter.P_NR_CONN)
@@ -117,13 +111,27 @@ class Session:
         self._helo = name
         return self.answer(milter.P_NR_HELO)
 
-    def mail_from(self, path: bytes) -> int:
+    def mail_from(self, context: milter.milterContext, path: bytes) -> int:
         self._start_message()
         if self.has_failed:
             return self.answer(milter.P_NR_MAIL)
-        envelope = Envelope(self._client_address, self._helo, _reverse_path(path))
-        self._evaluation = Evaluation(envelope, self._service.around, self._header)
+        self._envelope = Envelope(self._client_address, self._helo, _address(path))
+        self._unjudged = policy.unjudged(
+            self._client_address,
+            is_local=self._is_local,
+            authenticated=_symbol(context, "{auth_authen}"),
+            trusted_networks=self._service.settings.policy.trusted_networks,
+        )
+        if self._unjudged is None:
+            self._evaluation = Evaluation(self._envelope, self._service.around, self._header)
         return self.answer(milter.P_NR_MAIL)
+
+    def recipient(self, path: bytes) -> int:
+        """Asked for only where a rule needs it."""
+        if len(self._recipient_domains) <= MAX_RECIPIENTS:
+            domain = to_identifier(_address(path).rpartition("@")[2])
+            self._recipient_domains.append(domain or "")
+        return self.answer(milter.P_NR_RCPT)
 
     def header(self, name: str, value: bytes) -> int:
         if not self._steps & milter.P_HDR_LEADSPC:
@@ -143,26 +151,41 @@ class Session:
         return milter.SKIP if self._steps & milter.P_SKIP else milter.CONTINUE
 
     def end_of_message(self, context: milter.milterContext) -> int:
-        """Judge, change the message, answer."""
+        """Judge, change the message, answer, tell."""
+        started = time.perf_counter()
+        if not self._header.is_complete:
+            return self._refuse_header(context)
+        if self._unjudged is not None:
+            return self._let_through(context, self._unjudged)
         if self._evaluation is None or self.has_failed:
             return self._answer_to_error(context)
-        verdict = self._evaluation.end_of_message()
+        evaluation = self._evaluation
+        if len(self._recipient_domains) <= MAX_RECIPIENTS:
+            evaluation.recipient_domains = tuple(dict.fromkeys(self._recipient_domains))
+        verdict = evaluation.end_of_message()
         settings = self._service.settings
-        disposition = policy.decide(verdict, settings.policy.decision)
-        queue_id = context.getsymval("i") or "NOQUEUE"
-        logger.info(message_line(queue_id, verdict, disposition, settings.log))
-        reply = policy.reply(verdict, disposition)
-        if reply is None:
-            self._edit(context, authentication_results.field_value(self._authserv_id, verdict, disposition))
-        answer = self._carry_out(context, verdict, disposition, reply)
+        disposition = policy.decide(verdict, self._service.decision)
+        queue_id = _queue_id(context)
+        answer = reply(verdict, disposition, settings.policy.reply, queue_id)
+        if answer is None:
+            self._remove_forged(context, verdict.relayed)
+            self._insert(context, verdict, disposition)
+        code = self._carry_out(context, verdict, disposition, answer)
+        self._tell(disposition, queue_id, verdict, answer, started, evaluation.seconds_waited)
         self._end_message()
-        return answer
+        return code
+
+    def abort(self) -> int:
+        self._end_message()
+        return milter.CONTINUE
+
+    # What the end of a message comes to
 
     def _carry_out(
-        self, context: milter.milterContext, verdict: Verdict, disposition: Disposition, reply: Reply | None
+        self, context: milter.milterContext, verdict: Verdict, disposition: Disposition, answer: Reply | None
     ) -> int:
-        if reply is not None:
-            _set_reply(context, reply)
+        if answer is not None:
+            _set_reply(context, answer)
             return milter.TEMPFAIL if disposition.action is Action.TEMPFAIL else milter.REJECT
         holds = self._service.settings.policy.quarantine is policy.Quarantine.HOLD
         if disposition.action is Action.QUARANTINE and holds:
@@ -172,41 +195,34 @@ class Session:
                 logger.warning("the MTA offers no quarantine: a message to be held was delivered with its header only")
         return milter.CONTINUE
 
-    def _edit(self, context: milter.milterContext, value: str) -> None:
-        """Remove what claims to be ours, put ours on top."""
-        ids = {self._authserv_id, *self._service.settings.milter.strip_authserv_ids}
-        ours = frozenset(authentication_results.comparable(each) for each in ids)
-        for deletion in deletions(self._header, ours):
-            context.chgheader(deletion.name, deletion.ordinal, None)
-        space = " " if self._steps & milter.P_HDR_LEADSPC else ""
-        context.addheader(authentication_results.NAME, space + value, 0)
+    def _refuse_header(self, context: milter.milterContext) -> int:
+        """In any mode: of a header beyond the bounds, neither From nor forged results can be found."""
+        _set_reply(context, _HEADER_TOO_LARGE)
+        disposition = Disposition(Action.REJECT, Action.REJECT, "header section too large to be judged")
+        self._tell(disposition, _queue_id(context), answer=_HEADER_TOO_LARGE)
+        self._end_message()
+        return milter.REJECT
+
+    def _let_through(self, context: milter.milterContext, reason: str) -> int:
+        """Mail of our own users: not judged, but nobody writes under our name."""
+        self._remove_forged(context, None)
+        self._tell(Disposition(Action.ACCEPT, Action.ACCEPT, f"not judged: {reason}"), _queue_id(context))
+        self._end_message()
+        return milter.CONTINUE
 
     def _answer_to_error(self, context: milter.milterContext) -> int:
         """`[policy] on_error`; even an accepted message keeps no field that claims to be ours."""
         on_error = self._service.settings.policy.on_error
-        queue_id = _symbol(context, "i") or "NOQUEUE"
-        logger.error('queue_id=%s action=%s reason="error in the filter"', queue_id, on_error.value)
-        answer = {OnError.TEMPFAIL: milter.TEMPFAIL, OnError.REJECT: milter.REJECT}.get(on_error)
-        if answer is None:
-            self._edit(context, authentication_results.unjudged(self._authserv_id, "error in the filter"))
-            answer = milter.CONTINUE
+        answer = _ERRORS.get(on_error)
+        if answer is not None:
+            _set_reply(context, answer)
         else:
-            code = "451" if on_error is OnError.TEMPFAIL else "550"
-            _set_reply(context, Reply(code, f"{code[0]}.3.0", "Message could not be checked"))
+            self._remove_forged(context, None)
+            self._add(context, authentication_results.NAME, authentication_results.unjudged(self._authserv_id, _ERROR))
+        action = Action(on_error.value)
+        self._tell(Disposition(action, action, _ERROR), _queue_id(context), answer=answer, is_error=True)
         self._end_message()
-        return answer
-
-    @property
-    def has_failed(self) -> bool:
-        """Whether a callback failed in this message, or before it in this connection."""
-        return self._message_failed or self._connection_failed
-
-    def failed(self) -> None:
-        """Note that a callback failed: this message, or all of this connection, cannot be judged."""
-        if self._in_message:
-            self._message_failed = True
-        else:
-            self._connection_failed = True
+        return {OnError.TEMPFAIL: milter.TEMPFAIL, OnError.REJECT: milter.REJECT}.get(on_error, milter.CONTINUE)
 
     def end_after_error(self, context: milter.milterContext) -> int:
         """The end of the message itself failed: answer as `[policy] on_error` says, in the plainest way."""
@@ -217,6 +233,69 @@ class Session:
             self._end_message()
             return milter.TEMPFAIL
 
+    def _tell(
+        self,
+        disposition: Disposition,
+        queue_id: str,
+        verdict: Verdict | None = None,
+        answer: Reply | None = None,
+        started: float | None = None,
+        waited: float = 0.0,
+        *,
+        is_error: bool = False,
+    ) -> None:
+        settings = self._service.settings
+        seconds = 0.0 if started is None else time.perf_counter() - started
+        self._service.tell(
+            Record(
+                time=time.time(),
+                queue_id=queue_id,
+                message_id=_message_id(self._header),
+                envelope=self._envelope,
+                mode=settings.policy.mode,
+                disposition=disposition,
+                verdict=verdict,
+                reply=answer,
+                seconds=seconds,
+                seconds_waited=waited,
+                is_error=is_error,
+            )
+        )
+
+    # Edits
+
+    def _remove_forged(self, context: milter.milterContext, relayed: Relayed | None) -> None:
+        own = frozenset((authentication_results.comparable(self._authserv_id),))
+        trusted = relayed.trusted_fields if relayed is not None else None
+        for deletion in deletions(self._header, Ownership(own, self._service.other_ids, trusted)):
+            context.chgheader(deletion.name, deletion.ordinal, None)
+
+    def _insert(self, context: milter.milterContext, verdict: Verdict, disposition: Disposition) -> None:
+        """Our fields on top, Authentication-Results the topmost."""
+        if self._service.settings.milter.received_spf:
+            self._add(context, received_spf.NAME, received_spf.field_value(self._authserv_id, verdict))
+        value = authentication_results.field_value(self._authserv_id, verdict, disposition)
+        self._add(context, authentication_results.NAME, value)
+
+    def _add(self, context: milter.milterContext, name: str, value: str) -> None:
+        space = " " if self._steps & milter.P_HDR_LEADSPC else ""
+        context.addheader(name, space + value, 0)
+
+    # Errors and the life of a message
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a callback failed in this message, or before it in this connection."""
+        return self._message_failed or self._connection_failed
+
+    def failed(self) -> None:
+        """Note that a callback failed: this message, or all of this connection, cannot be judged."""
+        self._service.note_exception()
+        if self._in_message:
+            self._message_failed = True
+        else:
+            self._connection_failed = True
+
     def _start_message(self) -> None:
         self._end_message()
         self._in_message = True
@@ -225,15 +304,10 @@ class Session:
     def _end_message(self) -> None:
         if self._in_message:
             self._service.activity.change(messages=-1)
-        self._in_message = False
-        self._evaluation = None
-        self._needs_body = False
-        self._header = Header()
-        self._message_failed = False
+        self._clear()
 
-    def abort(self) -> int:
-        self._end_message()
-        return milter.CONTINUE
+
+_ERROR = "error in the filter"
 
 
 def _packed(address: object) -> bytes | None:
@@ -246,14 +320,26 @@ def _packed(address: object) -> bytes | None:
         return None
 
 
-def _reverse_path(path: bytes) -> str:
-    """MAIL FROM without its brackets and without a source route (RFC 5321 4.1.2)."""
+def _address(path: bytes) -> str:
+    """MAIL FROM or RCPT TO without its brackets and without a source route (RFC 5321 4.1.2)."""
     text = path.decode("utf-8", "surrogateescape").strip()
     if text.startswith("<") and text.endswith(">"):
         text = text[1:-1]
     if text.startswith("@") and ":" in text:
         text = text.partition(":")[2]
     return text
+
+
+MAX_MESSAGE_ID = 250
+
+
+def _message_id(header: Header) -> str | None:
+    fields = header.all("message-id")
+    return fields[0].value[: MAX_MESSAGE_ID + 2].decode("utf-8", "replace").strip()[:MAX_MESSAGE_ID] if fields else None
+
+
+def _queue_id(context: milter.milterContext) -> str:
+    return _symbol(context, "i") or "NOQUEUE"
 
 
 def _symbol(context: milter.milterContext, name: str) -> str | None:
@@ -263,78 +349,6 @@ def _symbol(context: milter.milterContext, name: str) -> str | None:
         return None
 
 
-def _set_reply(context: milter.milterContext, reply: Reply) -> None:
+def _set_reply(context: milter.milterContext, answer: Reply) -> None:
     # libmilter takes the text for a printf format.
-    context.setreply(reply.code, reply.enhanced, reply.text.replace("%", "%%"))
-
-
-def _guarded(
-    step: Callable[Concatenate[Session, P], int], no_reply_step: int
-) -> Callable[Concatenate[milter.milterContext, P], int]:
-    """`step` as a callback whose failure is remembered until the end of the message."""
-
-    @wraps(step)
-    def callback(context: milter.milterContext, /, *args: P.args, **kwargs: P.kwargs) -> int:
-        session: Session = context.getpriv()
-        try:
-            return step(session, *args, **kwargs)
-        except Exception:  # noqa: BLE001 - libmilter is C: whatever it is, it must not get there
-            logger.exception("error in the filter at %s", step.__name__)
-            session.failed()
-            return session.answer(no_reply_step)
-
-    return callback
-
-
-def register(service: Service) -> None:
-    """Give libmilter its callbacks."""
-
-    def negotiate(context: milter.milterContext, options: list[int]) -> int:
-        session = Session(service)
-        context.setpriv(session)
-        service.activity.change(sessions=1)
-        return session.negotiate(options)
-
-    connected = _guarded(Session.connect, milter.P_NR_CONN)
-
-    def connect(context: milter.milterContext, _name: str, _family: int, address: object) -> int:
-        return connected(context, context, address)
-
-    mail_from = _guarded(Session.mail_from, milter.P_NR_MAIL)
-
-    def envfrom(context: milter.milterContext, path: bytes, *_parameters: bytes) -> int:
-        return mail_from(context, path)
-
-    def end_of_message(context: milter.milterContext) -> int:
-        session: Session = context.getpriv()
-        try:
-            return session.end_of_message(context)
-        except Exception:  # noqa: BLE001 - as above
-            logger.exception("error in the filter at end_of_message")
-            return session.end_after_error(context)
-
-    def abort(context: milter.milterContext) -> int:
-        session: Session = context.getpriv()
-        return session.abort()
-
-    def close(context: milter.milterContext) -> int:
-        session: Session | None = context.getpriv()
-        if session is not None:
-            session.abort()
-            context.setpriv(None)
-            service.activity.change(sessions=-1)
-        return milter.CONTINUE
-
-    milter.set_flags(ACTIONS)
-    milter.set_connect_callback(connect)
-    milter.set_helo_callback(_guarded(Session.helo, milter.P_NR_HELO))
-    milter.set_envfrom_callback(envfrom)
-    milter.set_header_callback(_guarded(Session.header, milter.P_NR_HDR))
-    milter.set_eoh_callback(_guarded(Session.end_of_headers, milter.P_NR_EOH))
-    milter.set_body_callback(_guarded(Session.body, 0))
-    milter.set_eom_callback(end_of_message)
-    milter.set_abort_callback(abort)
-    milter.set_close_callback(close)
-    # Reached only where pymilter cannot even call us: a HELO or a field name that is no UTF-8. The field is left out.
-    milter.set_exception_policy(milter.CONTINUE)
-    milter.register("dmarc-milter", negotiate=negotiate)
+    context.setreply(answer.code, answer.enhanced, answer.text.replace("%", "%%"))

@@ -1,90 +1,37 @@
-"""The parent process: opens the socket, keeps workers alive, reloads, ends. It has no threads, so it may fork."""
+"""The parent process: opens the sockets, keeps workers alive, reloads, ends. It has no threads, so it may fork."""
 
 import contextlib
-import errno
+import itertools
 import os
 import selectors
 import signal
 import socket
-import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from dmarc_milter.config import ConfigError, InetAddress, ListenAddress, Settings, UnixAddress
+from dmarc_milter.config import ConfigError, ListenAddress, Settings
 from dmarc_milter.log import logger
+from dmarc_milter.milter.listening import ListenError, open_socket, remove
 from dmarc_milter.milter.service import DRAIN, READY, STOP, work
+from dmarc_milter.milter.systemd import Notifier
 
-BACKLOG = 511
 SHORT_LIFE = 5.0
 """Seconds. A worker that ends sooner counts as a failed start."""
 MAX_FAILED_STARTS = 8
 """In a row; then the whole service ends, for something is wrong that trying again does not mend."""
 MAX_DELAY = 15.0
-
-
-class ListenError(Exception):
-    """The listening socket cannot be opened; the text is one line that names the address."""
-
-
-def open_socket(address: ListenAddress, mode: int) -> socket.socket:
-    """A listening socket. Raises ListenError."""
-    try:
-        return _open_unix(address, mode) if isinstance(address, UnixAddress) else _open_inet(address)
-    except OSError as error:
-        why = "address already in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
-        raise ListenError(f"cannot listen on {address}: {why}") from None
-
-
-def _open_inet(address: InetAddress) -> socket.socket:
-    listening = socket.socket(socket.AF_INET6 if address.is_ipv6 else socket.AF_INET)
-    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Inherited by what is accepted. Without it an edit and the final answer, two small packets, wait 40 ms for an ACK.
-    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return _listen(listening, (address.host, address.port))
-
-
-def _open_unix(address: UnixAddress, mode: int) -> socket.socket:
-    _remove_stale(address.path)
-    listening = socket.socket(socket.AF_UNIX)
-    old = os.umask(0o777 & ~mode)
-    try:
-        return _listen(listening, address.path)
-    finally:
-        os.umask(old)
-
-
-def _listen(listening: socket.socket, where: str | tuple[str, int]) -> socket.socket:
-    try:
-        listening.bind(where)
-        listening.listen(BACKLOG)
-    except OSError:
-        listening.close()
-        raise
-    # Several processes wait on it; those that come too late to accept must not be stuck there.
-    listening.setblocking(False)
-    return listening
-
-
-def _remove_stale(path: str) -> None:
-    """A socket file that nobody listens on is left from a crash."""
-    try:
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
-            raise OSError(errno.EEXIST, "a file that is no socket is in the way")
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX) as probe:
-        try:
-            probe.connect(path)
-        except ConnectionRefusedError:
-            os.unlink(path)
-            return
-    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+_FIXED = ("listen", "socket_mode", "socket_group")
+"""What of [milter] is settled when the sockets are opened."""
 
 
 @dataclass(slots=True)
 class _Worker:
     pid: int
+    place: int
+    """Which of the addresses it serves: libmilter knows one a process."""
+    slot: int
+    """The number under which its metrics are kept; a later worker takes it over with the counts."""
     control: socket.socket
     started: float
     is_ready: bool = False
@@ -97,8 +44,11 @@ class Supervisor:
     def __init__(self, settings: Settings, reload: Callable[[], Settings]) -> None:
         self._settings = settings
         self._reload = reload
-        self._address = settings.milter.listen
-        self._socket = open_socket(self._address, int(settings.milter.socket_mode, 8))
+        self._addresses = settings.milter.listen
+        self._sockets: list[socket.socket] = []
+        for address in self._addresses:
+            self._sockets.append(self._open(address))
+        self._systemd = Notifier()
         self._workers: dict[int, _Worker] = {}
         self._selector = selectors.DefaultSelector()
         self._signals: list[int] = []
@@ -106,6 +56,14 @@ class Supervisor:
         self._failed_starts = 0
         self._start_again_at = 0.0
         self._is_announced = False
+
+    def _open(self, address: ListenAddress) -> socket.socket:
+        try:
+            return open_socket(address, self._settings.milter)
+        except ListenError:
+            for opened in self._addresses[: len(self._sockets)]:
+                remove(opened)
+            raise
 
     def run(self) -> int:
         """The exit status."""
@@ -119,9 +77,8 @@ class Supervisor:
         try:
             return self._loop(wake)
         finally:
-            if isinstance(self._address, UnixAddress):
-                with contextlib.suppress(OSError):
-                    os.unlink(self._address.path)
+            for address in self._addresses:
+                remove(address)
 
     def _loop(self, wake: socket.socket) -> int:
         killing_at = float("inf")
@@ -136,6 +93,7 @@ class Supervisor:
                 return 1
             if time.monotonic() >= killing_at:
                 self._kill_all()
+            self._systemd.alive()
             for key, _ in self._selector.select(self._patience(killing_at)):
                 if key.fileobj is wake:
                     wake.recv(512)
@@ -147,10 +105,13 @@ class Supervisor:
     def _patience(self, killing_at: float) -> float | None:
         now = time.monotonic()
         waits = [each - now for each in (self._start_again_at, killing_at) if now < each < float("inf")]
+        if self._systemd.watchdog_seconds is not None:
+            waits.append(self._systemd.watchdog_seconds)
         return max(0.01, min(waits)) if waits else None
 
     @property
     def _wanted(self) -> int:
+        """Workers for each address."""
         return self._settings.milter.workers or os.cpu_count() or 1
 
     def _start_missing(self) -> None:
@@ -158,21 +119,24 @@ class Supervisor:
             return
         if self._failed_starts >= MAX_FAILED_STARTS:
             return
-        staying = sum(not each.is_leaving for each in self._workers.values())
-        for _ in range(self._wanted - staying):
-            self._start()
+        for place in range(len(self._addresses)):
+            staying = sum(each.place == place and not each.is_leaving for each in self._workers.values())
+            for _ in range(self._wanted - staying):
+                self._start(place)
 
-    def _start(self) -> None:
+    def _start(self, place: int) -> None:
         ours, theirs = socket.socketpair()
+        taken = {each.slot for each in self._workers.values()}
+        slot = next(number for number in itertools.count() if number not in taken)
         pid = os.fork()
         if pid == 0:
-            self._become_worker(ours, theirs)
+            self._become_worker(place, slot, ours, theirs)
         theirs.close()
-        worker = _Worker(pid, ours, time.monotonic())
+        worker = _Worker(pid, place, slot, ours, time.monotonic())
         self._workers[pid] = worker
         self._selector.register(ours, selectors.EVENT_READ, worker)
 
-    def _become_worker(self, ours: socket.socket, theirs: socket.socket) -> None:
+    def _become_worker(self, place: int, slot: int, ours: socket.socket, theirs: socket.socket) -> None:
         status = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -184,7 +148,7 @@ class Supervisor:
             for worker in self._workers.values():
                 worker.control.close()
             self._selector.close()
-            work(self._settings, self._address, self._socket, theirs)
+            work(self._settings, slot, self._addresses[place], self._sockets[place], theirs)
         except Exception:  # noqa: BLE001 - a forked child must never run on into the supervisor's code
             logger.exception("worker could not start")
         finally:
@@ -204,10 +168,12 @@ class Supervisor:
 
     def _on_ready(self) -> None:
         staying = [each for each in self._workers.values() if not each.is_leaving]
-        if all(each.is_ready for each in staying) and len(staying) >= self._wanted:
+        if all(each.is_ready for each in staying) and len(staying) >= self._wanted * len(self._addresses):
             if not self._is_announced:
                 self._is_announced = True
-                logger.info("serving on %s with %d workers", self._address, len(staying))
+                status = f"serving on {', '.join(map(str, self._addresses))} with {len(staying)} workers"
+                logger.info(status)
+                self._systemd.ready(status)
             for each in self._workers.values():
                 if each.is_leaving:
                     _say(each, DRAIN)
@@ -223,6 +189,7 @@ class Supervisor:
     def _stop(self) -> None:
         if not self._is_stopping:
             logger.info("stopping")
+            self._systemd.stopping()
         self._is_stopping = True
         for each in self._workers.values():
             _say(each, STOP)
@@ -231,12 +198,15 @@ class Supervisor:
         """Check first: settings with an error change nothing. New workers are ready before the old ones drain."""
         if self._is_stopping:
             return
+        self._systemd.reloading()
         try:
             settings = self._reload()
-            if settings.milter.listen != self._address:
-                raise ConfigError("milter.listen cannot change while serving; restart instead")
+            for key in _FIXED:
+                if getattr(settings.milter, key) != getattr(self._settings.milter, key):
+                    raise ConfigError(f"milter.{key} cannot change while serving; restart instead")
         except ConfigError as error:
             logger.error("settings not reloaded: %s", error)
+            self._systemd.ready(f"serving; settings not reloaded: {error}")
             return
         self._settings = settings
         for each in self._workers.values():

@@ -14,6 +14,7 @@ from dmarc_milter.dns.answer import (
     mail_exchanges,
 )
 from dmarc_milter.dns.name import is_at_or_below, to_identifier
+from dmarc_milter.network import in_network, unmapped
 from dmarc_milter.spf import macro, record
 from dmarc_milter.spf.ahead import Ahead
 from dmarc_milter.spf.macro import MacroString, MacroValues
@@ -110,15 +111,10 @@ async def check_host(
         return Check(Result.NONE, "not a fully qualified domain name")
     local_part, at, _ = sender.rpartition("@")
     sender = sender if at and local_part else f"postmaster@{sender.rpartition('@')[2] or domain}"
-    values = MacroValues(sender, _unmapped(client_address), helo, name)
+    values = MacroValues(sender, unmapped(client_address), helo, name)
     evaluation = _Evaluation(resolver, values.client_address, Ahead(resolver) if ahead else None, trace)
     ended = await evaluation.check(values, 0)
     return Check(ended.result, ended.reason, ended.explanation, evaluation.dns_terms, len(evaluation.void_terms))
-
-
-def _unmapped(address: bytes) -> bytes:
-    """An IPv4-mapped IPv6 address as the IPv4 address that it is (RFC 7208 5)."""
-    return address[12:] if address[:12] == b"\0" * 10 + b"\xff\xff" and len(address) == 16 else address
 
 
 class _Ended(NamedTuple):
@@ -325,14 +321,6 @@ def _by_directive(directive: Directive, written: Record, values: MacroValues) ->
     if result is Result.FAIL and written.explanation is not None:
         explanation = Explanation(written.explanation, values)
     return _Ended(result, f"{directive.text} of {values.domain} matched", explanation)
-
-
-def in_network(address: bytes, network: bytes, length: int) -> bool:
-    """Whether `address` and `network`, of the same family, agree in their first `length` bits."""
-    if len(address) != len(network):
-        return False
-    differing = int.from_bytes(address, "big") ^ int.from_bytes(network, "big")
-    return differing >> (8 * len(address) - length) == 0
 
 
 def identity(mail_from: str, helo: str) -> tuple[str, str]:

@@ -13,7 +13,7 @@ from dmarc_milter.dmarc.evaluation import Evaluation, Result
 from dmarc_milter.dmarc.record import Policy
 from dmarc_milter.message.author import Author
 from dmarc_milter.message.header import Field
-from dmarc_milter.milter.edits import Deletion, deletions
+from dmarc_milter.milter.edits import Deletion, Ownership, deletions
 from dmarc_milter.spf.evaluation import Check
 from dmarc_milter.spf.evaluation import Result as SpfCheckResult
 from dmarc_milter.verdict import Action, Disposition, Envelope, OverrideType, SpfIdentity, SpfResult, Verdict
@@ -62,7 +62,7 @@ def test_deletions_count_from_the_top_and_come_from_the_bottom() -> None:
         Field("Authentication-Results ", b" mx.example.org; c"),
         Field("ARC-Authentication-Results", b" i=1; mx.example.org; c"),
     ]
-    assert deletions(fields, OURS) == [
+    assert deletions(fields, Ownership(OURS)) == [
         Deletion("Authentication-Results ", 1),
         Deletion("authentication-results", 3),
         Deletion("Authentication-Results", 1),

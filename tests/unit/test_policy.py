@@ -8,6 +8,7 @@ from dmarc_milter.dmarc.evaluation import Discovery, Evaluation, Result
 from dmarc_milter.dmarc.record import Policy
 from dmarc_milter.message.author import Author, Unusable
 from dmarc_milter.policy import Mode, OnTemporaryError, OnUnusableFrom, PolicySettings, Quarantine
+from dmarc_milter.reply import Reply, ReplySettings, reply
 from dmarc_milter.spf.evaluation import Check
 from dmarc_milter.spf.evaluation import Result as SpfCheckResult
 from dmarc_milter.verdict import Envelope, SpfIdentity, SpfResult, Verdict
@@ -80,10 +81,10 @@ def test_decision(found: Verdict, settings: dict[str, object], done: str, wanted
 def test_replies() -> None:
     settings = PolicySettings(mode=Mode.ENFORCE, temperror=OnTemporaryError.TEMPFAIL)
     replies = [
-        policy.reply(found, policy.decide(found, settings))
+        reply(found, policy.decide(found, settings), ReplySettings())
         for found in (verdict("fail", "reject"), verdict("temperror"), verdict("pass", "reject"))
     ]
-    assert replies[0] == policy.Reply("550", "5.7.1", "Email rejected per DMARC policy for example.com")
+    assert replies[0] == Reply("550", "5.7.1", "Email rejected per DMARC policy for example.com")
     assert replies[1] is not None
     assert (replies[1].code, replies[1].enhanced) == ("451", "4.7.24")
     assert replies[2] is None

@@ -1,0 +1,65 @@
+"""What all sessions of one worker share."""
+
+import threading
+from collections.abc import Callable, Sequence
+
+from dmarc_milter import authentication_results
+from dmarc_milter.config import Settings
+from dmarc_milter.evaluation import Surroundings
+from dmarc_milter.log import logger
+from dmarc_milter.record import Record
+
+Observer = Callable[[Record], None]
+
+
+class Activity:
+    """How many connections and messages a process has at hand: what draining waits for."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self.sessions = 0
+        self.messages = 0
+
+    def change(self, *, sessions: int = 0, messages: int = 0) -> None:
+        """Count up or down."""
+        with self._changed:
+            self.sessions += sessions
+            self.messages += messages
+            self._changed.notify_all()
+
+    def wait_until(self, condition: "Callable[[Activity], bool]", seconds: float) -> bool:
+        """Wait for `condition`, at most so long; returns whether it came."""
+        with self._changed:
+            return self._changed.wait_for(lambda: condition(self), seconds)
+
+
+class Service:
+    """Settings, resolver, and whoever wants to be told what became of a message."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        around: Surroundings,
+        observers: Sequence[Observer] = (),
+        on_exception: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.settings = settings
+        self.around = around
+        self.activity = Activity()
+        self.decision = settings.decision
+        self.other_ids = frozenset(
+            authentication_results.comparable(each) for each in settings.milter.strip_authserv_ids
+        )
+        self.wants_recipients = any(rule.recipient_domain for rule in settings.override)
+        self.note_exception = on_exception
+        """Called for every exception that a callback caught."""
+        self._observers = observers
+
+    def tell(self, record: Record) -> None:
+        """Tell every observer. The message has been judged: what fails here must not change its answer."""
+        for observer in self._observers:
+            try:
+                observer(record)
+            except Exception:  # noqa: BLE001 - see above
+                logger.exception("error while recording %s", record.queue_id)
+                self.note_exception()

@@ -1,0 +1,46 @@
+"""Networks of addresses, as settings name them and packed addresses are compared with them."""
+
+import ipaddress
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """All addresses that agree with `address` (4 or 16 octets) in their first `length` bits."""
+
+    address: bytes
+    length: int
+
+    def __str__(self) -> str:
+        return f"{ipaddress.ip_address(self.address)}/{self.length}"
+
+
+def unmapped(address: bytes) -> bytes:
+    """An IPv4-mapped IPv6 address as the IPv4 address that it is (RFC 4291 2.5.5.2)."""
+    return address[12:] if len(address) == 16 and address[:12] == b"\0" * 10 + b"\xff\xff" else address
+
+
+def in_network(address: bytes, network: bytes, length: int) -> bool:
+    """Whether `address` and `network`, of the same family, agree in their first `length` bits."""
+    if len(address) != len(network):
+        return False
+    differing = int.from_bytes(address, "big") ^ int.from_bytes(network, "big")
+    return differing >> (8 * len(address) - length) == 0
+
+
+def parse(text: str) -> Network:
+    """``192.0.2.0/24``, ``2001:db8::/32`` or one address. Raises ValueError, whose text says what is wrong."""
+    found = ipaddress.ip_network(text)
+    return Network(found.network_address.packed, found.prefixlen)
+
+
+def contains(networks: Iterable[Network], address: bytes | None) -> bool:
+    """Whether `address` lies in one of `networks`."""
+    if address is None:
+        return False
+    plain = unmapped(address)
+    return any(in_network(plain, each.address, each.length) for each in networks)
+
+
+LOOPBACK = (parse("127.0.0.0/8"), parse("::1/128"))

@@ -16,7 +16,7 @@ KEY = "authentication-results"
 MAX_REASON = 200
 """Characters of a reason= that we write."""
 
-_PROPERTY = re.compile(r" (?=[a-z]+\.[a-z-]+=|reason=|\()")
+_WORD = re.compile(r'(?:[^ "]|"[^"]*")+')
 _COLUMN = 78
 
 
@@ -44,9 +44,9 @@ def _folded(authserv_id: str, results: list[str]) -> str:
 
 
 def _fold(result: str) -> str:
-    """One result over several lines where it is long, broken between its properties only."""
+    """One result over several lines where it is long, never broken inside a quoted-string."""
     lines = [""]
-    for part in _PROPERTY.split(result):
+    for part in _WORD.findall(result):
         if lines[-1] and len(lines[-1]) + len(part) + 9 > _COLUMN:
             lines.append(part)
         else:

@@ -56,6 +56,11 @@ class Mta:
         text = f"IPv6:{address}" if family == b"6" else address
         self._stage(b"C", host.encode() + b"\0" + family + struct.pack("!H", 2525) + text.encode() + b"\0")
 
+    def connect_locally(self, macros: Sequence[str] = ("j", "mx.example.org")) -> None:
+        """A message comes in without a network connection, as Sendmail says it."""
+        self._macros(b"C", macros)
+        self._stage(b"C", b"localhost\0U")
+
     def helo(self, name: str) -> None:
         """EHLO"""
         self._stage(b"H", name.encode() + b"\0")
@@ -69,8 +74,11 @@ class Mta:
         *,
         queue_id: str = "4XDEMO",
         chunk: int = CHUNK,
+        authenticated: str | None = None,
     ) -> Answer:
         """MAIL FROM to the end of the message; field values begin with the blank behind the colon."""
+        if authenticated is not None:
+            self._macros(b"M", ("{auth_authen}", authenticated))
         self._stage(b"M", f"<{mail_from}>".encode() + b"\0")
         for recipient in recipients:
             self._stage(b"R", f"<{recipient}>".encode() + b"\0")
@@ -120,7 +128,8 @@ class Mta:
             elif command == b"q":
                 answer.quarantined = data.rstrip(b"\0").decode()
             elif command == b"y":
-                answer.reply = data.rstrip(b"\0").decode()
+                # A percent sign is sent twice: Sendmail's format character, which MTAs undo.
+                answer.reply = data.rstrip(b"\0").decode().replace("%%", "%")
                 answer.action = "tempfail" if answer.reply.startswith("4") else "reject"
                 return answer
             elif command in _FINAL:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dmarc_milter.dmarc.record import AlignmentMode, Policy, Record
-from dmarc_milter.dmarc.tree_walk import TreeWalks
+from dmarc_milter.dmarc.tree_walk import TreeWalks, Walk
 from dmarc_milter.dns.answer import Outcome, RecordType, Resolver, addresses
 
 
@@ -85,6 +85,8 @@ class Evaluation:
     policy: Policy | None = None
     """The same after t=y (4.7): the policy to be applied to a failing message."""
     alignments: tuple[Alignment, ...] = ()
+    walks: tuple[Walk, ...] = ()
+    """The DNS Tree Walks that were needed: names asked, records found."""
 
     @property
     def aligned(self) -> tuple[Identifier, ...]:
@@ -127,18 +129,18 @@ async def evaluate(resolver: Resolver, author_domain: str, identifiers: Sequence
     walks = TreeWalks(resolver)
     discovery = await discover(resolver, author_domain, walks)
     if discovery.failure is not None:
-        return Evaluation(Result.TEMPERROR, discovery.failure, author_domain, discovery)
+        return Evaluation(Result.TEMPERROR, discovery.failure, author_domain, discovery, walks=walks.walked)
     record = discovery.record
     if record is None or record.policy is None:
         reason = "no DMARC record" if record is None else f"record of {discovery.policy_domain} has no valid policy"
-        return Evaluation(Result.NONE, reason, author_domain, discovery)
+        return Evaluation(Result.NONE, reason, author_domain, discovery, walks=walks.walked)
     alignments = await _alignments(walks, discovery, record, identifiers)
     result, reason = _outcome(alignments)
     published, unknown = await _published_policy(resolver, discovery, record)
     if unknown is not None and result is Result.FAIL:
         result, reason = Result.TEMPERROR, unknown
     policy = published.one_level_below if record.is_test else published
-    return Evaluation(result, reason, author_domain, discovery, published, policy, alignments)
+    return Evaluation(result, reason, author_domain, discovery, published, policy, alignments, walks.walked)
 
 
 async def _published_policy(resolver: Resolver, discovery: Discovery, record: Record) -> tuple[Policy, str | None]:

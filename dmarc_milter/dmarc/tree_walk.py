@@ -88,6 +88,11 @@ class TreeWalks:
         self._resolver = resolver
         self._walks: dict[str, Walk] = {}
 
+    @property
+    def walked(self) -> tuple[Walk, ...]:
+        """The walks so far, in their order."""
+        return tuple(self._walks.values())
+
     async def record_at(self, domain: str) -> tuple[Record | None, str | None]:
         """The record at `domain` itself, and why the DNS could not tell."""
         answer = await text_records(self._resolver, query_name(domain))

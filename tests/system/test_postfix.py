@@ -1,8 +1,11 @@
 """A real Postfix asks the real filter, with a real DNS: what an operator sees."""
 
 import os
+import re
+import shutil
 import signal
 import smtplib
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -186,6 +189,47 @@ def test_quarantine_can_hold(open_folder: Path, name_server: NameServerThread) -
     assert site.send("quarantined")[0] == 250
     wait_for(lambda: len(site.postfix.queue("hold")) == 1, "the message in the hold queue")
     site.stop()
+
+
+def test_replies_of_the_operator(open_folder: Path, name_server: NameServerThread) -> None:
+    site = custom(open_folder, name_server, '[policy.reply]\nreject = "554 5.7.26 100% no: {domain} says {policy}"\n')
+    assert site.send("spoofed") == (554, b"5.7.26 100% no: bank.example says reject")
+    site.stop()
+
+
+@pytest.fixture(scope="module")
+def sieve_test() -> str:
+    program = shutil.which("sieve-test")
+    if program is None and not os.environ.get("DMARC_MILTER_REQUIRE_SYSTEM"):
+        pytest.skip("needs Debian's dovecot-sieve")
+    assert program is not None
+    return program
+
+
+def sieve_of_the_docs() -> str:
+    """The lines that docs/sieve.md gives."""
+    text = (Path(__file__).resolve().parents[2] / "docs" / "sieve.md").read_text()
+    (script,) = re.findall(r"```sieve\n(.*?)```", text, re.DOTALL)
+    return script
+
+
+@pytest.mark.parametrize(("name", "folder"), [("quarantined", "Junk"), ("signed", "INBOX")])
+def test_sieve_puts_quarantined_mail_into_junk(
+    site: Site, open_folder: Path, sieve_test: str, name: str, folder: str
+) -> None:
+    """Pigeonhole on the header as a real Postfix delivered it; forged marks of the sender were removed."""
+    forged = b"Authentication-Results: mx.example.org; dmarc=fail policy.disposition=quarantine\r\n"
+    assert site.send(name, forged + octets(name))[0] == 250
+    (open_folder / "message").write_bytes(site.postfix.wait_for_delivery(1)[0])
+    (open_folder / "junk.sieve").write_text(sieve_of_the_docs())
+    for each in ("junk.sieve", "message"):
+        (open_folder / each).chmod(0o644)
+    settings = open_folder / "dovecot.conf"
+    settings.write_text(f"mail_uid=nobody\nmail_gid=nogroup\nssl=no\nmail_location=maildir:{open_folder}/none\n")
+    command = [sieve_test, "-c", str(settings), str(open_folder / "junk.sieve"), str(open_folder / "message")]
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env={"HOME": str(open_folder)})
+    (action,) = re.findall(r"store message in folder: (\S+)", said.stdout)
+    assert action == folder, said.stdout + said.stderr
 
 
 def test_quarantine_can_reject(open_folder: Path, name_server: NameServerThread) -> None:

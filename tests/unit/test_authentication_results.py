@@ -1,5 +1,7 @@
 """Our header field, and telling whose field another one is."""
 
+import re
+
 import authres
 import pytest
 from hypothesis import example, given
@@ -69,6 +71,35 @@ def test_deletions_count_from_the_top_and_come_from_the_bottom() -> None:
     ]
 
 
+RELAY = Field("Received", b" from x (y [198.51.100.7]) by gw with SMTP")
+OWN, OTHER, NONE = (
+    Field("Authentication-Results", value) for value in (b" mx.example.org; a", b" gw.example.org; a", b" ; a")
+)
+BEHIND_RELAYS = {
+    # what stands in the message, from the top; how many Received fields are trusted; what goes
+    "the relay's own": ([OTHER, RELAY, OTHER], 1, []),
+    "ours above what the relay wrote": ([OWN, RELAY], 1, []),
+    "ours where a sender can write": ([RELAY, OWN], 1, [1]),
+    "ours on both sides": ([OWN, NONE, RELAY, OWN, NONE], 1, [4, 3]),
+    "nothing says where the relay ends": ([OWN, OTHER], 0, [1]),
+    "between two trusted relays": ([RELAY, OWN, RELAY, OWN], 2, [2]),
+    "not from a relay": ([OTHER, RELAY, OWN], None, [2, 1]),
+}
+
+
+@pytest.mark.parametrize(("fields", "trusted", "gone"), BEHIND_RELAYS.values(), ids=BEHIND_RELAYS.keys())
+def test_what_stays_of_a_trusted_relays_fields(fields: list[Field], trusted: int | None, gone: list[int]) -> None:
+    ownership = Ownership(OURS, frozenset({"gw.example.org"}), trusted)
+    assert [each.ordinal for each in deletions(fields, ownership)] == gone
+
+
+def test_a_quarantined_message_says_so() -> None:
+    disposition = Disposition(Action.QUARANTINE, Action.QUARANTINE, "")
+    assert results.field_value("mx", verdict(), disposition).endswith("policy.disposition=quarantine")
+    disposition = Disposition(Action.ACCEPT, Action.QUARANTINE, "mode monitor")
+    assert "disposition" not in results.field_value("mx", verdict(), disposition)
+
+
 def verdict(reason: str = "", shown: str = "abcd/+12", domain: str = "example.com") -> Verdict:
     return Verdict(
         Envelope(b"\xc0\x00\x02\x01", "h", "a@example.com"),
@@ -103,6 +134,7 @@ def test_whatever_comes_in_the_field_parses_into_what_was_meant(reason: str, sho
     assert value.isascii()
     assert all(line.startswith("\t") for line in value.split("\n")[1:])
     unfolded = value.replace("\n", "")
+    strict = parse_strictly(unfolded)
     parsed = authres.AuthenticationResultsHeader.parse(f"Authentication-Results: {unfolded}")
     assert parsed.authserv_id == "mx.example.org"
     assert all(each.reason == (results.safe(reason) or None) for each in parsed.results[:2])
@@ -112,3 +144,56 @@ def test_whatever_comes_in_the_field_parses_into_what_was_meant(reason: str, sho
         ("arc", "pass"),
         ("dmarc", "fail"),
     ]
+    d, why = results.safe(domain), results.safe(reason) or None
+    assert strict == [
+        ("spf", "permerror", why, [("smtp", "mailfrom", d)] if d else []),
+        (
+            "dkim",
+            "fail",
+            why,
+            [
+                *([("header", "d", d)] if d else []),
+                ("header", "s", "sel"),
+                ("header", "a", "rsa-sha256"),
+                *([("header", "b", results.safe(shown))] if shown else []),
+            ],
+        ),
+        ("arc", "pass", None, [("header", "oldest-pass", "0"), ("smtp", "remote-ip", "192.0.2.1")]),
+        (
+            "dmarc",
+            "fail",
+            results.safe(f"other: {reason}"),
+            [*([("header", "from", d)] if d else []), ("policy", "dmarc", "quarantine")],
+        ),
+    ]
+    for ours, theirs in zip(strict, parsed.results, strict=True):
+        # authres leaves out a quoted header.d.
+        assert {(each.type, each.name, each.value) for each in theirs.properties} <= set(ours[3])
+
+
+_VALUE = r'(?:[A-Za-z0-9!#$%&\'*+.^_`{|}~-]+|"[^"\\]*")'
+_RESULT = re.compile(
+    rf"; ?\s*(?P<method>[a-z]+)=(?P<result>[a-z]+)(?:\s+reason=(?P<reason>{_VALUE}))?"
+    rf"(?P<properties>(?:\s+[a-z]+\.[a-z-]+={_VALUE})*)"
+)
+
+
+def parse_strictly(value: str) -> list[tuple[str, str, str | None, list[tuple[str, str, str]]]]:
+    """A second parser: the part of RFC 8601 2.2 that we write, and nothing more."""
+    authserv_id = re.match(_VALUE, value)
+    assert authserv_id is not None
+    position, found = authserv_id.end(), []
+    while position < len(value):
+        match = _RESULT.match(value, position)
+        assert match is not None, value[position:]
+        properties = re.findall(rf"([a-z]+)\.([a-z-]+)=({_VALUE})", match["properties"])
+        found.append(
+            (
+                match["method"],
+                match["result"],
+                match["reason"].strip('"') if match["reason"] else None,
+                [(type_, name, text.strip('"')) for type_, name, text in properties],
+            )
+        )
+        position = match.end()
+    return found

@@ -1,21 +1,37 @@
 """The decision table: what was found, what the settings say, what is done."""
 
-import pytest
+import re
+from dataclasses import replace
 
-from dmarc_milter import policy
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dmarc_milter import network, policy
 from dmarc_milter.arc.chain import Chain, Status
+from dmarc_milter.arc.results import parse
+from dmarc_milter.dkim.signature import Result as DkimResult
+from dmarc_milter.dkim.verification import Verified
 from dmarc_milter.dmarc.evaluation import Discovery, Evaluation, Result
 from dmarc_milter.dmarc.record import Policy
+from dmarc_milter.dns.name import DomainPattern
 from dmarc_milter.message.author import Author, Unusable
-from dmarc_milter.policy import Mode, OnTemporaryError, OnUnusableFrom, PolicySettings, Quarantine
-from dmarc_milter.reply import Reply, ReplySettings, reply
+from dmarc_milter.message.mailing_list import MailingList
+from dmarc_milter.message.received import HandOver, Relayed
+from dmarc_milter.override import Override
+from dmarc_milter.policy import Mode, OnMailingList, OnTemporaryError, OnUnusableFrom, PolicySettings, Quarantine
+from dmarc_milter.reply import Reply, ReplySettings, reply, template
 from dmarc_milter.spf.evaluation import Check
 from dmarc_milter.spf.evaluation import Result as SpfCheckResult
-from dmarc_milter.verdict import Envelope, SpfIdentity, SpfResult, Verdict
+from dmarc_milter.verdict import Action, Disposition, Envelope, OverrideType, SpfIdentity, SpfResult, Verdict
 
 
 def verdict(
-    result: str, published: str | None = None, applied: str | None = None, unusable: Unusable | None = None
+    result: str,
+    published: str | None = None,
+    applied: str | None = None,
+    unusable: Unusable | None = None,
+    **more: object,
 ) -> Verdict:
     author = Author(unusable=unusable) if unusable else Author("example.com")
     evaluation = Evaluation(
@@ -27,7 +43,8 @@ def verdict(
         Policy(applied or published) if published else None,
     )
     spf = SpfResult(Check(SpfCheckResult.NONE, ""), SpfIdentity.MAIL_FROM, None)
-    return Verdict(Envelope(None, "", ""), spf, (), 0, Chain(Status.NONE), author, evaluation)
+    found = Verdict(Envelope(None, "", ""), spf, (), 0, Chain(Status.NONE), author, evaluation)
+    return replace(found, **more)
 
 
 ENFORCE = {"mode": Mode.ENFORCE}
@@ -76,6 +93,219 @@ DECISIONS = [
 def test_decision(found: Verdict, settings: dict[str, object], done: str, wanted: str) -> None:
     disposition = policy.decide(found, PolicySettings(**settings))
     assert (disposition.action.value, disposition.wanted.value) == (done, wanted)
+
+
+def test_monitor_keeps_what_would_have_been_done() -> None:
+    disposition = policy.decide(verdict("fail", "reject", "quarantine"), PolicySettings())
+    assert disposition.override is OverrideType.POLICY_TEST_MODE
+    assert disposition.reason.startswith("mode monitor: dmarc=fail")
+
+
+# Indirect mail: the Domain Owner says reject, and the message fails.
+
+
+def by(domain: str) -> dict[str, object]:
+    """SPF passed for `domain`."""
+    return {"spf": SpfResult(Check(SpfCheckResult.PASS, ""), SpfIdentity.MAIL_FROM, domain)}
+
+
+def chain(*sealed: tuple[str, str], status: Status = Status.PASS) -> dict[str, object]:
+    """An ARC chain: who sealed, and what the sealer saw of DMARC."""
+    results = tuple(parse(sealer, b" mx; " + seen.encode()) for sealer, seen in sealed)
+    return {"arc": Chain(status, "", 0, tuple(sealer for sealer, _ in sealed), results)}
+
+
+DEV = MailingList("dev.lists.example", has_address=True)
+SEALERS = {"trusted_sealers": (DomainPattern("fwd.example", False), DomainPattern("lists.example", True))}
+LISTS_ACCEPT = {"mailing_list": OnMailingList.ACCEPT}
+LISTS_REJECT = {"mailing_list": OnMailingList.REJECT}
+PASS = "dmarc=pass header.from=example.com"
+NO = None
+LIST, FORWARDER = OverrideType.MAILING_LIST, OverrideType.TRUSTED_FORWARDER
+
+INDIRECT = {
+    # what came                                  found                                         settings   done  override
+    "a list, run by SPF's domain": ({"mailing_list": DEV, **by("lists.example")}, {}, "quarantine", LIST),
+    "a list, run by a domain beside it": ({"mailing_list": DEV, **by("bounces.lists.example")}, {}, "quarantine", LIST),
+    "the same, lists are accepted": ({"mailing_list": DEV, **by("lists.example")}, LISTS_ACCEPT, "accept", LIST),
+    "the same, lists are no excuse": ({"mailing_list": DEV, **by("lists.example")}, LISTS_REJECT, "reject", NO),
+    "a list that nobody authenticated": ({"mailing_list": DEV}, LISTS_ACCEPT, "reject", NO),
+    "a list that another authenticated": ({"mailing_list": DEV, **by("crook.example")}, LISTS_ACCEPT, "reject", NO),
+    "a list without an address": (
+        {"mailing_list": replace(DEV, has_address=False), **by("lists.example")},
+        LISTS_ACCEPT,
+        "reject",
+        NO,
+    ),
+    "a trusted sealer that saw a pass": (chain(("fwd.example", PASS)), SEALERS, "accept", FORWARDER),
+    "a subdomain of a trusted sealer": (chain(("a.lists.example", PASS)), SEALERS, "accept", FORWARDER),
+    "a sealer that nobody trusts": (chain(("x.example", PASS)), SEALERS, "reject", NO),
+    "nobody is trusted": (chain(("fwd.example", PASS)), {}, "reject", NO),
+    "a chain that is broken": (chain(("fwd.example", PASS), status=Status.FAIL), SEALERS, "reject", NO),
+    "a trusted sealer that saw a fail": (chain(("fwd.example", "dmarc=fail")), SEALERS, "reject", NO),
+    "a trusted sealer that says nothing": (chain(("fwd.example", "spf=pass")), SEALERS, "reject", NO),
+    "a trusted sealer that says two things": (chain(("fwd.example", f"{PASS}; dmarc=fail")), SEALERS, "reject", NO),
+    "a pass for another author": (chain(("fwd.example", "dmarc=pass header.from=x.example")), SEALERS, "reject", NO),
+    "a pass for nobody in particular": (chain(("fwd.example", "dmarc=pass")), SEALERS, "accept", FORWARDER),
+    "two trusted ones, the first saw it": (
+        chain(("fwd.example", PASS), ("a.lists.example", "arc=pass; dmarc=fail")),
+        SEALERS,
+        "accept",
+        FORWARDER,
+    ),
+    "a trusted one below one that is not": (chain(("fwd.example", PASS), ("x.example", PASS)), SEALERS, "reject", NO),
+    "a trusted one above one that is not": (
+        chain(("x.example", PASS), ("fwd.example", "dmarc=fail")),
+        SEALERS,
+        "reject",
+        NO,
+    ),
+    "a list sealed by a trusted one": (
+        {"mailing_list": DEV, **by("lists.example"), **chain(("a.lists.example", PASS))},
+        SEALERS,
+        "accept",
+        FORWARDER,
+    ),
+}
+
+
+@pytest.mark.parametrize(("found", "settings", "done", "override"), INDIRECT.values(), ids=INDIRECT.keys())
+def test_indirect_mail(
+    found: dict[str, object], settings: dict[str, object], done: str, override: OverrideType | None
+) -> None:
+    disposition = policy.decide(verdict("fail", "reject", **found), PolicySettings(**ENFORCE, **settings))
+    assert (disposition.action.value, disposition.override) == (done, override)
+
+
+@pytest.mark.parametrize("setting", OnMailingList)
+def test_a_list_never_makes_it_worse(setting: OnMailingList) -> None:
+    settings = PolicySettings(**ENFORCE, mailing_list=setting)
+    for published, most in (("none", "accept"), ("quarantine", "quarantine")):
+        disposition = policy.decide(verdict("fail", published, mailing_list=DEV, **by("lists.example")), settings)
+        assert disposition.action.value in ("accept", most)
+
+
+def test_what_passes_needs_no_override() -> None:
+    settings = PolicySettings(**ENFORCE, **SEALERS)
+    found = verdict("pass", "reject", mailing_list=DEV, **by("lists.example"), **chain(("fwd.example", PASS)))
+    assert policy.decide(found, settings).override is None
+
+
+# Rules of the operator
+
+
+def rule(action: str, **conditions: object) -> Override:
+    return Override("a", Action(action), "because", **conditions)  # type: ignore[arg-type]
+
+
+def domains(*texts: str) -> tuple[DomainPattern, ...]:
+    return tuple(DomainPattern(text.removeprefix("."), text.startswith(".")) for text in texts)
+
+
+CLIENT = {"envelope": Envelope(bytes([192, 0, 2, 7]), "h.example", "a@b.example")}
+HERE = {"client": (network.parse("192.0.2.0/24"),)}
+SIGNED = {"signatures": (Verified(DkimResult.PASS, "", "s.example"), Verified(DkimResult.FAIL, "", "f.example"))}
+RULES = {
+    # the rule's conditions                      what came                     does it fit?
+    "client": (HERE, CLIENT, True),
+    "client elsewhere": ({"client": (network.parse("198.51.100.0/24"),)}, CLIENT, False),
+    "client unknown": (HERE, {}, False),
+    "reverse name": ({"reverse_name": domains(".b.example")}, {"reverse_names": ("x.b.example",)}, True),
+    "no reverse name": ({"reverse_name": domains(".b.example")}, {}, False),
+    "From": ({"from_domain": domains("example.com")}, {}, True),
+    "From, another": ({"from_domain": domains("a.example.com", "x.example")}, {}, False),
+    "From, with subdomains": ({"from_domain": domains(".com")}, {}, True),
+    "From, without subdomains": ({"from_domain": domains("com")}, {}, False),
+    "SPF": ({"spf_domain": domains("b.example")}, by("b.example"), True),
+    "SPF did not pass": ({"spf_domain": domains("b.example")}, {}, False),
+    "DKIM": ({"dkim_domain": domains("s.example")}, SIGNED, True),
+    "DKIM did not pass": ({"dkim_domain": domains("f.example")}, SIGNED, False),
+    "ARC": ({"arc_sealer": domains("fwd.example")}, chain(("x.example", ""), ("fwd.example", "")), True),
+    "ARC, not the last": ({"arc_sealer": domains("x.example")}, chain(("x.example", ""), ("fwd.example", "")), False),
+    "ARC, broken": ({"arc_sealer": domains("fwd.example")}, chain(("fwd.example", ""), status=Status.FAIL), False),
+    "List-Id": ({"list_id": domains(".lists.example")}, {"mailing_list": DEV}, True),
+    "no list": ({"list_id": domains(".lists.example")}, {}, False),
+    "recipients": ({"recipient_domain": domains("a.example")}, {"recipient_domains": ("a.example",)}, True),
+    "one of two recipients": (
+        {"recipient_domain": domains("a.example")},
+        {"recipient_domains": ("a.example", "b.example")},
+        False,
+    ),
+    "no recipients known": ({"recipient_domain": domains("a.example")}, {}, False),
+    "all conditions": ({**HERE, "from_domain": domains("example.com")}, CLIENT, True),
+    "all conditions but one": ({**HERE, "from_domain": domains("x.example")}, CLIENT, False),
+}
+
+
+@pytest.mark.parametrize(("conditions", "found", "fits"), RULES.values(), ids=RULES.keys())
+def test_conditions_of_rules(conditions: dict[str, object], found: dict[str, object], fits: bool) -> None:
+    settings = PolicySettings(**ENFORCE, overrides=(rule("accept", **conditions),))
+    disposition = policy.decide(verdict("fail", "reject", **found), settings)
+    assert disposition.action is (Action.ACCEPT if fits else Action.REJECT)
+    assert disposition.rule == ("a" if fits else None)
+
+
+@pytest.mark.parametrize("action", ["accept", "quarantine", "reject", "tempfail"])
+@pytest.mark.parametrize(("result", "usual"), [("pass", "accept"), ("fail", "reject")])
+def test_actions_of_rules(action: str, result: str, usual: str) -> None:
+    settings = PolicySettings(**ENFORCE, overrides=(rule(action, from_domain=domains("example.com")),))
+    found = verdict(result, "reject")
+    disposition = policy.decide(found, settings)
+    assert disposition.action.value == action
+    assert disposition.override is (None if action == usual else OverrideType.LOCAL_POLICY)
+    answer = reply(found, disposition, ReplySettings())
+    assert (answer is not None) is (action in ("reject", "tempfail"))
+    assert answer is None or answer.text.endswith("by local policy: because")
+
+
+def test_the_first_rule_that_fits_decides() -> None:
+    rules = tuple(
+        Override(name, Action(action), from_domain=domains(domain))
+        for name, action, domain in (("x", "reject", "x.example"), ("y", "accept", ".com"), ("z", "reject", ".com"))
+    )
+    assert policy.decide(verdict("fail", "reject"), PolicySettings(**ENFORCE, overrides=rules)).rule == "y"
+
+
+def test_rules_come_before_an_unusable_from() -> None:
+    settings = PolicySettings(**ENFORCE, overrides=(rule("accept", **HERE),))
+    found = verdict("permerror", unusable=Unusable.SEVERAL_FIELDS, **CLIENT)
+    assert policy.decide(found, settings).action is Action.ACCEPT
+
+
+def test_behind_a_relay_the_client_is_the_outer_one() -> None:
+    settings = PolicySettings(**ENFORCE, overrides=(rule("accept", **HERE),))
+    outer = Relayed(HandOver(bytes([198, 51, 100, 7]), "h"), "", 1)
+    assert policy.decide(verdict("fail", "reject", **CLIENT, relayed=outer), settings).rule is None
+    assert policy.decide(verdict("fail", "reject", **CLIENT, relayed=Relayed(None, "x", 0)), settings).rule is None
+
+
+UNJUDGED = [
+    # address           local  authenticated  networks                       why
+    (b"\xc0\0\x02\x07", False, None, (), None),
+    (b"\xc0\0\x02\x07", False, None, ("192.0.2.0/24",), "client is in trusted_networks"),
+    (b"\xc0\0\x02\x07", False, None, ("2001:db8::/32",), None),
+    (b"\xc0\0\x02\x07", False, "joe", (), "authenticated sender"),
+    (None, True, None, (), "local submission"),
+    (None, False, None, ("0.0.0.0/0",), None),
+]
+
+
+@pytest.mark.parametrize(("address", "is_local", "authenticated", "networks", "why"), UNJUDGED)
+def test_sessions_that_are_not_judged(
+    address: bytes | None, is_local: bool, authenticated: str | None, networks: tuple[str, ...], why: str | None
+) -> None:
+    trusted = tuple(network.parse(each) for each in networks)
+    found = policy.unjudged(address, is_local=is_local, authenticated=authenticated, trusted_networks=trusted)
+    assert found == why
+
+
+@given(st.text(max_size=400), st.text(max_size=40))
+def test_a_reply_stays_one_line_of_ascii(reason: str, queue_id: str) -> None:
+    settings = ReplySettings(reject=template("550 5.7.1 {reason} {reason} {reason} {domain} {policy} {queue_id}"))
+    disposition = Disposition(Action.REJECT, Action.REJECT, reason)
+    answer = reply(verdict("fail", "reject"), disposition, settings, queue_id)
+    assert answer is not None
+    assert re.fullmatch(r"[ -~]{1,480}", answer.text)
 
 
 def test_replies() -> None:

@@ -1,0 +1,198 @@
+"""What the settings of [policy], [policy.indirect] and [[override]] come to in the running filter."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dkim
+import pytest
+
+from dmarc_milter.demo.mta import Answer, Mta
+from dmarc_milter.demo.nameserver import NameServerThread
+from dmarc_milter.dns.answer import RecordType
+from dmarc_milter.dns.zone import ZoneResolver
+from tests.running import RunningFilter
+from tests.unit.keys import rsa_key
+
+ZONE = f"""$TTL 300
+bank.example. IN TXT "v=spf1 ip4:192.0.2.1 -all"
+_dmarc.bank.example. IN TXT "v=DMARC1; p=reject"
+shop.example. IN TXT "v=spf1 -all"
+_dmarc.shop.example. IN TXT "v=DMARC1; p=quarantine"
+lists.example. IN TXT "v=spf1 ip4:203.0.113.9 -all"
+s._domainkey.fwd.example. IN TXT "{rsa_key()[1]}"
+5.113.0.203.in-addr.arpa. IN PTR out.partner.example.
+out.partner.example. IN A 203.0.113.5
+6.113.0.203.in-addr.arpa. IN PTR out.partner.example.
+"""
+SPOOFED = [(b"From", b" <a@bank.example>"), (b"Subject", b" x")]
+REFUSED = "550 5.7.1 Email rejected per DMARC policy for bank.example"
+Fields = list[tuple[bytes, bytes]]
+
+
+@contextmanager
+def filtering(
+    folder: Path, policy: str, milter: str = "", mode: str = "enforce"
+) -> Iterator[tuple[RunningFilter, NameServerThread]]:
+    with NameServerThread(ZoneResolver.from_text(ZONE)) as server:
+        text = f'{milter}[dns]\nnameservers = ["{server.address}"]\n[policy]\nmode = "{mode}"\n{policy}'
+        running = RunningFilter(folder, f"unix:{folder}/socket", text)
+        try:
+            yield running, server
+        finally:
+            assert running.stop() == 0
+        assert "Traceback" not in running.log
+
+
+def send(
+    running: RunningFilter,
+    fields: Fields = SPOOFED,
+    client: str = "203.0.113.5",
+    mail_from: str = "a@crook.example",
+    to: tuple[str, ...] = ("you@example.org",),
+    authenticated: str | None = None,
+    connect: Callable[[Mta], None] | None = None,
+) -> Answer:
+    mta = running.mta()
+    if connect is not None:
+        connect(mta)
+    else:
+        mta.connect("x", client)
+    mta.helo("h.crook.example")
+    answer = mta.message(mail_from, to, fields, b"Hello\r\n", authenticated=authenticated)
+    mta.quit()
+    return answer
+
+
+def test_mail_of_our_own_is_not_judged(tmp_path: Path) -> None:
+    with filtering(tmp_path, 'trusted_networks = ["198.51.100.0/24"]\n') as (running, server):
+        forged = (b"Authentication-Results", b" mx.example.org; dmarc=pass")
+        own = [
+            send(running, [forged, *SPOOFED], client="198.51.100.9"),
+            send(running, [forged, *SPOOFED], authenticated="joe"),
+            send(running, [forged, *SPOOFED], connect=Mta.connect_locally),
+        ]
+        assert server.asked == []
+        assert send(running).reply == REFUSED
+    for answer in own:
+        assert (answer.action, answer.inserted) == ("accept", [])
+        assert answer.deleted == [("Authentication-Results", 1)]
+    for why in ("client is in trusted_networks", "authenticated sender", "local submission"):
+        assert f'action=accept reason="not judged: {why}"' in running.log
+
+
+RULES = """
+[[override]]
+name = "partner"
+reverse_name = [".partner.example"]
+from_domain = ["bank.example"]
+action = "accept"
+reason = "their gateway breaks signatures"
+[[override]]
+name = "ours-alone"
+recipient_domain = ["example.org"]
+from_domain = ["shop.example"]
+action = "reject"
+"""
+
+
+def test_rules(tmp_path: Path) -> None:
+    with filtering(tmp_path, RULES) as (running, _):
+        accepted = send(running)
+        assert accepted.action == "accept"
+        assert 'dmarc=fail reason="local_policy: their gateway breaks signatures"' in " ".join(accepted.results.split())
+        # Its name does not resolve back to it.
+        assert send(running, client="203.0.113.6").reply == REFUSED
+        shop: Fields = [(b"From", b" <a@shop.example>")]
+        assert send(running, shop).reply == "550 5.7.1 Email rejected by local policy: rule ours-alone"
+        several = send(running, shop, to=("you@example.org", "x@other.example"))
+        assert several.action == "accept"
+        assert "policy.disposition=quarantine" in several.results
+    assert "override=local_policy rule=partner" in running.log
+
+
+def test_reverse_names_are_looked_up_only_for_rules_that_ask(tmp_path: Path) -> None:
+    with filtering(tmp_path, "") as (running, server):
+        assert send(running).reply == REFUSED
+        assert not any(question.type is RecordType.PTR for question in server.asked)
+
+
+def received(client: str) -> tuple[bytes, bytes]:
+    value = f" from h.bank.example (h.bank.example [{client}])\r\n\tby gw.example.org (Postfix) with ESMTPS id 4X"
+    return b"Received", value.encode()
+
+
+def test_spf_behind_a_trusted_relay(tmp_path: Path) -> None:
+    relay, theirs = "198.51.100.7", (b"Authentication-Results", b" gw.example.org; spf=pass")
+    settings = f'trusted_relays = ["{relay}"]\n'
+    with filtering(tmp_path, settings, 'strip_authserv_ids = ["gw.example.org"]\nreceived_spf = true\n') as (
+        running,
+        _,
+    ):
+
+        def through(fields: Fields, client: str = relay) -> Answer:
+            return send(running, fields, client=client, mail_from="a@bank.example")
+
+        honest = through([theirs, received("192.0.2.1"), *SPOOFED])
+        assert "spf=pass smtp.mailfrom=bank.example" in honest.results
+        assert "dmarc=pass" in honest.results
+        assert honest.deleted == []
+        (field,) = [value for _, name, value in honest.inserted if name == "Received-SPF"]
+        assert "client-ip=192.0.2.1;" in field
+        assert "helo=h.bank.example" in field
+        # The sender's own Received fields are below the relay's.
+        assert through([received("203.0.113.5"), received("192.0.2.1"), *SPOOFED]).reply == REFUSED
+        # The same fields from anybody else.
+        assert through([theirs, received("192.0.2.1"), *SPOOFED], client="203.0.113.5").reply == REFUSED
+        unreadable = through([(b"Received", b" from x by y"), *SPOOFED])
+        assert unreadable.reply == REFUSED
+    assert 'spf=none spf_reason="Received field 1 of the trusted relays cannot be read"' in running.log
+    assert "outer_client=192.0.2.1" in running.log
+
+
+LISTED: Fields = [(b"List-Id", b" <dev.lists.example>"), (b"List-Post", b" <mailto:dev@lists.example>"), *SPOOFED]
+
+
+@pytest.mark.parametrize(
+    ("setting", "shown"), [("quarantine", "policy.disposition=quarantine"), ("accept", "mailing_list")]
+)
+def test_mailing_lists(tmp_path: Path, setting: str, shown: str) -> None:
+    with filtering(tmp_path, f'[policy.indirect]\nmailing_list = "{setting}"\n') as (running, _):
+        answer = send(running, LISTED, client="203.0.113.9", mail_from="dev-bounces@lists.example")
+        assert answer.action == "accept"
+        assert 'reason="mailing_list: mailing list dev.lists.example, authenticated by lists.example"' in re.sub(
+            r"\s+", " ", answer.results
+        )
+        assert shown in answer.results
+        assert send(running, LISTED).reply == REFUSED
+
+
+def test_a_trusted_sealer(tmp_path: Path) -> None:
+    body = b"Hello\r\n"
+    fields = b"From: <a@bank.example>\r\nSubject: x\r\n"
+    results = b"Authentication-Results: fwd.example; arc=none; dmarc=pass header.from=bank.example\r\n"
+    sealed = dkim.arc_sign(
+        results + fields + b"\r\n" + body, b"s", b"fwd.example", rsa_key()[0], b"fwd.example", [b"from", b"subject"]
+    )
+    chain = [(name, value.removesuffix(b"\r\n")) for name, _, value in (each.partition(b":") for each in sealed)]
+    with filtering(tmp_path, '[policy.indirect]\ntrusted_sealers = ["fwd.example"]\n') as (running, _):
+        answer = send(running, [*chain, *SPOOFED])
+        assert answer.action == "accept"
+        assert "trusted_forwarder: arc=pass, and fwd.example saw dmarc=pass" in re.sub(r"\s+", " ", answer.results)
+        assert send(running, [*chain, SPOOFED[0], (b"Subject", b" y")]).reply == REFUSED
+
+
+def test_replies_of_the_operator(tmp_path: Path) -> None:
+    settings = (
+        '[policy.reply]\nreject = "554 5.7.26 {domain} says {policy}, see https://mx.example.org/{queue_id} (100%)"\n'
+    )
+    with filtering(tmp_path, settings) as (running, _):
+        assert send(running).reply == "554 5.7.26 bank.example says reject, see https://mx.example.org/4XDEMO (100%)"
+
+
+@pytest.mark.parametrize("mode", ["monitor", "enforce"])
+def test_a_header_beyond_all_bounds_is_refused_in_any_mode(tmp_path: Path, mode: str) -> None:
+    with filtering(tmp_path, "", mode=mode) as (running, _):
+        many: Fields = [(b"X", b" 1")] * 20_001
+        assert send(running, [*many, *SPOOFED]).reply == "552 5.3.4 Header section too large"

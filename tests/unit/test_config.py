@@ -1,5 +1,6 @@
 """Settings: what is read, and which key an error names."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -117,3 +118,11 @@ def sections(path: str, settings: object) -> list[tuple[str, list[str]]]:
         else:
             keys.append(key)
     return [*([(path, keys)] if path else []), *found]
+
+
+def test_the_examples_of_the_readme_are_valid() -> None:
+    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
+    examples = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    assert len(examples) >= 3
+    for example in examples:
+        config.parse(tomllib.loads(example))

@@ -59,6 +59,13 @@ class InetAddress:
 ListenAddress = UnixAddress | InetAddress
 
 
+@dataclass(frozen=True, slots=True)
+class MetricsAddress:
+    """Where the metrics are to be had; None for nowhere."""
+
+    inet: InetAddress | None
+
+
 class OnError(Enum):
     """What is done with a message in whose handling the filter itself failed."""
 
@@ -131,6 +138,24 @@ class PolicySection:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricsSettings:
+    """[metrics]"""
+
+    listen: MetricsAddress = MetricsAddress(InetAddress("127.0.0.1", 9893))
+
+
+@dataclass(frozen=True, slots=True)
+class JournalSettings:
+    """[journal]"""
+
+    enabled: bool = True
+    database: str = "sqlite:////var/lib/dmarc-milter/journal.sqlite"
+    keep_days: int = 30
+    queue: int = 20_000
+    addresses: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class LogSettings:
     """[log]"""
 
@@ -147,6 +172,8 @@ class Settings:
     dkim: DkimSettings = field(default_factory=DkimSettings)
     policy: PolicySection = field(default_factory=PolicySection)
     log: LogSettings = field(default_factory=LogSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    journal: JournalSettings = field(default_factory=JournalSettings)
     override: tuple[Override, ...] = ()
 
     @property
@@ -239,6 +266,7 @@ _TYPE_NAMES = {
     int: "a whole number",
     bool: "true or false",
     ListenAddress: 'a string like "inet:8893@127.0.0.1", or a list of them',
+    MetricsAddress: 'a string like "127.0.0.1:9893"',
     NameServer: 'a string like "127.0.0.1:53"',
     Network: 'a string like "192.0.2.0/24"',
     DomainPattern: 'a string like "example.com" or ".example.com"',
@@ -314,8 +342,26 @@ def _reply_template(text: str, name: str) -> ReplyTemplate:
         raise ConfigError(f"{name} {error}") from None
 
 
+_HOST_AND_PORT = re.compile(r"(?:([0-9.]+)|\[([0-9a-fA-F:]+)\]):([0-9]{1,5})")
+
+
+def _metrics_address(text: str, name: str) -> MetricsAddress:
+    if not text:
+        return MetricsAddress(None)
+    match = _HOST_AND_PORT.fullmatch(text)
+    try:
+        if match is None or not 0 <= int(match[3]) <= 65_535:
+            raise ValueError
+        host = str(ipaddress.ip_address(match[1] or match[2]))
+    except ValueError:
+        wanted = '"127.0.0.1:9893" or "[::1]:9893", or "" for no metrics'
+        raise ConfigError(f'{name} is "{text}"; it has to be like {wanted}') from None
+    return MetricsAddress(InetAddress(host, int(match[3])))
+
+
 _TEXTS: dict[Any, Callable[[str, str], Any]] = {
     ListenAddress: listen_address,
+    MetricsAddress: _metrics_address,
     NameServer: name_server,
     Network: _network,
     DomainPattern: _domain_pattern,
@@ -330,9 +376,12 @@ _RANGES: dict[str, tuple[Callable[[Settings], float], float, float]] = {
     "dns.tries": (lambda s: s.dns.tries, 1, 10),
     "dns.deadline": (lambda s: s.dns.deadline, 0.1, 120),
     "dns.cache_megabytes": (lambda s: s.dns.cache_megabytes, 1, 4096),
+    "journal.keep_days": (lambda s: s.journal.keep_days, 0, 36_500),
+    "journal.queue": (lambda s: s.journal.queue, 100, 1_000_000),
     "dkim.max_signatures": (lambda s: s.dkim.max_signatures, 1, 100),
 }
 _AUTHSERV_ID = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,253}")
+_DATABASE = re.compile(r"sqlite:///.|postgresql(?:\+[a-z0-9]+)?://.")
 _MODE = re.compile(r"0?[0-7]{3}")
 
 
@@ -345,6 +394,9 @@ def _check(settings: Settings) -> None:
         raise ConfigError(f'milter.authserv_id is "{authserv_id}"; it has to be a name like mx.example.org')
     if _MODE.fullmatch(settings.milter.socket_mode) is None:
         raise ConfigError(f'milter.socket_mode is "{settings.milter.socket_mode}"; it has to be like "0660"')
+    if _DATABASE.match(settings.journal.database) is None:
+        wanted = '"sqlite:////path/of/a/file" or "postgresql://user:password@host/name"'
+        raise ConfigError(f"journal.database has to be like {wanted}")
     _check_rules(settings.override)
     _check_reply_classes(settings.policy.reply)
 

@@ -137,6 +137,11 @@ class Evaluation:
         self._bodies = BodyHashes(kinds)
         return self._bodies.is_needed
 
+    @property
+    def dns_cache_hits(self) -> int:
+        """How many of the message's questions the cache answered."""
+        return self._resolver.cache_hits
+
     def body(self, chunk: bytes) -> None:
         """The next octets of the body, cut anywhere."""
         self._bodies.update(chunk)

@@ -26,5 +26,7 @@ class Record:
     """What the end of the message took in the filter, from the MTA's question to our answer."""
     seconds_waited: float = 0.0
     """Of that, waiting for the DNS."""
+    dns_cache_hits: int = 0
+    """Questions of this message that the cache answered."""
     is_error: bool = False
     """Whether the filter itself failed."""

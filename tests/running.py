@@ -1,5 +1,6 @@
 """`dmarc-milter serve` as a process of its own, for tests."""
 
+import re
 import signal
 import socket
 import subprocess
@@ -17,7 +18,13 @@ class RunningFilter:
         self.address = address
         self._log = folder / "filter.log"
         self.config = folder / "filter.toml"
-        self.config.write_text(f'[milter]\nlisten = "{address}"\n{settings}')
+        self.journal = f"sqlite:///{folder}/journal.sqlite"
+        text = f'[milter]\nlisten = "{address}"\n{settings}'
+        if "[metrics]" not in text:
+            text += '\n[metrics]\nlisten = "127.0.0.1:0"\n'
+        if "[journal]" not in text:
+            text += f'\n[journal]\ndatabase = "{self.journal}"\n'
+        self.config.write_text(text)
         with self._log.open("w") as errors:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "dmarc_milter", "serve", "--config", str(self.config)],
@@ -37,9 +44,15 @@ class RunningFilter:
 
     @property
     def workers(self) -> list[int]:
-        """Process ids of the workers."""
+        """Process ids of the workers: the children that say so in their name."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(each) for each in children.split()]
+        return [int(each) for each in children.split() if _name(each).startswith("milter-worker")]
+
+    @property
+    def metrics_port(self) -> int:
+        """Where its metrics are, once it said so."""
+        (*_, port) = re.findall(r"metrics on \S+ port (\d+)", self.log)
+        return int(port)
 
     def mta(self, **options: int) -> Mta:
         """A connection to it."""
@@ -59,3 +72,10 @@ class RunningFilter:
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(60)
+
+
+def _name(pid: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text()
+    except FileNotFoundError:
+        return ""

@@ -30,6 +30,10 @@ authserv_id = "mx.example.org"
 nameservers = ["{server}"]
 [policy]
 mode = "enforce"
+[metrics]
+listen = ""
+[journal]
+enabled = false
 """
 
 GREEN, RED, YELLOW, BOLD, DIM = "32", "31", "33", "1", "2"

@@ -33,7 +33,9 @@ class CachingResolver:
         ask: Callable[[Question], Awaitable[Answer[Any]]],
         loop: asyncio.AbstractEventLoop,
         cache: Cache | None = None,
+        observe: Then = lambda _question, _answer: None,
     ) -> None:
+        self._observe = observe
         self._ask = ask
         self._loop = loop
         self._cache = Cache() if cache is None else cache
@@ -93,6 +95,7 @@ class CachingResolver:
                 return known
             answer = await self._ask(question)
             self._cache.put(question, answer)
+            self._observe(question, answer)
             return answer
         finally:
             del self._in_flight[question]

@@ -29,13 +29,16 @@ class WithinDeadline:
     has to be cancelled, and a late message is a `temperror`, not an accident.
     """
 
-    __slots__ = ("_resolver", "asked", "deadline")
+    __slots__ = ("_ahead", "_resolver", "asked", "cache_hits", "deadline")
 
     def __init__(self, resolver: BoundedResolver, deadline: float) -> None:
         self._resolver = resolver
         self.deadline = deadline
         self.asked: dict[Question, Answer[Any]] = {}
         """Every question of this message with the answer that was used for it."""
+        self.cache_hits = 0
+        """How many of them the cache answered, without anyone being asked for this message."""
+        self._ahead: set[Question] = set()
 
     def peek(self, question: Question) -> Answer[Any] | None:
         return self.asked.get(question) or self._resolver.peek(question)
@@ -46,6 +49,8 @@ class WithinDeadline:
             answer = self._resolver.peek(question)
             if answer is None:
                 answer = await self._wait(question)
+            elif question not in self._ahead:
+                self.cache_hits += 1
             self.asked[question] = answer
         return answer
 
@@ -58,4 +63,5 @@ class WithinDeadline:
 
     def prefetch(self, questions: Sequence[Question], then: Then | None = None) -> None:
         if time.monotonic() < self.deadline:
+            self._ahead.update(each for each in questions if self._resolver.peek(each) is None)
             self._resolver.prefetch(questions, then)

@@ -8,52 +8,48 @@ import stat
 import tempfile
 import threading
 
-import dns.resolver
 import milter
 
+from dmarc_milter import metrics
 from dmarc_milter.config import InetAddress, ListenAddress, Settings
+from dmarc_milter.dns.answer import Then
 from dmarc_milter.dns.cache import Cache
 from dmarc_milter.dns.caching import CachingResolver
-from dmarc_milter.dns.upstream import NameServer, Upstream
+from dmarc_milter.dns.upstream import Upstream
 from dmarc_milter.evaluation import EvaluationSettings, Surroundings
+from dmarc_milter.journal.writer import Writer
 from dmarc_milter.log import logger, message_line
 from dmarc_milter.lookups import Lookups
 from dmarc_milter.milter.callbacks import register
+from dmarc_milter.milter.name_servers import name_servers
 from dmarc_milter.milter.worker_state import Activity, Observer, Service
 
 READY = b"R"
 DRAIN = b"D"
 """To a worker: take no more connections, end when those at hand have ended (a reload)."""
+JOURNAL_SECONDS = 4.0
+"""What a worker that ends gives the journal to write what waits."""
+
 STOP = b"S"
 """To a worker: take no more connections, end when the messages at hand have been answered."""
 
 
-def name_servers(settings: Settings) -> tuple[NameServer, ...]:
-    """The configured name servers, else the system's."""
-    if settings.dns.nameservers:
-        return settings.dns.nameservers
-    try:
-        system = dns.resolver.Resolver()
-    except dns.resolver.NoResolverConfiguration:
-        return (NameServer("127.0.0.1"),)
-    return tuple(NameServer(str(each), system.port) for each in system.nameservers if ":/" not in str(each))
-
-
-def surroundings(settings: Settings) -> Surroundings:
+def surroundings(settings: Settings, observe: Then) -> Surroundings:
     """A loop and a resolver of this process."""
     lookups = Lookups()
     upstream = Upstream(name_servers(settings), settings.dns.timeout, settings.dns.tries)
-    resolver = CachingResolver(upstream.ask, lookups.loop, Cache(settings.dns.cache_megabytes << 20))
-    return Surroundings(
-        lookups,
-        resolver,
-        EvaluationSettings(
-            settings.dns.deadline,
-            settings.dkim.max_signatures,
-            settings.dkim.allow_partial_body,
-            settings.policy.trusted_relays,
-            any(rule.reverse_name for rule in settings.override),
-        ),
+    resolver = CachingResolver(upstream.ask, lookups.loop, Cache(settings.dns.cache_megabytes << 20), observe)
+    return Surroundings(lookups, resolver, evaluation_settings(settings))
+
+
+def evaluation_settings(settings: Settings) -> EvaluationSettings:
+    """What an evaluation needs of the settings."""
+    return EvaluationSettings(
+        settings.dns.deadline,
+        settings.dkim.max_signatures,
+        settings.dkim.allow_partial_body,
+        settings.policy.trusted_relays,
+        any(rule.reverse_name for rule in settings.override),
     )
 
 
@@ -61,13 +57,25 @@ def work(
     settings: Settings, slot: int, address: ListenAddress, listening: socket.socket, control: socket.socket
 ) -> None:
     """Serve until `control` says otherwise or the supervisor is gone. Does not return."""
-    service = Service(settings, surroundings(settings), [_to_log(settings)])
+    metrics.write_as(slot)
+    counted = metrics.WorkerMetrics(rule.name for rule in settings.override)
+    observers: list[Observer] = [_to_log(settings), counted.observe]
+    journal = None
+    if settings.journal.enabled:
+        journal = Writer(settings.journal, slot, counted.note_journal).start()
+        observers.append(journal.put)
+    service = Service(
+        settings,
+        surroundings(settings, counted.observe_answer),
+        observers,
+        on_exception=counted.note_exception,
+        on_activity=counted.observe_activity,
+    )
     register(service)
     milter.settimeout(7210)
     parked, descriptor = _lend_socket(address, listening)
-    threading.Thread(
-        target=_obey, args=(control, parked, descriptor, service.activity, settings.milter.drain_seconds), daemon=True
-    ).start()
+    obeying = (control, parked, descriptor, service.activity, settings.milter.drain_seconds, journal)
+    threading.Thread(target=_obey, args=obeying, daemon=True).start()
     gc.collect()
     gc.freeze()
     control.send(READY)
@@ -113,11 +121,20 @@ def _open_sockets() -> set[int]:
     return found
 
 
-def _obey(control: socket.socket, parked: int, descriptor: int, activity: Activity, seconds: float) -> None:
+def _obey(
+    control: socket.socket,
+    parked: int,
+    descriptor: int,
+    activity: Activity,
+    seconds: float,
+    journal: Writer | None,
+) -> None:
     order = control.recv(1)
     os.dup2(parked, descriptor)
     if order == DRAIN:
         activity.wait_until(lambda now: now.sessions == 0, seconds)
     else:
         activity.wait_until(lambda now: now.messages == 0, seconds)
+    if journal is not None:
+        journal.close(JOURNAL_SECONDS)
     os._exit(0)

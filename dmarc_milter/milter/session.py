@@ -171,7 +171,7 @@ class Session:
             self._remove_forged(context, verdict.relayed)
             self._insert(context, verdict, disposition)
         code = self._carry_out(context, verdict, disposition, answer)
-        self._tell(disposition, queue_id, verdict, answer, started, evaluation.seconds_waited)
+        self._tell(disposition, queue_id, verdict, answer, started, evaluation)
         self._end_message()
         return code
 
@@ -240,7 +240,7 @@ class Session:
         verdict: Verdict | None = None,
         answer: Reply | None = None,
         started: float | None = None,
-        waited: float = 0.0,
+        evaluation: Evaluation | None = None,
         *,
         is_error: bool = False,
     ) -> None:
@@ -257,7 +257,8 @@ class Session:
                 verdict=verdict,
                 reply=answer,
                 seconds=seconds,
-                seconds_waited=waited,
+                seconds_waited=evaluation.seconds_waited if evaluation else 0.0,
+                dns_cache_hits=evaluation.dns_cache_hits if evaluation else 0,
                 is_error=is_error,
             )
         )

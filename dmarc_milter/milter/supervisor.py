@@ -1,20 +1,26 @@
 """The parent process: opens the sockets, keeps workers alive, reloads, ends. It has no threads, so it may fork."""
 
 import contextlib
+import hashlib
 import itertools
 import os
 import selectors
+import shutil
 import signal
 import socket
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
+from dmarc_milter import metrics
 from dmarc_milter.config import ConfigError, ListenAddress, Settings
 from dmarc_milter.log import logger
 from dmarc_milter.milter.listening import ListenError, open_socket, remove
+from dmarc_milter.milter.monitor_process import MonitorProcess
 from dmarc_milter.milter.service import DRAIN, READY, STOP, work
-from dmarc_milter.milter.systemd import Notifier
+from dmarc_milter.milter.systemd import Notifier, name_process
 
 SHORT_LIFE = 5.0
 """Seconds. A worker that ends sooner counts as a failed start."""
@@ -49,6 +55,11 @@ class Supervisor:
         for address in self._addresses:
             self._sockets.append(self._open(address))
         self._systemd = Notifier()
+        self._metrics_folder = Path(tempfile.mkdtemp(prefix="dmarc-milter-metrics-"))
+        metrics.prepare(self._metrics_folder)
+        self._metrics = metrics.SupervisorMetrics()
+        self._metrics.configured(_digest(settings), time.time())
+        self._monitor = MonitorProcess()
         self._workers: dict[int, _Worker] = {}
         self._selector = selectors.DefaultSelector()
         self._signals: list[int] = []
@@ -77,8 +88,10 @@ class Supervisor:
         try:
             return self._loop(wake)
         finally:
+            self._monitor.stop()
             for address in self._addresses:
                 remove(address)
+            shutil.rmtree(self._metrics_folder, ignore_errors=True)
 
     def _loop(self, wake: socket.socket) -> int:
         killing_at = float("inf")
@@ -94,6 +107,8 @@ class Supervisor:
             if time.monotonic() >= killing_at:
                 self._kill_all()
             self._systemd.alive()
+            self._count_workers()
+            self._monitor.keep(self._settings, self._close_in_child)
             for key, _ in self._selector.select(self._patience(killing_at)):
                 if key.fileobj is wake:
                     wake.recv(512)
@@ -104,10 +119,17 @@ class Supervisor:
 
     def _patience(self, killing_at: float) -> float | None:
         now = time.monotonic()
-        waits = [each - now for each in (self._start_again_at, killing_at) if now < each < float("inf")]
+        times = (self._start_again_at, killing_at, self._monitor.start_again_at)
+        waits = [each - now for each in times if now < each < float("inf")]
         if self._systemd.watchdog_seconds is not None:
             waits.append(self._systemd.watchdog_seconds)
         return max(0.01, min(waits)) if waits else None
+
+    def _count_workers(self) -> None:
+        workers = self._workers.values()
+        ready = sum(each.is_ready and not each.is_leaving for each in workers)
+        leaving = sum(each.is_leaving for each in workers)
+        self._metrics.workers(ready, len(workers) - ready - leaving, leaving)
 
     @property
     def _wanted(self) -> int:
@@ -137,22 +159,27 @@ class Supervisor:
         self._selector.register(ours, selectors.EVENT_READ, worker)
 
     def _become_worker(self, place: int, slot: int, ours: socket.socket, theirs: socket.socket) -> None:
-        status = 1
         try:
-            signal.set_wakeup_fd(-1)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
-                signal.signal(number, signal.SIG_DFL)
-            # Ctrl-C at a terminal goes to the supervisor alone, which then ends its workers in good order.
-            os.setpgid(0, 0)
             ours.close()
-            for worker in self._workers.values():
-                worker.control.close()
-            self._selector.close()
+            self._close_in_child()
+            name_process("milter-worker")
             work(self._settings, slot, self._addresses[place], self._sockets[place], theirs)
         except Exception:  # noqa: BLE001 - a forked child must never run on into the supervisor's code
             logger.exception("worker could not start")
         finally:
-            os._exit(status)
+            os._exit(1)
+
+    def _close_in_child(self) -> None:
+        """In a forked child: give up what is the supervisor's alone."""
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        # Ctrl-C at a terminal goes to the supervisor alone, which then ends its children in good order.
+        os.setpgid(0, 0)
+        for worker in self._workers.values():
+            worker.control.close()
+        self._monitor.close_in_child()
+        self._selector.close()
 
     def _hear(self, worker: _Worker) -> None:
         try:
@@ -207,8 +234,12 @@ class Supervisor:
         except ConfigError as error:
             logger.error("settings not reloaded: %s", error)
             self._systemd.ready(f"serving; settings not reloaded: {error}")
+            self._metrics.reloaded("refused")
             return
         self._settings = settings
+        self._metrics.reloaded("done")
+        self._metrics.configured(_digest(settings), time.time())
+        self._monitor.renew()
         for each in self._workers.values():
             each.is_leaving = True
         self._failed_starts = 0
@@ -216,6 +247,7 @@ class Supervisor:
         logger.info("settings reloaded")
 
     def _reap(self) -> None:
+        self._monitor.reap()
         for pid in list(self._workers):
             try:
                 ended, status = os.waitpid(pid, os.WNOHANG)
@@ -228,8 +260,10 @@ class Supervisor:
         if worker.control.fileno() >= 0:
             self._selector.unregister(worker.control)
             worker.control.close()
+        metrics.forget_gauges(worker.slot)
         if worker.is_leaving or self._is_stopping:
             return
+        self._metrics.restarted()
         lived = time.monotonic() - worker.started
         self._failed_starts = self._failed_starts + 1 if lived < SHORT_LIFE else 0
         delay = min(MAX_DELAY, 0.1 * 2**self._failed_starts) if self._failed_starts else 0.0
@@ -247,3 +281,8 @@ class Supervisor:
 def _say(worker: _Worker, order: bytes) -> None:
     with contextlib.suppress(OSError):
         worker.control.send(order)
+
+
+def _digest(settings: Settings) -> str:
+    """The start of a hash over all settings, which tells whether two hosts have the same."""
+    return hashlib.sha256(repr(settings).encode()).hexdigest()[:12]

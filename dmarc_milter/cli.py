@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dmarc_milter import config, log
+from dmarc_milter.commands import journal_options
 from dmarc_milter.config import ConfigError, Settings
 from dmarc_milter.version import VERSION
 
@@ -46,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--color", choices=["auto", "always", "never"], default="auto", help="default: auto")
     demo.set_defaults(run=_demo)
+    journal_options.add_to(commands)
     return parser
 
 

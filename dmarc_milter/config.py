@@ -26,6 +26,8 @@ from dmarc_milter.policy import (
 )
 from dmarc_milter.reply import ReplySettings, ReplyTemplate, template
 
+DEFAULT_PATH = Path("/etc/dmarc-milter/dmarc-milter.toml")
+
 
 class ConfigError(Exception):
     """Settings that cannot be used; the text is one line that names the key."""

@@ -78,7 +78,7 @@ class WorkerMetrics:
         self._messages = _Children(
             _counter(
                 "messages_total",
-                "Messages by what enforce would do with them, whether that was done, and why not.",
+                "Messages by what enforce would do with them, whether that was done, and the mode.",
                 ("disposition", "applied", "mode"),
             )
         )

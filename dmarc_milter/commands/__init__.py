@@ -1,0 +1,1 @@
+"""The subcommands of dmarc-milter, one module each."""

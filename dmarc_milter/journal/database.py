@@ -27,7 +27,8 @@ def parse_url(text: str) -> URL:
         raise DatabaseError(f"{url.get_backend_name()} is neither sqlite nor postgresql")
     if url.get_backend_name() == "sqlite" and not url.database:
         raise DatabaseError("sqlite needs the path of a file")
-    return url
+    # SQLAlchemy's default driver changed with 2.1; Debian's users have psycopg2.
+    return url.set(drivername="postgresql+psycopg2") if url.drivername == "postgresql" else url
 
 
 def _without_password(text: str) -> str:

@@ -1,0 +1,103 @@
+"""The journal of the running filter: SQLite from two workers at full speed, PostgreSQL that goes and comes back."""
+
+import re
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from dmarc_milter.demo.nameserver import NameServerThread
+from dmarc_milter.demo.scenes import SCENES
+from dmarc_milter.journal.database import open_engine
+from dmarc_milter.journal.reader import Criteria, find
+from tests.protocol.test_serve import settings
+from tests.running import RunningFilter
+from tests.system.postfix import wait_for
+from tests.system.servers import PostgreSql
+
+pytestmark = pytest.mark.system
+
+MESSAGES, CONNECTIONS = 10_000, 20
+
+
+def send(running: RunningFilter, queue_ids: list[str]) -> list[str]:
+    """Several messages over one connection; the answers."""
+    scene = SCENES[0]
+    fields, body = scene.content
+    mta = running.mta()
+    mta.connect(scene.helo, scene.client)
+    mta.helo(scene.helo)
+    answers = [
+        mta.message(scene.mail_from, ["you@example.org"], fields, body, queue_id=each).action for each in queue_ids
+    ]
+    mta.quit()
+    return answers
+
+
+def load(running: RunningFilter, queue_ids: list[str]) -> set[str]:
+    parts = [queue_ids[start::CONNECTIONS] for start in range(CONNECTIONS)]
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        return {answer for answers in pool.map(lambda part: send(running, part), parts) for answer in answers}
+
+
+def test_trace_finds_every_message(tmp_path: Path, name_server: NameServerThread) -> None:
+    running = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", settings(name_server))
+    queue_ids = [f"4X{number:06d}" for number in range(MESSAGES)]
+    assert load(running, queue_ids) == {"accept"}
+    assert running.stop() == 0
+    found = find(open_engine(running.journal, create=False), Criteria(since=0.0), MESSAGES + 1)
+    assert {each["queue_id"] for each in found} == set(queue_ids)
+    assert {each["worker"] for each in found} == {0, 1}
+    command = [sys.executable, "-m", "dmarc_milter", "trace", queue_ids[4711], "--config", str(running.config)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert told.startswith(queue_ids[4711])
+    assert "dropped" not in running.log
+
+
+@pytest.fixture
+def postgresql(open_folder: Path) -> Iterator[PostgreSql]:
+    started = PostgreSql(open_folder)
+    yield started
+    started.stop()
+
+
+def test_postgresql_stopped_and_started_under_load(
+    tmp_path: Path, name_server: NameServerThread, postgresql: PostgreSql
+) -> None:
+    text = settings(name_server) + f'[journal]\ndatabase = "{postgresql.url}"\n'
+    running = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", text)
+    queue_ids = [f"4P{number:06d}" for number in range(3_000)]
+    answers: list[set[str]] = []
+    sending = threading.Thread(target=lambda: answers.append(load(running, queue_ids)))
+    sending.start()
+    reading = open_engine(postgresql.url, create=False)
+    wait_for(lambda: count(reading) > 0, "the first records")
+    postgresql.stop()
+    wait_for(lambda: "journal: cannot write" in running.log, "the filter to notice")
+    more = load(running, [f"4Q{number:06d}" for number in range(500)])
+    sending.join()
+    postgresql.start()
+    wait_for(lambda: count(reading) == 3_500, "what was queued to arrive")
+    assert answers == [{"accept"}], "mail does not wait for the journal"
+    assert more == {"accept"}
+    assert running.stop() == 0
+    assert len(re.findall("Traceback", running.log)) == 0
+    found = find(reading, Criteria(since=0.0), 4_000)
+    assert {each["queue_id"][:2] for each in found} == {"4P", "4Q"}
+    assert len({each["queue_id"] for each in found}) == 3_500
+
+
+def count(engine: object) -> int:
+    import sqlalchemy as sa
+
+    from dmarc_milter.journal.schema import messages
+
+    try:
+        with engine.connect() as connection:  # type: ignore[attr-defined]
+            return int(connection.execute(sa.select(sa.func.count()).select_from(messages)).scalar())
+    except sa.exc.SQLAlchemyError:
+        return 0

@@ -1,0 +1,330 @@
+"""The journal: written beside the mail, read back, kept in shape."""
+
+import ipaddress
+import json
+import os
+import re
+import stat
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from dmarc_milter import advice
+from dmarc_milter.commands import journal as commands
+from dmarc_milter.config import JournalSettings
+from dmarc_milter.dkim.signature import Result as DkimResult
+from dmarc_milter.dkim.verification import Verified
+from dmarc_milter.journal import schema
+from dmarc_milter.journal.database import DatabaseError, open_engine
+from dmarc_milter.journal.reader import Criteria, find, judged_in_monitor, refused_in_monitor
+from dmarc_milter.journal.row import row
+from dmarc_milter.journal.trace import tell
+from dmarc_milter.journal.what_if import groups, network_of
+from dmarc_milter.journal.writer import Writer, prune
+from dmarc_milter.policy import Mode
+from dmarc_milter.record import Record
+from dmarc_milter.spf.evaluation import Check
+from dmarc_milter.spf.evaluation import Result as SpfCheckResult
+from dmarc_milter.verdict import Action, Disposition, Envelope, SpfIdentity, SpfResult
+from tests.system.postfix import wait_for
+from tests.unit.test_policy import verdict
+
+NOW = 1_800_000_000.0
+ENVELOPE = Envelope(bytes([192, 0, 2, 7]), "h.example", "joe@sender.example")
+REFUSED = Disposition(Action.REJECT, Action.REJECT, "dmarc=fail")
+SPARED = Disposition(Action.ACCEPT, Action.REJECT, "mode monitor: dmarc=fail")
+
+
+def record(queue_id: str = "4X1", **changed: object) -> Record:
+    found = Record(NOW, queue_id, "<1@sender.example>", ENVELOPE, Mode.ENFORCE, REFUSED, verdict("fail", "reject"))
+    return replace(found, **changed)
+
+
+def as_row(found: Record, uid: str = "u") -> dict[str, object]:
+    return row(found, uid=uid, host="mx", worker=0, addresses=False)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> JournalSettings:
+    return JournalSettings(database=f"sqlite:///{tmp_path}/j/journal.sqlite")
+
+
+@pytest.fixture
+def engine(settings: JournalSettings) -> Iterator[Engine]:
+    opened = open_engine(settings.database, create=True)
+    schema.prepare(opened)
+    yield opened
+    opened.dispose()
+
+
+def write(settings: JournalSettings, records: list[Record]) -> list[tuple[str, int]]:
+    notes: list[tuple[str, int]] = []
+    writer = Writer(settings, 0, lambda outcome, count: notes.append((outcome, count))).start()
+    for each in records:
+        writer.put(each)
+    writer.close(30)
+    return notes
+
+
+def test_what_is_put_is_found(settings: JournalSettings) -> None:
+    notes = write(settings, [record(f"4X{number}", time=NOW + number) for number in range(1200)])
+    assert sum(count for outcome, count in notes if outcome == "written") == 1200
+    reading = open_engine(settings.database, create=False)
+    (found,) = find(reading, Criteria(queue_id="4X77"), 10)
+    assert found["author_domain"] == "example.com"
+    assert found["mail_from"] == "sender.example", "no local part unless asked for"
+    assert find(reading, Criteria(queue_id="4Y"), 10) == []
+
+
+def test_the_file_is_for_its_group_alone(settings: JournalSettings) -> None:
+    old = os.umask(0)
+    try:
+        write(settings, [record()])
+    finally:
+        os.umask(old)
+    path = Path(settings.database.removeprefix("sqlite:///"))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert all(not stat.S_IMODE(each.stat().st_mode) & 0o007 for each in path.parent.iterdir())
+
+
+def test_addresses_are_kept_where_the_settings_say_so(settings: JournalSettings) -> None:
+    write(replace(settings, addresses=True), [record()])
+    (found,) = find(open_engine(settings.database, create=False), Criteria(queue_id="4X1"), 1)
+    assert found["mail_from"] == "joe@sender.example"
+
+
+def test_octets_of_senders_are_made_harmless(settings: JournalSettings) -> None:
+    hostile = replace(ENVELOPE, helo="a\0b\x1b[31m\udcff", mail_from="x\n@y\0")
+    write(settings, [record("4X'; drop table messages; --", envelope=hostile, message_id="<\0\udc80>")])
+    (found,) = find(open_engine(settings.database, create=False), Criteria(since=0.0), 1)
+    assert (found["helo"], found["mail_from"]) == ("a?b?[31m?", "y?")
+    assert "\x1b" not in tell(found, 80)
+
+
+def test_too_many_are_dropped_and_counted(settings: JournalSettings, caplog: pytest.LogCaptureFixture) -> None:
+    notes: list[tuple[str, int]] = []
+    writer = Writer(replace(settings, queue=100), 0, lambda outcome, count: notes.append((outcome, count)))
+    for _ in range(150):
+        writer.put(record())
+    assert notes == [("dropped", 1)] * 50
+
+
+def test_a_database_that_comes_back_gets_everything_once(settings: JournalSettings) -> None:
+    folder = Path(settings.database.removeprefix("sqlite:///")).parent
+    folder.parent.joinpath("j").write_text("a file is in the way of the folder")
+    notes: list[tuple[str, int]] = []
+    writer = Writer(settings, 0, lambda outcome, count: notes.append((outcome, count))).start()
+    for number in range(300):
+        writer.put(record(f"4X{number}"))
+    assert notes == []
+    folder.unlink()
+    wait_for(lambda: sum(count for _, count in notes) == 300, "the records to be written")
+    writer.close(10)
+    assert len(find(open_engine(settings.database, create=False), Criteria(since=0.0), 1000)) == 300
+
+
+def test_writing_twice_makes_one_row(engine: Engine) -> None:
+    from sqlalchemy.dialects import sqlite
+
+    insert = sqlite.insert(schema.messages).on_conflict_do_nothing()
+    for _ in range(2):
+        with engine.begin() as connection:
+            connection.execute(insert, [as_row(record())])
+    assert len(find(engine, Criteria(since=0.0), 10)) == 1
+
+
+def fill(engine: Engine, *records: Record) -> None:
+    with engine.begin() as connection:
+        connection.execute(schema.messages.insert(), [as_row(each, f"u{n}") for n, each in enumerate(records)])
+
+
+CRITERIA = {
+    "queue id": (Criteria(queue_id="A"), ["A"]),
+    "message id": (Criteria(message_id="<b@x>"), ["B"]),
+    "From": (Criteria(author_domain="example.com"), ["C", "B", "A"]),
+    "another From": (Criteria(author_domain="x.example"), []),
+    "client": (Criteria(client=ipaddress.ip_network("192.0.2.7")), ["C", "A"]),
+    "client's network": (Criteria(client=ipaddress.ip_network("198.51.100.0/24")), ["B"]),
+    "since": (Criteria(since=NOW + 1), ["C", "B"]),
+    "all of it": (Criteria(since=NOW + 1, client=ipaddress.ip_network("192.0.2.0/24")), ["C"]),
+}
+
+
+@pytest.mark.parametrize(("criteria", "found"), CRITERIA.values(), ids=CRITERIA.keys())
+def test_finding(engine: Engine, criteria: Criteria, found: list[str]) -> None:
+    other = replace(ENVELOPE, client_address=bytes([198, 51, 100, 7]))
+    fill(
+        engine,
+        record("A"),
+        record("B", time=NOW + 1, message_id="<b@x>", envelope=other),
+        record("C", time=NOW + 2, message_id=None),
+    )
+    assert [each["queue_id"] for each in find(engine, criteria, 10)] == found
+
+
+def test_old_records_are_forgotten(engine: Engine) -> None:
+    day = 86_400
+    fill(engine, *(record(time=time.time() - age * day) for age in (0, 5, 40, 50)))
+    assert prune(engine, 30, 1) == 1
+    assert prune(engine, 30, 100) == 1
+    assert prune(engine, 30, 100) == 0
+    assert len(find(engine, Criteria(since=0.0), 10)) == 2
+
+
+def test_an_older_journal_is_brought_up_to_date(engine: Engine) -> None:
+    fill(engine, record())
+
+    def add_column(connection: Connection) -> None:
+        connection.execute(sa.text("alter table messages add column extra text"))
+
+    schema.prepare(engine, 2, {1: add_column})
+    schema.prepare(engine, 2, {1: add_column})
+    with engine.connect() as connection:
+        assert connection.execute(sa.text("select version from journal_version")).scalar() == 2
+        assert connection.execute(sa.text("select extra from messages")).all() == [(None,)]
+
+
+def test_a_newer_journal_is_left_alone(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(schema.version_table.update().values(version=99))
+    with pytest.raises(schema.SchemaError, match="version 99"):
+        schema.prepare(engine)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("nonsense", "no database URL"),
+        ("mysql://x/y", "neither sqlite nor postgresql"),
+        ("sqlite://", "needs the path"),
+        ("sqlite:////nowhere/at/all.sqlite", "no such file"),
+    ],
+)
+def test_databases_that_cannot_be(url: str, why: str) -> None:
+    with pytest.raises(DatabaseError, match=why):
+        open_engine(url, create=False)
+
+
+def by_list(number: int) -> Record:
+    spf = SpfResult(Check(SpfCheckResult.PASS, ""), SpfIdentity.MAIL_FROM, "lists.example")
+    return record(f"L{number}", mode=Mode.MONITOR, disposition=SPARED, verdict=verdict("fail", "reject", spf=spf))
+
+
+def test_what_if(engine: Engine) -> None:
+    spoofed = record(
+        "S", mode=Mode.MONITOR, disposition=SPARED, envelope=replace(ENVELOPE, client_address=bytes([203, 0, 113, 9]))
+    )
+    signed = verdict("fail", "reject", signatures=(Verified(DkimResult.PASS, "", "fwd.example"),))
+    fill(
+        engine,
+        by_list(1),
+        by_list(2),
+        spoofed,
+        record("enforced"),
+        record("fine", mode=Mode.MONITOR, disposition=Disposition(Action.ACCEPT, Action.ACCEPT, "")),
+        record("signed", mode=Mode.MONITOR, disposition=SPARED, verdict=signed, envelope=Envelope(None, "", "")),
+    )
+    assert judged_in_monitor(engine, 0.0) == 5
+    found = groups(refused_in_monitor(engine, 0.0))
+    assert [(each.network, each.count, each.authenticated_as) for each in found] == [
+        ("192.0.2.0/24", 2, "lists.example"),
+        ("203.0.113.0/24", 1, None),
+        ("local", 1, "fwd.example"),
+    ]
+    assert found[0].rule is not None
+    assert 'spf_domain = ["lists.example"]' in found[0].rule
+    assert found[1].rule is None, "nothing authenticated: a rule for it would let anybody in"
+    assert found[2].condition == 'dkim_domain = ["fwd.example"]'
+
+
+def test_the_rules_of_what_if_are_settings(engine: Engine) -> None:
+    import tomllib
+
+    from dmarc_milter import config
+
+    fill(engine, by_list(1))
+    (group,) = groups(refused_in_monitor(engine, 0.0))
+    assert group.rule is not None
+    assert config.parse(tomllib.loads(group.rule)).override[0].action is Action.ACCEPT
+
+
+def test_networks() -> None:
+    assert network_of("2001:db8:1:2::3") == "2001:db8:1::/48"
+    assert network_of(None) == "local"
+
+
+SINCE = {"30m": NOW - 1800, "7d": NOW - 604_800, "1970-01-02": 86_400.0, "1970-01-01T01:00:00+01:00": 0.0}
+
+
+@pytest.mark.parametrize(("text", "expected"), SINCE.items())
+def test_since(text: str, expected: float) -> None:
+    assert commands.since(text, NOW) == expected
+
+
+def test_since_yesterday_is_not_understood() -> None:
+    with pytest.raises(ValueError, match="7d nor a date"):
+        commands.since("yesterday", NOW)
+
+
+FAULTS = {
+    # what was found                                                          what the advice has to name
+    "no record": ({"dmarc": "none"}, "publishes no DMARC record"),
+    "nothing authenticated": ({"alignments": []}, "should sign with DKIM, d=example.com"),
+    "unaligned": (
+        {"alignments": [{"authenticated": "yes", "domain": "other.example"}]},
+        "from other.example, which is not example.com",
+    ),
+    "list footer": (
+        {"dkim": [{"result": "fail", "reason": "body was changed", "domain": "a.example", "selector": "s"}]},
+        "changed the body after a.example",
+    ),
+    "no key": (
+        {"dkim": [{"result": "permerror", "reason": "no key published at x", "domain": "a.example", "selector": "s"}]},
+        "publish s._domainkey.a.example",
+    ),
+    "eleven look-ups": (
+        {"spf": "permerror", "spf_domain": "a.example", "spf_reason": "more than 10 terms"},
+        "SPF record of a.example cannot be used",
+    ),
+    "forwarded": ({"spf": "fail", "spf_domain": "a.example"}, "not among the hosts that may send for a.example"),
+    "two authors": (
+        {"author_domain": None, "dmarc": "permerror", "dmarc_reason": "several From fields"},
+        "one address",
+    ),
+    "DNS": ({"dmarc": "temperror"}, "Try again"),
+}
+
+
+@pytest.mark.parametrize(("found", "text"), FAULTS.values(), ids=FAULTS.keys())
+def test_advice(found: dict[str, object], text: str) -> None:
+    assert text in " ".join(advice.advice({**as_row(record()), **found}))
+
+
+def test_no_advice_where_nothing_is_wrong() -> None:
+    assert advice.advice({**as_row(record()), "dmarc": "pass"}) == []
+
+
+def test_trace_as_json_and_as_text(
+    settings: JournalSettings, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from dmarc_milter.cli import main
+
+    fill(engine, record(), record("unjudged", verdict=None))
+    assert main(["trace", "4X1", "--journal", settings.database]) == 0
+    shown = capsys.readouterr().out
+    assert re.search(r"^4X1  2027-01-15 08:00:00 UTC  on mx$", shown, re.MULTILINE)
+    for text in ("from 192.0.2.7, HELO h.example, MAIL FROM <...@sender.example>", "policy      reject", "to mend"):
+        assert text in shown
+    assert main(["trace", "unjudged", "--json", "--journal", settings.database]) == 0
+    assert json.loads(capsys.readouterr().out)["spf"] is None
+    assert main(["trace", "none", "--journal", settings.database]) == 1
+    assert main(["trace", "--journal", settings.database]) == 2
+    assert main(["trace", "4X1", "--client", "x", "--journal", settings.database]) == 2
+    assert main(["trace", "4X1", "--journal", "sqlite:////nowhere/x"]) == 2
+    assert main(["what-if", "--days", "9999", "--journal", settings.database]) == 0
+    assert main(["prune", "--journal", settings.database]) == 0

@@ -14,12 +14,20 @@ from dmarc_milter.demo.mta import Mta
 class RunningFilter:
     """Started on construction, with the settings given as TOML; `address` as in [milter] listen."""
 
-    def __init__(self, folder: Path, address: str, settings: str, environment: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        address: str,
+        settings: str,
+        environment: dict[str, str] | None = None,
+        all_addresses: list[str] | None = None,
+    ) -> None:
         self.address = address
         self._log = folder / "filter.log"
         self.config = folder / "filter.toml"
         self.journal = f"sqlite:///{folder}/journal.sqlite"
-        text = f'[milter]\nlisten = "{address}"\n{settings}'
+        listen = f'"{address}"' if all_addresses is None else str(all_addresses)
+        text = f"[milter]\nlisten = {listen}\n{settings}"
         if "[metrics]" not in text:
             text += '\n[metrics]\nlisten = "127.0.0.1:0"\n'
         if "[journal]" not in text:

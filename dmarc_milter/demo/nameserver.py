@@ -23,7 +23,8 @@ _MAX_UDP = 1232
 class NameServerThread:
     """Serves `zone` on a port of its own until closed; usable as a context manager.
 
-    `disturb` may look at each question and return octets to be sent instead of the answer, or None to send nothing.
+    `disturb` may look at each question and return octets to be sent instead of the answer, or None to send nothing;
+    with `truncate`, no answer is given over UDP.
     """
 
     def __init__(
@@ -31,10 +32,13 @@ class NameServerThread:
         zone: ZoneResolver,
         delay: float = 0.0,
         disturb: "Callable[[Question, bytes], bytes | None] | None" = None,
+        *,
+        truncate: bool = False,
     ) -> None:
         self.zone = zone
         self.delay = delay
         self.disturb = disturb
+        self.most = 0 if truncate else _MAX_UDP
         self.asked: list[Question] = []
         self._loop = asyncio.new_event_loop()
         started = threading.Event()
@@ -117,7 +121,7 @@ class _Udp(asyncio.DatagramProtocol):
         self._transport = transport
 
     def datagram_received(self, data: bytes, addr: Any) -> None:
-        answer = self._server.answer(data, _MAX_UDP)
+        answer = self._server.answer(data, self._server.most)
         if answer is None:
             return
         if self._server.delay:

@@ -1,0 +1,153 @@
+"""Under 20 connections of constant load: workers killed, settings reloaded, the service stopped.
+
+Every message gets its right verdict, or an answer (or a broken connection) that makes the MTA try again. Figures:
+    .venv/bin/python -m pytest tests/protocol/test_load.py -s
+"""
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from dmarc_milter.demo.mta import Mta
+from dmarc_milter.demo.nameserver import NameServerThread
+from dmarc_milter.demo.scenes import SCENES, Scene
+from tests.protocol.test_serve import EXPECTED, found, settings
+from tests.running import RunningFilter
+from tests.system.postfix import wait_for
+
+CONNECTIONS = 20
+PER_CONNECTION = 5
+"""Messages until a connection is closed and another opened, as Postfix does."""
+
+
+class Load:
+    """Connections that send one message after the other, and what came of them."""
+
+    def __init__(self, running: RunningFilter) -> None:
+        self._running = running
+        self._is_over = threading.Event()
+        self._lock = threading.Lock()
+        self.seen: Counter[str] = Counter()
+        self._threads = [threading.Thread(target=self._send, args=(number,)) for number in range(CONNECTIONS)]
+
+    def start(self) -> None:
+        for each in self._threads:
+            each.start()
+
+    def stop(self) -> None:
+        self._is_over.set()
+        for each in self._threads:
+            each.join(60)
+
+    def _note(self, what: str) -> None:
+        with self._lock:
+            self.seen[what] += 1
+
+    def _send(self, number: int) -> None:
+        count = number
+        while not self._is_over.is_set():
+            try:
+                mta = self._running.mta()
+            except OSError:
+                self._note("not connected")
+                time.sleep(0.01)
+                continue
+            try:
+                count += 1
+                scene = SCENES[count % len(SCENES)]
+                mta.connect(scene.helo, scene.client)
+                mta.helo(scene.helo)
+                for _ in range(PER_CONNECTION):
+                    self._note(self._one(mta, scene))
+                mta.quit()
+            except OSError:
+                # The MTA does what milter_default_action says: tempfail.
+                self._note("connection broken")
+
+    @staticmethod
+    def _one(mta: Mta, scene: Scene) -> str:
+        fields, body = scene.content
+        answer = mta.message(scene.mail_from, ["you@example.org"], fields, body)
+        expected = EXPECTED[scene.name]
+        if answer.reply.startswith("4"):
+            return "told to try again"
+        is_right = answer.reply.startswith("550 5.7.1") if expected is None else found(answer) == expected
+        return "right" if is_right else f"wrong: {scene.name} {answer}"
+
+    @property
+    def wrong(self) -> list[str]:
+        return [what for what in self.seen if what.startswith("wrong")]
+
+
+@contextmanager
+def load(folder: Path, server: NameServerThread) -> Iterator[tuple[RunningFilter, Load]]:
+    running = RunningFilter(folder, f"unix:{folder}/socket", settings(server))
+    under = Load(running)
+    under.start()
+    try:
+        wait_for(lambda: under.seen["right"] > 100, "the load")
+        yield running, under
+    finally:
+        under.stop()
+        running.stop()
+    print(dict(under.seen))
+    assert under.wrong == []
+    assert "Traceback" not in running.log
+
+
+def more_than(under: Load, count: int) -> Callable[[], bool]:
+    start = under.seen["right"]
+    return lambda: under.seen["right"] > start + count
+
+
+def test_workers_that_are_killed(tmp_path: Path, name_server: NameServerThread) -> None:
+    with load(tmp_path, name_server) as (running, under):
+        for _ in range(3):
+            wait_for(lambda: len(running.workers) == 2, "two workers")
+            os.kill(running.workers[0], signal.SIGKILL)
+            wait_for(more_than(under, 200), "more messages")
+    assert under.seen["connection broken"] >= 1
+    assert under.seen["connection broken"] <= 3 * CONNECTIONS
+
+
+def test_reloads_fail_and_lose_nothing(tmp_path: Path, name_server: NameServerThread) -> None:
+    with load(tmp_path, name_server) as (running, under):
+        good = running.config.read_text()
+        for number in range(1, 5):
+            running.config.write_text(good.replace('"enforce"', '"nonsense"'))
+            running.process.send_signal(signal.SIGHUP)
+            wait_for(lambda n=number: running.log.count("settings not reloaded") == n, "the refusal")
+            running.config.write_text(good)
+            running.process.send_signal(signal.SIGHUP)
+            wait_for(lambda n=number: running.log.count("serving on") == n + 1, "the reload")
+            wait_for(more_than(under, 100), "more messages")
+    assert set(under.seen) == {"right"}
+
+
+def test_stopped_under_load(tmp_path: Path, name_server: NameServerThread) -> None:
+    with load(tmp_path, name_server) as (running, under):
+        assert running.stop() == 0
+        wait_for(lambda: under.seen["not connected"] > 0, "the end")
+    # What was at hand was answered: a connection is only broken between two messages.
+    assert under.seen["connection broken"] <= CONNECTIONS
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_several_addresses(tmp_path: Path, name_server: NameServerThread, place: int) -> None:
+    addresses = [f"unix:{tmp_path}/a", f"unix:{tmp_path}/b"]
+    running = RunningFilter(tmp_path, addresses[place], settings(name_server), all_addresses=addresses)
+    assert len(running.workers) == 4
+    under = Load(running)
+    under.start()
+    wait_for(lambda: under.seen["right"] > 50, "the load")
+    under.stop()
+    assert running.stop() == 0
+    assert set(under.seen) == {"right"}
+    assert not any((tmp_path / name).exists() for name in "ab")

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import logging
+import re
 import sys
 from collections.abc import Iterable
 
@@ -73,16 +74,17 @@ def formatted(pairs: Iterable[tuple[str, str | None]], format_: LogFormat) -> st
 
 
 MAX_VALUE = 300
+_PLAIN = re.compile(r'[^ ="\\]+')
 
 
 def _printable(value: str) -> str:
-    text = "".join(character if character.isprintable() else "?" for character in value)
+    text = value if value.isprintable() else "".join(each if each.isprintable() else "?" for each in value)
     return text if len(text) <= MAX_VALUE else text[: MAX_VALUE - 3] + "..."
 
 
 def _logfmt(value: str) -> str:
     text = _printable(value)
-    if text and not any(character in ' ="\\' for character in text):
+    if _PLAIN.fullmatch(text):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -105,4 +105,5 @@ def _address(address: bytes | None) -> str | None:
 
 def _clean(text: str, most: int) -> str:
     """No control characters (PostgreSQL refuses NUL, terminals obey others), no half characters."""
-    return "".join(character if character.isprintable() else "?" for character in text[:most])
+    cut = text[:most]
+    return cut if cut.isprintable() else "".join(each if each.isprintable() else "?" for each in cut)

@@ -4,6 +4,7 @@ The mail never waits for the database. While it cannot be reached, records wait 
 again; what finds no room is dropped, counted and logged.
 """
 
+import contextlib
 import queue
 import secrets
 import socket
@@ -23,7 +24,7 @@ from dmarc_milter.journal.schema import SchemaError, messages, prepare
 from dmarc_milter.log import logger
 from dmarc_milter.record import Record
 
-BATCH = 500
+BATCH = 2_000
 COLLECT_SECONDS = 0.2
 """How long a batch is waited for: a record is in the journal that much later."""
 PRUNE_SECONDS = 3600.0
@@ -81,16 +82,15 @@ class Writer:
                 time.sleep(1)
 
     def _collect(self) -> list[Row]:
-        """The next batch as rows."""
-        records: list[Record] = []
-        limit = time.monotonic() + COLLECT_SECONDS
-        while len(records) < BATCH:
-            try:
-                records.append(self._queue.get(timeout=max(0.001, limit - time.monotonic())))
-            except queue.Empty:
-                break
-            if self._is_closing.is_set() and self._queue.empty():
-                break
+        """The next batch as rows. The thread wakes for the first record of a batch only, not for each."""
+        try:
+            records = [self._queue.get(timeout=COLLECT_SECONDS)]
+        except queue.Empty:
+            return []
+        self._is_closing.wait(COLLECT_SECONDS)
+        with contextlib.suppress(queue.Empty):
+            while len(records) < BATCH:
+                records.append(self._queue.get_nowait())
         return [self._row(each) for each in records]
 
     def _row(self, record: Record) -> Row:

@@ -97,6 +97,15 @@ class Prometheus:
         found = json.loads(self._get(f"/api/v1/query?query={urllib.parse.quote(query)}"))["data"]["result"]
         return float(found[0]["value"][1]) if found else None
 
+    def range(self, query: str, start: float, end: float) -> list[tuple[dict[str, str], list[tuple[float, float]]]]:
+        """The series of a query between two times, second by second."""
+        times = f"&start={start}&end={end}&step=1"
+        found = json.loads(self._get(f"/api/v1/query_range?query={urllib.parse.quote(query)}{times}"))["data"]["result"]
+        return [
+            (each["metric"], [(float(time), float(value)) for time, value in each["values"] if value != "NaN"])
+            for each in found
+        ]
+
     def stop(self) -> None:
         self._process.terminate()
         self._process.wait(30)

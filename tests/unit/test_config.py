@@ -120,9 +120,10 @@ def sections(path: str, settings: object) -> list[tuple[str, list[str]]]:
     return [*([(path, keys)] if path else []), *found]
 
 
-def test_the_examples_of_the_readme_are_valid() -> None:
-    readme = (Path(__file__).resolve().parents[2] / "README.md").read_text()
-    examples = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
-    assert len(examples) >= 3
+def test_the_examples_of_the_docs_are_valid() -> None:
+    root = Path(__file__).resolve().parents[2]
+    text = "".join(each.read_text() for each in (root / "README.md", *(root / "docs").glob("*.md")))
+    examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(examples) >= 4
     for example in examples:
         config.parse(tomllib.loads(example))

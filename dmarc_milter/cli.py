@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dmarc_milter import config, log
-from dmarc_milter.commands import journal_options
+from dmarc_milter.commands import check_options, journal_options
 from dmarc_milter.config import ConfigError, Settings
 from dmarc_milter.version import VERSION
 
@@ -47,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--color", choices=["auto", "always", "never"], default="auto", help="default: auto")
     demo.set_defaults(run=_demo)
+    check_options.add_to(commands)
     journal_options.add_to(commands)
     return parser
 
@@ -73,7 +74,8 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from dmarc_milter.demo.play import is_terminal, run
+    from dmarc_milter.demo.play import run
+    from dmarc_milter.terminal import is_terminal
 
     is_coloured = options.color == "always" or (options.color == "auto" and is_terminal(sys.stdout))
     return run(sys.stdout, is_coloured=is_coloured)

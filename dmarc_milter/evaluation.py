@@ -5,10 +5,10 @@ headers. What is left for the end of the message is to compare hashes.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from dmarc_milter.arc import chain
 from dmarc_milter.dkim import verification
@@ -17,7 +17,7 @@ from dmarc_milter.dkim.signature import Result as DkimResult
 from dmarc_milter.dkim.verification import Verified
 from dmarc_milter.dmarc import evaluation as dmarc
 from dmarc_milter.dmarc.tree_walk import query_name
-from dmarc_milter.dns.answer import Question, RecordType
+from dmarc_milter.dns.answer import Answer, Question, RecordType
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.within import BoundedResolver, WithinDeadline
 from dmarc_milter.lookups import Lookups
@@ -26,7 +26,7 @@ from dmarc_milter.message.header import Header
 from dmarc_milter.message.mailing_list import mailing_list
 from dmarc_milter.message.received import Relayed, outermost
 from dmarc_milter.network import Network, contains
-from dmarc_milter.spf.evaluation import Check, check_host, identity
+from dmarc_milter.spf.evaluation import Check, Step, check_host, identity
 from dmarc_milter.spf.evaluation import Result as SpfCheckResult
 from dmarc_milter.spf.validated import validated_names
 from dmarc_milter.verdict import Envelope, SpfIdentity, SpfResult, Verdict
@@ -62,10 +62,13 @@ class Surroundings:
 class Evaluation:
     """Call the methods in the order of SMTP; :meth:`end_of_message` gives the verdict.
 
-    `header` is filled by the caller until :meth:`end_of_headers`.
+    `header` is filled by the caller until :meth:`end_of_headers`. The steps of SPF are appended to `spf_trace`.
     """
 
-    def __init__(self, envelope: Envelope, around: Surroundings, header: Header) -> None:
+    def __init__(
+        self, envelope: Envelope, around: Surroundings, header: Header, spf_trace: list[Step] | None = None
+    ) -> None:
+        self._spf_trace = spf_trace
         self._envelope = envelope
         self._around = around
         self._now = int(around.clock())
@@ -99,7 +102,7 @@ class Evaluation:
             reason = self._relayed.reason if self._relayed is not None else "no client address"
             check = Check(SpfCheckResult.NONE, reason)
         else:
-            check = await check_host(self._resolver, address, domain, sender, helo)
+            check = await check_host(self._resolver, address, domain, sender, helo, trace=self._spf_trace)
         return SpfResult(check, which, to_identifier(domain))
 
     @property
@@ -141,6 +144,11 @@ class Evaluation:
     def dns_cache_hits(self) -> int:
         """How many of the message's questions the cache answered."""
         return self._resolver.cache_hits
+
+    @property
+    def answers(self) -> Mapping[Question, Answer[Any]]:
+        """Every question of the message, with the answer that was used for it."""
+        return self._resolver.asked
 
     def body(self, chunk: bytes) -> None:
         """The next octets of the body, cut anywhere."""

@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -26,14 +27,15 @@ from dmarc_milter.journal.writer import prune as prune_rows
 FOUND, NOT_FOUND, ERROR = 0, 1, 2
 
 
-def _settings(options: argparse.Namespace) -> Settings:
-    if options.config is not None:
-        return config.load(options.config)
+def settings_of(path: Path | None) -> Settings:
+    """The settings of --config, else of the default file, else the defaults. Raises ConfigError."""
+    if path is not None:
+        return config.load(path)
     return config.load(DEFAULT_PATH) if DEFAULT_PATH.exists() else Settings()
 
 
 def _open(options: argparse.Namespace) -> Engine:
-    return open_engine(options.journal or _settings(options).journal.database, create=False)
+    return open_engine(options.journal or settings_of(options.config).journal.database, create=False)
 
 
 def _fail(text: str) -> int:
@@ -164,7 +166,7 @@ def _print_what_if(found: list[Group], judged: int, days: int) -> None:
 def prune(options: argparse.Namespace) -> int:
     """dmarc-milter prune"""
     try:
-        settings = _settings(options).journal
+        settings = settings_of(options.config).journal
         engine = open_engine(options.journal or settings.database, create=False)
         total = 0
         while settings.keep_days and (deleted := prune_rows(engine, settings.keep_days, PRUNE_ROWS)):

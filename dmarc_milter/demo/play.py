@@ -1,6 +1,5 @@
 """Plays the scenes to the real filter, started as an operator would, and tells what came of them."""
 
-import os
 import re
 import signal
 import socket
@@ -142,8 +141,3 @@ def _action_colour(found: dict[str, str]) -> str | None:
 
 def _wrapped(text: str) -> str:
     return textwrap.fill(text, WIDTH - 13)
-
-
-def is_terminal(stream: TextIO) -> bool:
-    """Whether colours make sense on `stream`."""
-    return stream.isatty() and os.environ.get("NO_COLOR") is None

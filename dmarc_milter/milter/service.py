@@ -11,12 +11,13 @@ import threading
 import milter
 
 from dmarc_milter import metrics
+from dmarc_milter.api import evaluation_settings
 from dmarc_milter.config import InetAddress, ListenAddress, Settings
 from dmarc_milter.dns.answer import Then
 from dmarc_milter.dns.cache import Cache
 from dmarc_milter.dns.caching import CachingResolver
 from dmarc_milter.dns.upstream import Upstream
-from dmarc_milter.evaluation import EvaluationSettings, Surroundings
+from dmarc_milter.evaluation import Surroundings
 from dmarc_milter.journal.writer import Writer
 from dmarc_milter.log import logger, message_line
 from dmarc_milter.lookups import Lookups
@@ -40,17 +41,6 @@ def surroundings(settings: Settings, observe: Then) -> Surroundings:
     upstream = Upstream(name_servers(settings), settings.dns.timeout, settings.dns.tries)
     resolver = CachingResolver(upstream.ask, lookups.loop, Cache(settings.dns.cache_megabytes << 20), observe)
     return Surroundings(lookups, resolver, evaluation_settings(settings))
-
-
-def evaluation_settings(settings: Settings) -> EvaluationSettings:
-    """What an evaluation needs of the settings."""
-    return EvaluationSettings(
-        settings.dns.deadline,
-        settings.dkim.max_signatures,
-        settings.dkim.allow_partial_body,
-        settings.policy.trusted_relays,
-        any(rule.reverse_name for rule in settings.override),
-    )
 
 
 def work(

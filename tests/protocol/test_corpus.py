@@ -2,21 +2,27 @@
 
 import random
 import re
+from ipaddress import ip_address
 from pathlib import Path
 from typing import NamedTuple
 
 import dkim
 import pytest
 
+from dmarc_milter import Dns, Envelope, evaluate
+from dmarc_milter.authentication_results import field_value
+from dmarc_milter.config import PolicySection, Settings
 from dmarc_milter.demo.mta import Answer
 from dmarc_milter.demo.nameserver import NameServerThread
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.message.header import split_message
+from dmarc_milter.policy import Mode
 from tests.running import RunningFilter
 from tests.system.postfix import free_port
 from tests.unit.keys import ed25519_key, rsa_key
 
 COUNT = 400
+ENFORCE = Settings(policy=PolicySection(mode=Mode.ENFORCE))
 
 
 class Kind(NamedTuple):
@@ -91,18 +97,31 @@ def is_right(kind: Kind, answer: Answer) -> bool:
     }
 
 
+def is_what_check_says(kind: Kind, octets: bytes, answer: Answer, offline: Dns) -> bool:
+    """Whether the Python interface, as `check` uses it, comes to the very same field."""
+    envelope = Envelope(ip_address(kind.client).packed, "h.example", kind.mail_from)
+    found = evaluate(octets, envelope, offline, ENFORCE)
+    if found.disposition.action.value != answer.action:
+        return False
+    return answer.action == "reject" or answer.results == " " + field_value(
+        "mx.example.org", found.verdict, found.disposition
+    )
+
+
 @pytest.mark.parametrize("family", ["unix", "inet"])
 def test_four_hundred_messages(tmp_path: Path, family: str) -> None:
     chance = random.Random(family)
     address = f"unix:{tmp_path}/socket" if family == "unix" else f"inet:{free_port()}@127.0.0.1"
-    wrong = []
+    wrong: list[object] = []
+    offline = Dns.zone(zone())
     with NameServerThread(ZoneResolver.from_text(zone())) as server:
         text = f'workers = 2\n[dns]\nnameservers = ["{server.address}"]\n[policy]\nmode = "enforce"\n'
         running = RunningFilter(tmp_path, address, text)
         for number in range(COUNT):
             kind = KINDS[number % len(KINDS)]
             size = chance.choice([2_000, 2_000, 20_000, 60_000]) if number % 40 else 2_000_000
-            header, body = split_message(message(kind, size, chance))
+            octets = message(kind, size, chance)
+            header, body = split_message(octets)
             fields = [(field.name.encode(), field.value) for field in header]
             mta = running.mta()
             mta.connect("h.example", kind.client)
@@ -111,6 +130,8 @@ def test_four_hundred_messages(tmp_path: Path, family: str) -> None:
             mta.quit()
             if not is_right(kind, answer):
                 wrong.append((kind, answer))
+            elif not is_what_check_says(kind, octets, answer, offline):
+                wrong.append((kind, "check says something else"))
         assert running.stop() == 0
     assert wrong == []
     assert "Traceback" not in running.log

@@ -1,0 +1,85 @@
+"""Judging a message outside of an MTA: what `check` runs, and other programs may."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dmarc_milter import policy
+from dmarc_milter.config import Settings
+from dmarc_milter.dns.answer import Answer, Question
+from dmarc_milter.dns.caching import CachingResolver
+from dmarc_milter.dns.upstream import NameServer, Upstream
+from dmarc_milter.dns.within import BoundedResolver, WithinDeadline
+from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.evaluation import Evaluation, EvaluationSettings, Surroundings
+from dmarc_milter.lookups import Lookups
+from dmarc_milter.message.header import Header, split_message
+from dmarc_milter.spf.evaluation import Step
+from dmarc_milter.verdict import Disposition, Envelope, Verdict
+
+_CHUNK = 65_535
+
+
+class Dns:
+    """Where answers come from: name servers, or a zone file. May be shared by threads."""
+
+    def __init__(self, resolver: BoundedResolver, lookups: Lookups) -> None:
+        self.resolver = resolver
+        self.lookups = lookups
+
+    @classmethod
+    def servers(cls, servers: Sequence[NameServer], timeout: float = 3.0, tries: int = 2) -> "Dns":
+        """Ask `servers`, in order; answers are kept for their time to live."""
+        lookups = Lookups()
+        return cls(CachingResolver(Upstream(tuple(servers), timeout, tries).ask, lookups.loop), lookups)
+
+    @classmethod
+    def zone(cls, text: str) -> "Dns":
+        """Answer from a master file (RFC 1035 5) whose names may lie anywhere. Raises dns.zone.ZoneError."""
+        return cls(ZoneResolver.from_text(text), Lookups())
+
+    def within(self, seconds: float = 30.0) -> WithinDeadline:
+        """A resolver that gives up after `seconds`."""
+        return WithinDeadline(self.resolver, time.monotonic() + seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """A message judged, with everything that led there."""
+
+    verdict: Verdict
+    disposition: Disposition
+    spf_steps: tuple[Step, ...]
+    answers: Mapping[Question, Answer[Any]]
+    """Every question that was put to the DNS for this message."""
+    header: Header
+
+
+def evaluate(message: bytes, envelope: Envelope, dns: Dns, settings: Settings | None = None) -> Evaluated:
+    """Judge `message` (as it lies in a file) as the running filter would.
+
+    `envelope` says who brought it; `settings` are those of the filter, by default its defaults. Never raises for what
+    is in the message or the DNS: every outcome is a value.
+    """
+    settings = settings or Settings()
+    header, body = split_message(message)
+    steps: list[Step] = []
+    around = Surroundings(dns.lookups, dns.resolver, evaluation_settings(settings), time.time)
+    evaluation = Evaluation(envelope, around, header, spf_trace=steps)
+    if evaluation.end_of_headers():
+        for start in range(0, len(body), _CHUNK):
+            evaluation.body(body[start : start + _CHUNK])
+    verdict = evaluation.end_of_message()
+    return Evaluated(verdict, policy.decide(verdict, settings.decision), tuple(steps), dict(evaluation.answers), header)
+
+
+def evaluation_settings(settings: Settings) -> EvaluationSettings:
+    """What an evaluation needs of the settings."""
+    return EvaluationSettings(
+        settings.dns.deadline,
+        settings.dkim.max_signatures,
+        settings.dkim.allow_partial_body,
+        settings.policy.trusted_relays,
+        any(rule.reverse_name for rule in settings.override),
+    )

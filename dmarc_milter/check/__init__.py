@@ -1,0 +1,1 @@
+"""`dmarc-milter check`: one message, a mailbox or a domain, explained."""

@@ -1,0 +1,265 @@
+"""`dmarc-milter check`: what it reads, where the envelope is from, what it tells, how it ends."""
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+import dmarc_milter
+from dmarc_milter.check import zone_file
+from dmarc_milter.check.messages import InputError, read
+from dmarc_milter.cli import main
+from dmarc_milter.dns.answer import Outcome, Question, RecordType
+
+ZONE = """$TTL 300
+bank.example. IN TXT "v=spf1 ip4:192.0.2.10 include:_spf.bank.example -all"
+_spf.bank.example. IN TXT "v=spf1 a:x.bank.example ~all"
+x.bank.example. IN A 192.0.2.11
+_dmarc.bank.example. IN TXT "v=DMARC1; p=reject; rua=mailto:r@other.example"
+bank.example._report._dmarc.other.example. IN TXT "v=DMARC1"
+test.example. IN TXT "v=spf1 -all"
+_dmarc.test.example. IN TXT "v=DMARC1; p=reject; t=y; pct=50; rua=mailto:r@elsewhere.example"
+eleven.example. IN TXT "v=spf1 a:a.x.example a:b.x.example a:c.x.example a:d.x.example a:e.x.example a:f.x.example a:g.x.example a:h.x.example a:i.x.example a:j.x.example a:k.x.example -all"
+_dmarc.eleven.example. IN TXT "v=DMARC1; p=reject"
+*.x.example. IN A 192.0.2.77
+weak._domainkey.bank.example. IN TXT "v=DKIM1; p="
+; failing: lost.example
+"""
+HEADER = (
+    b"Return-Path: <news@bank.example>\r\n"
+    b"Received: from out.example (out.example [192.0.2.10])\r\n\tby mx.example.org (Postfix) with ESMTPS id 4X\r\n"
+    b"From: <news@bank.example>\r\nSubject: x\r\n"
+)
+MESSAGE = HEADER + b"\r\nHello\r\n"
+
+
+class Told:
+    """What the command said."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+
+@pytest.fixture
+def check(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    monkeypatch.chdir(tmp_path)
+    Path("zone").write_text(ZONE)
+    Path("message.eml").write_bytes(MESSAGE)
+
+    def run(*arguments: str, zone: bool = True) -> Told:
+        status = main(["check", *arguments, *(["--zone", "zone"] if zone else [])])
+        return Told(status, *capsys.readouterr())
+
+    return run
+
+
+def test_a_message_that_passes(check) -> None:  # type: ignore[no-untyped-def]
+    told = check("message.eml")
+    assert told.status == 0
+    lines = [line.strip("│├└─ ") for line in told.out.splitlines()]
+    assert lines[0] == "message.eml: dmarc=pass, would be accepted"
+    assert "client 192.0.2.10 (Received field 1)" in lines
+    assert "MAIL FROM <news@bank.example> (Return-Path)" in lines
+    assert "\033[" not in told.out
+    assert "\033[32m" in check("message.eml", "--color", "always").out
+
+
+def test_what_was_forwarded_with_a_broken_body_hash(check) -> None:  # type: ignore[no-untyped-def]
+    import dkim
+
+    from tests.unit.keys import rsa_key
+
+    key, record = rsa_key()
+    Path("zone").write_text(ZONE + f's._domainkey.bank.example. IN TXT "{record}"\n')
+    signed = dkim.sign(MESSAGE, b"s", b"bank.example", key, include_headers=[b"from", b"subject"]) + MESSAGE
+    Path("list.eml").write_bytes(signed + b"-- \r\nlist footer\r\n")
+    told = check("list.eml", "--ip", "203.0.113.9")
+    assert told.status == 1
+    assert "DKIM fail for bank.example: body was changed" in told.out
+    assert "Somebody changed the body after bank.example had signed it: a mailing list's footer" in " ".join(
+        told.out.replace("│", "").split()
+    )
+    assert "203.0.113.9 is not among the hosts" in told.out
+
+
+def test_a_record_with_eleven_look_ups(check) -> None:  # type: ignore[no-untyped-def]
+    told = check("--domain", "eleven.example")
+    assert told.status == 1
+    assert "look-ups: 11 of at most 10" in told.out
+    assert "receivers treat this record as an error" in told.out
+    of_message = check("message.eml", "--mail-from", "a@eleven.example")
+    assert "SPF permerror for eleven.example: more than 10 terms" in of_message.out
+    assert "cannot be used, and counts for nothing" in of_message.out
+
+
+def test_a_policy_that_is_only_tested(check) -> None:  # type: ignore[no-untyped-def]
+    Path("test.eml").write_bytes(MESSAGE.replace(b"bank.example", b"test.example"))
+    told = check("test.eml")
+    assert "test.eml: dmarc=fail, would be quarantined" in told.out
+    assert "but is only testing (t=y), so quarantine is what applies" in told.out
+    domain = check("--domain", "test.example")
+    assert "t=y: only testing, every policy counts one step milder" in domain.out
+    assert "pct= has no meaning since RFC 9989" in domain.out
+    assert "reports to mailto:r@elsewhere.example will not be sent" in domain.out
+
+
+def test_a_domain_without_faults_and_a_key_with_one(check) -> None:  # type: ignore[no-untyped-def]
+    told = check("--domain", "bank.example")
+    assert told.status == 0
+    assert "reports to mailto:r@other.example: wanted there" in told.out
+    assert "authorised by address: ip4:192.0.2.10" in told.out
+    with_key = check("--domain", "bank.example", "--selector", "weak")
+    assert with_key.status == 1
+    assert "key is revoked" in with_key.out
+
+
+ENVELOPES = {
+    "nothing given": ([], "192.0.2.10", "Received field 1", "news@bank.example"),
+    "all given": (["--ip", "2001:db8::1", "--mail-from", "<a@b.example>"], "2001:db8::1", "as given", "a@b.example"),
+    "a bounce": (["--mail-from", ""], "192.0.2.10", "Received field 1", ""),
+    "through a host we trust": (["--trust", "192.0.2.0/28"], "198.51.100.1", "Received field 2", "news@bank.example"),
+}
+
+
+@pytest.mark.parametrize(("options", "client", "client_from", "mail_from"), ENVELOPES.values(), ids=ENVELOPES.keys())
+def test_envelopes(check, options: list[str], client: str, client_from: str, mail_from: str) -> None:  # type: ignore[no-untyped-def]
+    below = b"Received: from a (a [198.51.100.1]) by out.example (Postfix) with SMTP id 1\r\nFrom:"
+    Path("message.eml").write_bytes(MESSAGE.replace(b"From:", below, 1))
+    found = json.loads(check("message.eml", "--json", *options).out)
+    assert found["schema"] == 1
+    assert found["envelope"]["client"] == client
+    assert found["envelope"]["client_from"] == client_from
+    assert found["envelope"]["mail_from"] == mail_from
+
+
+def test_other_fields_that_tell_the_envelope(check) -> None:  # type: ignore[no-untyped-def]
+    Path("x.eml").write_bytes(
+        b"X-Envelope-From: <q@bank.example>\nX-Original-Client: 192.0.2.10\nFrom: a@bank.example\n\n"
+    )
+    found = json.loads(check("x.eml", "--json").out)["envelope"]
+    assert (found["client"], found["client_from"]) == ("192.0.2.10", "X-Original-Client")
+    assert (found["mail_from"], found["mail_from_from"]) == ("q@bank.example", "X-Envelope-From")
+
+
+BROKEN = {
+    "no such file": (["none.eml"], "none.eml: No such file or directory"),
+    "a folder": (["."], "no Maildir"),
+    "an empty file": (["empty"], "empty: empty"),
+    "a program": (["binary"], "binary, not a message"),
+    "prose": (["prose"], "not a message"),
+    "a wrong address": (["message.eml", "--ip", "192.0.2"], "--ip '192.0.2' is no address"),
+    "a wrong network": (["message.eml", "--trust", "x"], "--trust"),
+    "nothing": ([], "name a MESSAGE"),
+    "a wrong domain": (["--domain", "a b"], "no domain name"),
+    "a broken zone": (["message.eml", "--zone", "broken"], "zone file"),
+    "no zone": (["message.eml", "--zone", "none"], "none: No such file"),
+    "two sources of answers": (["message.eml", "--zone", "zone", "--nameserver", "127.0.0.1"], "exclude each other"),
+    "a wrong server": (["message.eml", "--nameserver", "x"], "--nameserver"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "error"), BROKEN.values(), ids=BROKEN.keys())
+def test_broken_input(check, arguments: list[str], error: str) -> None:  # type: ignore[no-untyped-def]
+    Path("empty").write_bytes(b"\n")
+    Path("binary").write_bytes(b"\x7fELF\0\0")
+    Path("prose").write_bytes(b"once upon a time\n" * 200)
+    Path("broken").write_text("example. IN NONSENSE x\n")
+    told = check(*arguments, zone="--zone" not in arguments and "--nameserver" not in arguments)
+    assert told.status == 2
+    assert error in told.err
+    assert told.err.startswith("dmarc-milter: ")
+    assert told.err.count("\n") == 1
+
+
+def test_a_message_without_from_is_an_answer(check) -> None:  # type: ignore[no-untyped-def]
+    Path("x.eml").write_bytes(b"Subject: x\n\nx\n")
+    told = check("x.eml")
+    assert told.status == 1
+    assert "no From field" in told.out
+
+
+def test_standard_input(check, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(MESSAGE)))
+    assert check("-").out.startswith("standard input: dmarc=pass")
+
+
+def test_mailboxes(check) -> None:  # type: ignore[no-untyped-def]
+    mbox = b"".join(b"From x Tue Nov 24\n" + HEADER + b"\n>From here\nbody %d\n\n" % number for number in range(3))
+    Path("mbox").write_bytes(mbox)
+    found = list(read("mbox"))
+    assert [each.name for each in found] == ["mbox[1]", "mbox[2]", "mbox[3]"]
+    assert found[1].octets == HEADER + b"\nFrom here\nbody 1\n"
+    told = check("mbox")
+    assert told.status == 0
+    assert "3 messages: 3 pass\nwhat enforce would do: 3 accept" in told.out
+
+
+def test_a_maildir_as_json_lines(check) -> None:  # type: ignore[no-untyped-def]
+    for folder in ("new", "cur", "tmp"):
+        Path("box", folder).mkdir(parents=True)
+        for number in range(20):
+            Path("box", folder, f"{number:03}").write_bytes(MESSAGE.replace(b"192.0.2.10", b"192.0.2.%d" % number))
+    told = check("box", "--json")
+    found = [json.loads(line) for line in told.out.splitlines()]
+    assert [each["message"][-7:] for each in found] == [f"{f}/{n:03}" for f in ("new", "cur") for n in range(20)]
+    assert sum(each["dmarc"] == "pass" for each in found) == 4
+    assert "40 messages: 36 fail, 4 pass" in told.err
+    assert "36 bank.example" in told.err
+
+
+def test_a_saved_zone_gives_the_same_outcome(check) -> None:  # type: ignore[no-untyped-def]
+    Path("lost.eml").write_bytes(MESSAGE.replace(b"<news@bank", b"<news@lost", 1))
+    for message in ("message.eml", "lost.eml"):
+        first = json.loads(check(message, "--json", "--save-zone", "saved").out)
+        again = json.loads(check(message, "--json", "--zone", "saved", zone=False).out)
+        assert again == first
+
+
+def test_zone_files_hold_every_outcome() -> None:
+    zone = zone_file.read(ZONE)
+    questions = [
+        Question("bank.example", RecordType.TXT),
+        Question("x.bank.example", RecordType.A),
+        Question("x.bank.example", RecordType.TXT),
+        Question("nothing.example", RecordType.TXT),
+        Question("lost.example", RecordType.TXT),
+    ]
+    answers = {question: zone.look_up(question) for question in questions}
+    assert len({answer.outcome for answer in answers.values()}) == len(Outcome)
+    again = zone_file.read(zone_file.write(answers))
+    assert {question: again.look_up(question) for question in questions} == answers
+
+
+def test_octets_of_all_kinds_survive_in_a_zone_file() -> None:
+    from dmarc_milter.dns.answer import Answer
+
+    question = Question("x.example", RecordType.TXT)
+    record = bytes(range(256)) * 3
+    text = zone_file.write({question: Answer(Outcome.RECORDS, (record,))})
+    assert zone_file.read(text).look_up(question).records == (record,)
+
+
+def test_what_is_no_input() -> None:
+    with pytest.raises(InputError):
+        list(read("/nowhere"))
+
+
+def test_the_python_interface() -> None:
+    envelope = dmarc_milter.Envelope(bytes([192, 0, 2, 10]), "out.example", "news@bank.example")
+    found = dmarc_milter.evaluate(MESSAGE, envelope, dmarc_milter.Dns.zone(ZONE))
+    assert found.verdict.dmarc.result.value == "pass"
+    assert found.disposition.action.value == "accept"
+    assert found.spf_steps
+    assert Question("bank.example", RecordType.TXT) in found.answers
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/check.md"])
+def test_the_examples_of_the_docs_run(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    import re
+
+    text = (Path(__file__).resolve().parents[2] / name).read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    exec(example, {})
+    assert capsys.readouterr().out

@@ -1,0 +1,101 @@
+"""A corpus of mail for benchmarks, and the DNS that goes with it; the same for the same seed."""
+
+import random
+from dataclasses import dataclass
+
+import dkim
+
+from dmarc_milter.message.header import split_message
+from tests.unit.keys import ed25519_key, rsa_key
+
+LINES = {
+    "text": b"The quick brown fox jumps over the lazy dog, and the dog is not amused at all.\r\n",
+    "base64": b"VGhlIHF1aWNrIGJyb3duIGZveCBqdW1wcyBvdmVyIHRoZSBsYXp5IGRvZywgYW5kIHRoZSBkb2c\r\n",
+    "html": b'  <td class="cell" style="color: #333">  Some text in a table,  with blanks</td>\r\n',
+}
+CLIENT, ELSEWHERE = "192.0.2.10", "198.51.100.9"
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message, and what DMARC has to say of it."""
+
+    client: str
+    helo: str
+    mail_from: str
+    fields: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    dmarc: str
+
+
+def _strings(text: str) -> str:
+    return " ".join(f'"{text[start : start + 250]}"' for start in range(0, len(text), 250))
+
+
+def zone(senders: int) -> str:
+    """Of each sender: SPF with an include, a key of each kind, a policy."""
+    rsa, ed = _strings(rsa_key(2048)[1]), _strings(ed25519_key()[1])
+    lines = ["$TTL 300"]
+    for number in range(senders):
+        name = f"d{number}.example"
+        lines += [
+            f'{name}. IN TXT "v=spf1 include:_spf.{name} -all"',
+            f'_spf.{name}. IN TXT "v=spf1 ip4:192.0.2.0/24 ip4:203.0.113.0/26 ~all"',
+            f'_dmarc.{name}. IN TXT "v=DMARC1; p=reject; rua=mailto:d@{name}"',
+            f"r._domainkey.{name}. IN TXT {rsa}",
+            f"e._domainkey.{name}. IN TXT {ed}",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def messages(count: int, senders: int, seed: int = 1) -> list[Message]:
+    """30 KB on average, from 2 KB to 300 KB; most signed once, some twice, some forwarded, some spoofed."""
+    chance = random.Random(seed)
+    return [_message(chance, chance.randrange(senders), number) for number in range(count)]
+
+
+def _message(chance: random.Random, sender: int, number: int) -> Message:
+    domain = f"d{sender}.example"
+    size = min(300_000, max(2_000, int(chance.lognormvariate(9.6, 1.1))))
+    kind = chance.choices(["signed", "twice", "ed25519", "unsigned", "forwarded", "spoofed"], [50, 10, 5, 15, 12, 8])[0]
+    line = LINES[chance.choice(list(LINES))]
+    text = _header(domain, number) + b"\r\n" + line * (size // len(line))
+    for selector in {"signed": "r", "twice": "re", "ed25519": "e", "forwarded": "r"}.get(kind, ""):
+        text = _sign(text, selector, domain) + text
+    header, body = split_message(text)
+    fields = tuple((field.name.encode(), field.value) for field in header)
+    client = ELSEWHERE if kind in ("forwarded", "spoofed") else CLIENT
+    passes = kind != "spoofed"
+    return Message(client, f"mail.{domain}", f"bounce@{domain}", fields, body, "pass" if passes else "fail")
+
+
+def _header(domain: str, number: int) -> bytes:
+    lines = [
+        f"Received: from inner.{domain} (inner.{domain} [10.0.0.1])\r\n\tby mail.{domain} (Postfix) with ESMTPS"
+        f" id 4X{number}\r\n\tfor <you@example.org>; Tue, 24 Nov 2026 12:00:00 +0000 (UTC)",
+        f"From: Sender <news@{domain}>",
+        "To: You <you@example.org>",
+        f"Subject: Number {number} of a series of messages",
+        "Date: Tue, 24 Nov 2026 12:00:00 +0000",
+        f"Message-ID: <{number}@{domain}>",
+        "MIME-Version: 1.0",
+        "Content-Type: text/plain; charset=utf-8",
+        "Content-Transfer-Encoding: 8bit",
+        f"List-Unsubscribe: <https://{domain}/unsubscribe/{number}>",
+        "X-Mailer: a program of some name 1.2.3",
+        f"Reply-To: <reply@{domain}>",
+    ]
+    return "".join(f"{line}\r\n" for line in lines).encode()
+
+
+def _sign(text: bytes, selector: str, domain: str) -> bytes:
+    key, algorithm = (rsa_key(2048)[0], b"rsa-sha256") if selector == "r" else (ed25519_key()[0], b"ed25519-sha256")
+    signed: bytes = dkim.sign(
+        text,
+        selector.encode(),
+        domain.encode(),
+        key,
+        canonicalize=(b"relaxed", b"relaxed"),
+        signature_algorithm=algorithm,
+    )
+    return signed

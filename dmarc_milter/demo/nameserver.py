@@ -13,8 +13,7 @@ import dns.rdatatype
 import dns.rrset
 
 from dmarc_milter.dns.answer import Outcome, Question, RecordType
-from dmarc_milter.dns.wire import name_text
-from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.dns.zone import ZoneResolver, name_text
 
 _TYPES = {each.value: each for each in RecordType}
 _MAX_UDP = 1232

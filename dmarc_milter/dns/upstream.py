@@ -11,11 +11,6 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, cast
 
-import dns.asyncquery
-import dns.exception
-import dns.flags
-import dns.message
-
 from dmarc_milter.dns import wire
 from dmarc_milter.dns.answer import Answer, Question
 
@@ -32,7 +27,7 @@ class NameServer:
         return ipaddress.ip_address(self.host.partition("%")[0]).is_loopback
 
 
-_Waiting = tuple[dns.message.QueryMessage, "asyncio.Future[dns.message.Message]"]
+_Waiting = tuple[bytes, "asyncio.Future[bytes]"]
 
 
 class _Socket(asyncio.DatagramProtocol):
@@ -49,15 +44,10 @@ class _Socket(asyncio.DatagramProtocol):
         waiting = self._waiting.get(int.from_bytes(data[:2], "big"))
         if waiting is None:
             return
-        query, future = waiting
-        try:
-            response = dns.message.from_wire(data, ignore_trailing=True)
-        except (dns.exception.DNSException, ValueError) as error:
-            if not future.done():
-                future.set_exception(_GarbledError(type(error).__name__))
-            return
-        if query.is_response(response) and not future.done():
-            future.set_result(response)
+        asked, future = waiting
+        # What does not answer the question is not from whom we asked (RFC 5452): go on waiting.
+        if wire.is_response(asked, data) and not future.done():
+            future.set_result(data)
 
     def error_received(self, exc: Exception) -> None:
         # ICMP says that nobody listens there: all that wait on this socket learn it at once.
@@ -82,30 +72,28 @@ class _Socket(asyncio.DatagramProtocol):
     def is_full(self) -> bool:
         return len(self._waiting) > 10_000
 
-    async def ask(self, query: dns.message.QueryMessage, timeout: float) -> dns.message.Message:
+    async def ask(self, query: bytes, timeout: float) -> bytes:
         assert self._transport is not None
-        future: asyncio.Future[dns.message.Message] = asyncio.get_running_loop().create_future()
-        self._waiting[query.id] = (query, future)
-        expiry = asyncio.get_running_loop().call_later(timeout, _expire, future)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bytes] = loop.create_future()
+        message_id = int.from_bytes(query[:2], "big")
+        self._waiting[message_id] = (query, future)
+        expiry = loop.call_later(timeout, _expire, future)
         try:
-            self._transport.sendto(query.to_wire())
+            self._transport.sendto(query)
             return await future
         finally:
             expiry.cancel()
-            del self._waiting[query.id]
+            del self._waiting[message_id]
 
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
 
 
-def _expire(future: "asyncio.Future[dns.message.Message]") -> None:
+def _expire(future: "asyncio.Future[bytes]") -> None:
     if not future.done():
         future.set_exception(TimeoutError())
-
-
-class _GarbledError(Exception):
-    """A packet with the right id that is no DNS message."""
 
 
 class Upstream:
@@ -134,28 +122,18 @@ class Upstream:
             if query is None:
                 return wire.no_such_name(detail="not a valid name")
             response = await socket.ask(query, self._timeout)
-            if response.flags & dns.flags.TC:
-                response = await self._ask_over_tcp(server, query)
+            if wire.is_truncated(response):
+                response = await asyncio.wait_for(_ask_over_tcp(server, query), self._timeout)
             return wire.answer(question, response)
         except TimeoutError:
             return wire.failure("timeout")
-        except _GarbledError as error:
+        except wire.WireError as error:
             return wire.failure(f"not a DNS message ({error})")
         except (OSError, EOFError) as error:
             return wire.failure(f"server unreachable ({error})")
         finally:
             if socket is not None and socket is not self._kept.get(server):
                 socket.close()
-
-    async def _ask_over_tcp(self, server: NameServer, query: dns.message.QueryMessage) -> dns.message.Message:
-        try:
-            return await dns.asyncquery.tcp(
-                query, server.host, port=server.port, timeout=self._timeout, ignore_trailing=True
-            )
-        except dns.exception.Timeout:
-            raise TimeoutError from None
-        except (dns.exception.DNSException, ValueError) as error:
-            raise _GarbledError(type(error).__name__) from None
 
     async def _socket(self, server: NameServer) -> _Socket:
         kept = self._kept.get(server)
@@ -171,3 +149,16 @@ class Upstream:
         """Close what is open; questions under way end as failures."""
         for socket in self._kept.values():
             socket.close()
+
+
+async def _ask_over_tcp(server: NameServer, query: bytes) -> bytes:
+    """RFC 7766: two octets of length before each message. Raises WireError, OSError, EOFError."""
+    reader, writer = await asyncio.open_connection(server.host, server.port)
+    try:
+        writer.write(len(query).to_bytes(2, "big") + query)
+        response = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+    finally:
+        writer.close()
+    if not wire.is_response(query, response):
+        raise wire.WireError("another question's answer")
+    return response

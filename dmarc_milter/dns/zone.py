@@ -1,5 +1,6 @@
 """Answers out of master files (RFC 1035 5): for the demo, the tests and questions replayed without a network."""
 
+import socket
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -45,7 +46,7 @@ class ZoneResolver:
         except (dns.exception.DNSException, ValueError) as error:
             raise ZoneError(str(error)) from None
         for name, _, rdata in zone.iterate_rdatas():
-            types = records.setdefault(wire.name_text(name), {})
+            types = records.setdefault(name_text(name), {})
             types.setdefault(int(rdata.rdtype), []).append(rdata)
         return cls(records, failing)
 
@@ -69,7 +70,7 @@ class ZoneResolver:
         outcome, rdatas = self._find(question)
         if outcome is Outcome.TEMPORARY_FAILURE:
             return wire.failure("SERVFAIL")
-        values = tuple(wire.record_value(question.type, rdata) for rdata in rdatas)
+        values = tuple(record_value(question.type, rdata) for rdata in rdatas)
         return Answer(outcome, values, _ZONE_TTL)
 
     def rdatas(self, question: Question) -> Sequence[Any]:
@@ -90,7 +91,7 @@ class ZoneResolver:
             alias = types.get(int(dns.rdatatype.CNAME))
             if not alias:
                 return Outcome.NO_DATA, ()
-            name = wire.name_text(alias[0].target)
+            name = name_text(alias[0].target)
         return Outcome.TEMPORARY_FAILURE, ()
 
     def _at(self, name: str) -> Mapping[int, Sequence[Any]] | None:
@@ -123,3 +124,24 @@ def records_of(entries: Mapping[str, Sequence[tuple[RecordType, str]]]) -> Recor
             rdata = dns.rdata.from_text(dns.rdataclass.IN, dns.rdatatype.RdataType.make(type_.value), text)
             types.setdefault(type_.value, []).append(rdata)
     return records
+
+
+def record_value(type_: RecordType, rdata: Any) -> bytes | str:
+    """One record as :class:`Answer` describes it."""
+    if type_ is RecordType.TXT:
+        return b"".join(rdata.strings)
+    if type_ is RecordType.MX:
+        return name_text(rdata.exchange)
+    if type_ is RecordType.PTR:
+        return name_text(rdata.target)
+    return packed_address(rdata.address)
+
+
+def packed_address(text: str) -> bytes:
+    """An address of dnspython, 4 or 16 octets."""
+    return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+
+
+def name_text(name: dns.name.Name) -> str:
+    """A name of dnspython as this program holds names. Octets that are no UTF-8 stay what they are (surrogates)."""
+    return b".".join(name.labels[:-1]).decode("utf-8", "surrogateescape").lower()

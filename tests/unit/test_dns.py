@@ -97,9 +97,10 @@ def test_an_answer_is_asked_for_once(server: NameServerThread, lookups: Lookups)
 
 DISTURBANCES = {
     "silence": (lambda question, wire: None, "timeout"),
-    "garbage": (lambda question, wire: wire[:2] + b"\xff" * 30, "not a DNS message"),
+    "garbage": (lambda question, wire: wire[:2] + b"\xff" * 30, "timeout"),
     "wrong id": (lambda question, wire: bytes([wire[0] ^ 1]) + wire[1:], "timeout"),
-    "cut": (lambda question, wire: wire[:20], "not a DNS message"),
+    "cut": (lambda question, wire: wire[:20], "timeout"),
+    "cut behind the question": (lambda question, wire: wire[:40], "not a DNS message"),
 }
 
 

@@ -50,10 +50,9 @@ class Writer:
         self._quiet_until = 0.0
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
 
-    def start(self) -> "Writer":
+    def start(self) -> None:
         """Begin to write."""
         self._thread.start()
-        return self
 
     def put(self, record: Record) -> None:
         """Take one record; drop it where too many wait."""

@@ -7,6 +7,7 @@ import socket
 import stat
 import tempfile
 import threading
+import time
 
 import milter
 
@@ -28,11 +29,13 @@ from dmarc_milter.milter.worker_state import Activity, Observer, Service
 READY = b"R"
 DRAIN = b"D"
 """To a worker: take no more connections, end when those at hand have ended (a reload)."""
-JOURNAL_SECONDS = 4.0
-"""What a worker that ends gives the journal to write what waits."""
-
 STOP = b"S"
 """To a worker: take no more connections, end when the messages at hand have been answered."""
+
+WATCH_SECONDS = 0.5
+"""How often the gauges are brought up to date."""
+JOURNAL_SECONDS = 4.0
+"""What a worker that ends gives the journal to write what waits."""
 
 
 def surroundings(settings: Settings, observe: Then) -> Surroundings:
@@ -52,18 +55,21 @@ def work(
     observers: list[Observer] = [_to_log(settings), counted.observe]
     journal = None
     if settings.journal.enabled:
-        journal = Writer(settings.journal, slot, counted.note_journal).start()
+        journal = Writer(settings.journal, slot, counted.note_journal)
         observers.append(journal.put)
     service = Service(
         settings,
         surroundings(settings, counted.observe_answer),
         observers,
         on_exception=counted.note_exception,
-        on_activity=counted.observe_activity,
     )
     register(service)
     milter.settimeout(7210)
+    # Before any thread runs that could open a socket of its own meanwhile.
     parked, descriptor = _lend_socket(address, listening)
+    if journal is not None:
+        journal.start()
+    threading.Thread(target=_watch, args=(service.activity, counted), daemon=True).start()
     obeying = (control, parked, descriptor, service.activity, settings.milter.drain_seconds, journal)
     threading.Thread(target=_obey, args=obeying, daemon=True).start()
     gc.collect()
@@ -77,6 +83,13 @@ def work(
 
 def _to_log(settings: Settings) -> Observer:
     return lambda record: logger.info(message_line(record, settings.log))
+
+
+def _watch(activity: Activity, counted: metrics.WorkerMetrics) -> None:
+    """Tell now and then what is at hand: at every change it would cost more than some callbacks."""
+    while True:
+        counted.observe_activity(activity.sessions, activity.messages)
+        time.sleep(WATCH_SECONDS)
 
 
 def _lend_socket(address: ListenAddress, listening: socket.socket) -> tuple[int, int]:

@@ -15,9 +15,8 @@ Observer = Callable[[Record], None]
 class Activity:
     """How many connections and messages a process has at hand: what draining waits for."""
 
-    def __init__(self, observe: "Callable[[int, int], None]" = lambda _sessions, _messages: None) -> None:
+    def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._observe = observe
         self.sessions = 0
         self.messages = 0
 
@@ -26,7 +25,6 @@ class Activity:
         with self._changed:
             self.sessions += sessions
             self.messages += messages
-            self._observe(self.sessions, self.messages)
             self._changed.notify_all()
 
     def wait_until(self, condition: "Callable[[Activity], bool]", seconds: float) -> bool:
@@ -44,11 +42,10 @@ class Service:
         around: Surroundings,
         observers: Sequence[Observer] = (),
         on_exception: Callable[[], None] = lambda: None,
-        on_activity: Callable[[int, int], None] = lambda _sessions, _messages: None,
     ) -> None:
         self.settings = settings
         self.around = around
-        self.activity = Activity(on_activity)
+        self.activity = Activity()
         self.decision = settings.decision
         self.other_ids = frozenset(
             authentication_results.comparable(each) for each in settings.milter.strip_authserv_ids

@@ -78,7 +78,7 @@ def test_names_and_labels(tmp_path: Path, name_server: NameServerThread) -> None
     assert 'dmarc_milter_rule_matches_total{rule="never"} 0.0' in text, "a dead rule shows"
     assert "bank.example" not in text, "no domains in labels"
     assert total(running, "dmarc_milter_dns_questions_total") > 0
-    assert total(running, "dmarc_milter_messages_in_progress") == 0
+    wait_for(lambda: total(running, "dmarc_milter_messages_in_progress") == 0, "nothing at hand")
     wait_for(lambda: total(running, "dmarc_milter_journal_records_total") == len(SCENES), "the journal")
     assert running.stop() == 0
 

@@ -64,7 +64,8 @@ def engine(settings: JournalSettings) -> Iterator[Engine]:
 
 def write(settings: JournalSettings, records: list[Record]) -> list[tuple[str, int]]:
     notes: list[tuple[str, int]] = []
-    writer = Writer(settings, 0, lambda outcome, count: notes.append((outcome, count))).start()
+    writer = Writer(settings, 0, lambda outcome, count: notes.append((outcome, count)))
+    writer.start()
     for each in records:
         writer.put(each)
     writer.close(30)
@@ -118,7 +119,8 @@ def test_a_database_that_comes_back_gets_everything_once(settings: JournalSettin
     folder = Path(settings.database.removeprefix("sqlite:///")).parent
     folder.parent.joinpath("j").write_text("a file is in the way of the folder")
     notes: list[tuple[str, int]] = []
-    writer = Writer(settings, 0, lambda outcome, count: notes.append((outcome, count))).start()
+    writer = Writer(settings, 0, lambda outcome, count: notes.append((outcome, count)))
+    writer.start()
     for number in range(300):
         writer.put(record(f"4X{number}"))
     assert notes == []

@@ -27,6 +27,7 @@ from dmarc_milter.record import Record
 BATCH = 2_000
 COLLECT_SECONDS = 0.2
 """How long a batch is waited for: a record is in the journal that much later."""
+IDLE_SECONDS = 5.0
 PRUNE_SECONDS = 3600.0
 PRUNE_ROWS = 5_000
 MAX_DELAY = 15.0
@@ -40,7 +41,9 @@ class Writer:
         self._settings = settings
         self._worker = worker
         self._note = note
-        self._queue: queue.SimpleQueue[Record] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
+        """None wakes the thread."""
+        self._in_hand = 0
         self._is_closing = threading.Event()
         self._engine: Engine | None = None
         self._host = socket.gethostname()
@@ -65,8 +68,9 @@ class Writer:
     def close(self, seconds: float) -> None:
         """Write what waits, for so long at most."""
         self._is_closing.set()
+        self._queue.put(None)
         self._thread.join(seconds)
-        left = self._queue.qsize()
+        left = self._in_hand + self._queue.qsize()
         if self._thread.is_alive() and left:
             self._note("dropped", left)
             logger.error("journal: %d records could not be written", left)
@@ -83,14 +87,16 @@ class Writer:
     def _collect(self) -> list[Row]:
         """The next batch as rows. The thread wakes for the first record of a batch only, not for each."""
         try:
-            records = [self._queue.get(timeout=COLLECT_SECONDS)]
+            waiting = [self._queue.get(timeout=IDLE_SECONDS)]
         except queue.Empty:
             return []
         self._is_closing.wait(COLLECT_SECONDS)
         with contextlib.suppress(queue.Empty):
-            while len(records) < BATCH:
-                records.append(self._queue.get_nowait())
-        return [self._row(each) for each in records]
+            while len(waiting) < BATCH:
+                waiting.append(self._queue.get_nowait())
+        rows = [self._row(each) for each in waiting if each is not None]
+        self._in_hand = len(rows)
+        return rows
 
     def _row(self, record: Record) -> Row:
         self._count += 1
@@ -109,16 +115,29 @@ class Writer:
             try:
                 with self._connected().begin() as connection:
                     connection.execute(self._insert(), rows)
+            except (sa.exc.DataError, sa.exc.IntegrityError) as error:
+                rows = self._without_refused(rows, error)
+                continue
             except (sa.exc.SQLAlchemyError, DatabaseError, SchemaError) as error:
                 self._complain(f"cannot write: {_one_line(error)}; trying again")
                 self._disconnect()
-                if self._is_closing.is_set() and delay >= MAX_DELAY:
-                    return
-                self._is_closing.wait(delay) if not self._is_closing.is_set() else time.sleep(min(delay, 0.5))
+                # Even while closing: whoever closes waits no longer than it wants to.
+                time.sleep(delay)
                 delay = min(MAX_DELAY, delay * 2)
             else:
                 self._note("written", len(rows))
-                return
+                break
+        self._in_hand = 0
+
+    def _without_refused(self, rows: list[Row], error: Exception) -> list[Row]:
+        """The database refuses a row for what is in it, now and always: halve the batch until that one is alone."""
+        if len(rows) > 1:
+            middle = len(rows) // 2
+            self._write(rows[:middle])
+            return rows[middle:]
+        self._note("dropped", 1)
+        self._complain(f"a record was refused: {_one_line(error)}")
+        return []
 
     def _connected(self) -> Engine:
         if self._engine is None:

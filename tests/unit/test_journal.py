@@ -130,6 +130,21 @@ def test_a_database_that_comes_back_gets_everything_once(settings: JournalSettin
     assert len(find(open_engine(settings.database, create=False), Criteria(since=0.0), 1000)) == 300
 
 
+def test_a_row_that_the_database_refuses_holds_up_no_other(
+    settings: JournalSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dmarc_milter.journal import writer as module
+
+    def row_of(found: Record, **more: object) -> dict[str, object]:
+        made = row(found, **more)  # type: ignore[arg-type]
+        return {**made, "reason": None} if found.queue_id == "4X70" else made
+
+    monkeypatch.setattr(module, "row", row_of)
+    notes = write(settings, [record(f"4X{number}") for number in range(100)])
+    assert sum(count for outcome, count in notes if outcome == "written") == 99
+    assert [count for outcome, count in notes if outcome == "dropped"] == [1]
+
+
 def test_writing_twice_makes_one_row(engine: Engine) -> None:
     from sqlalchemy.dialects import sqlite
 

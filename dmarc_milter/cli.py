@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dmarc_milter import config, log
-from dmarc_milter.commands import check_options, journal_options
+from dmarc_milter.commands import attach_options, check_options, journal_options
 from dmarc_milter.config import ConfigError, Settings
 from dmarc_milter.version import VERSION
 
@@ -48,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--color", choices=["auto", "always", "never"], default="auto", help="default: auto")
     demo.set_defaults(run=_demo)
     check_options.add_to(commands)
+    attach_options.add_to(commands)
     journal_options.add_to(commands)
     return parser
 

@@ -104,9 +104,8 @@ def answer(question: Question, packet: bytes) -> Answer[Any]:
         return failure(_ERRORS.get(code, f"RCODE {code}"))
     found, ttl, aliases = _follow_aliases(reader, section, question)
     if found:
-        values = tuple(dict.fromkeys(_value(reader, question.type, each) for each in found))
         ttl = min(ttl, *(each.ttl for each in found))
-        return Answer(Outcome.RECORDS, values[:MAX_RECORDS], _bounded(ttl, MAX_TTL))
+        return Answer(Outcome.RECORDS, _values(reader, question.type, found[:MAX_RECORDS]), _bounded(ttl, MAX_TTL))
     negative = _negative_ttl(reader, authority)
     if code == _NXDOMAIN:
         return no_such_name(negative)
@@ -147,6 +146,18 @@ def _negative_ttl(reader: "_Reader", authority: list[_Record]) -> float:
 
 def _bounded(ttl: float, most: float) -> float:
     return max(MIN_TTL, min(most, ttl))
+
+
+def _values(reader: "_Reader", type_: RecordType, found: list[_Record]) -> tuple[bytes | str, ...]:
+    """Each record once (RFC 2181 5); two mail exchanges of one name but different preference are two."""
+    if len(found) == 1:
+        return (_value(reader, type_, found[0]),)
+    values = {}
+    for each in found:
+        value = _value(reader, type_, each)
+        preference = reader.packet[each.start : each.start + 2] if type_ is RecordType.MX else b""
+        values[value, preference] = value
+    return tuple(values.values())
 
 
 _LENGTHS = {RecordType.A: 4, RecordType.AAAA: 16}

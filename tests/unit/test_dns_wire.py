@@ -113,6 +113,13 @@ def test_the_same_record_twice_is_one() -> None:
     assert wire.answer(QUESTION, bytes(packet)).records == (b"x",)
 
 
+def test_one_exchange_of_two_preferences_is_two() -> None:
+    question = Question("example.com", RecordType.MX)
+    made = response(question)
+    made.answer.append(rrset("example.com", 60, "MX", "10 a.example.", "20 a.example.", "20 b.example."))
+    assert sorted(wire.answer(question, made.to_wire()).records) == ["a.example", "a.example", "b.example"]
+
+
 NOT_RESPONSES = {
     "another id": lambda packet: b"\0\0" + packet[2:],
     "a query": lambda packet: packet[:2] + bytes([packet[2] & 0x7F]) + packet[3:],

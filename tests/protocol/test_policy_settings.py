@@ -8,7 +8,7 @@ from pathlib import Path
 import dkim
 import pytest
 
-from dmarc_milter.demo.mta import Answer, Mta
+from dmarc_milter.demo.mta import ALL_ACTIONS, Answer, Mta
 from dmarc_milter.demo.nameserver import NameServerThread
 from dmarc_milter.dns.answer import RecordType
 from dmarc_milter.dns.zone import ZoneResolver
@@ -27,6 +27,8 @@ out.partner.example. IN A 203.0.113.5
 6.113.0.203.in-addr.arpa. IN PTR out.partner.example.
 """
 SPOOFED = [(b"From", b" <a@bank.example>"), (b"Subject", b" x")]
+QUARANTINE = 0x20
+"""SMFIF_QUARANTINE of the milter protocol."""
 REFUSED = "550 5.7.1 Email rejected per DMARC policy for bank.example"
 Fields = list[tuple[bytes, bytes]]
 
@@ -116,6 +118,22 @@ def test_reverse_names_are_looked_up_only_for_rules_that_ask(tmp_path: Path) -> 
     with filtering(tmp_path, "") as (running, server):
         assert send(running).reply == REFUSED
         assert not any(question.type is RecordType.PTR for question in server.asked)
+
+
+@pytest.mark.parametrize(("actions", "quarantined"), [(ALL_ACTIONS, True), (ALL_ACTIONS & ~QUARANTINE, False)])
+def test_an_mta_that_has_no_quarantine_delivers_and_the_log_says_so(
+    tmp_path: Path, actions: int, quarantined: bool
+) -> None:
+    with filtering(tmp_path, 'quarantine = "hold"\n') as (running, _):
+        mta = running.mta(actions=actions)
+        mta.connect("x", "203.0.113.5")
+        mta.helo("h.crook.example")
+        answer = mta.message("a@crook.example", ["x"], [(b"From", b" <a@shop.example>")], b"Hello\r\n")
+        mta.quit()
+        assert answer.action == "accept"
+        assert (answer.quarantined is not None) is quarantined
+        assert "policy.disposition=quarantine" in answer.results
+    assert ("the MTA offers no quarantine" in running.log) is not quarantined
 
 
 def received(client: str) -> tuple[bytes, bytes]:

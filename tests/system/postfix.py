@@ -105,12 +105,13 @@ class Postfix:
             return False
         return True
 
-    def session(self, client: str, helo: str) -> smtplib.SMTP:
-        """An SMTP session that seems to come from `client`."""
+    def session(self, client: str, helo: str, login: str = "") -> smtplib.SMTP:
+        """An SMTP session that seems to come from `client`, and to be authenticated as `login`."""
         smtp = smtplib.SMTP("127.0.0.1", self.port, timeout=60)
         smtp.ehlo("test.invalid")
         name = "IPV6:" + client if ":" in client else client
-        code, text = smtp.docmd(f"XCLIENT ADDR={name} NAME=[UNAVAILABLE] HELO={helo}")
+        attributes = f"ADDR={name} NAME=[UNAVAILABLE] HELO={helo}" + (f" LOGIN={login}" if login else "")
+        code, text = smtp.docmd(f"XCLIENT {attributes}")
         assert code == 220, text
         smtp.ehlo(helo)
         return smtp

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import signal
-import smtplib
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,38 +13,22 @@ import pytest
 
 from dmarc_milter.demo.nameserver import NameServerThread
 from dmarc_milter.demo.scenes import SCENES
-from tests.running import RunningFilter
-from tests.system.postfix import Postfix, free_port, wait_for
+from tests.system.postfix import wait_for
+from tests.system.site import RECIPIENT, Site, results, transact
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("has_postfix")]
 
-RECIPIENT = "you@example.org"
 BY_NAME = {scene.name: scene for scene in SCENES}
 
 
-class Site:
-    """Filter and Postfix together."""
-
-    def __init__(self, folder: Path, server: NameServerThread, policy: str = "", **options: str) -> None:
-        milter = options.pop("listen", f"inet:{free_port()}@127.0.0.1")
-        text = f'[dns]\nnameservers = ["{server.address}"]\ndeadline = 8.0\n[policy]\nmode = "enforce"\n{policy}'
-        (folder / "filter").mkdir()
-        self.filter = RunningFilter(folder / "filter", milter, text)
-        port, _, host = milter.removeprefix("inet:").partition("@")
-        postfix = f"inet:{host}:{port}" if milter.startswith("inet:") else milter
-        self.postfix = Postfix(folder / "postfix", postfix, **options)
+class DemoSite(Site):
+    """It gets the messages of the demo."""
 
     def send(self, name: str, message: bytes | None = None, **changed: str) -> tuple[int, bytes]:
         """Send a message of the demo, or `message` in its envelope; returns Postfix's answer to DATA."""
         scene = BY_NAME[name]
         client, helo = changed.get("client", scene.client), changed.get("helo", scene.helo)
-        with self.postfix.session(client, helo) as smtp:
-            return transact(smtp, changed.get("mail_from", scene.mail_from), message or octets(name))
-
-    def stop(self) -> None:
-        """End both."""
-        self.postfix.stop()
-        self.filter.stop()
+        return self.deliver(message or octets(name), client, helo, changed.get("mail_from", scene.mail_from))
 
 
 def octets(name: str) -> bytes:
@@ -53,34 +36,18 @@ def octets(name: str) -> bytes:
     return b"".join(name + b":" + value + b"\r\n" for name, value in fields) + b"\r\n" + body
 
 
-def transact(smtp: smtplib.SMTP, mail_from: str, message: bytes) -> tuple[int, bytes]:
-    smtp.mail(mail_from)
-    smtp.rcpt(RECIPIENT)
-    return smtp.data(message)
-
-
-def results(message: bytes) -> list[str]:
-    """The Authentication-Results fields of a delivered message, unfolded."""
-    head = message.replace(b"\r\n", b"\n").partition(b"\n\n")[0].replace(b"\n\t", b" ").replace(b"\n ", b" ")
-    return [
-        " ".join(line.decode().partition(":")[2].split())
-        for line in head.split(b"\n")
-        if line.lower().startswith(b"authentication-results:")
-    ]
-
-
 @pytest.fixture
-def site(open_folder: Path, name_server: NameServerThread) -> Iterator[Site]:
-    started = Site(open_folder, name_server)
+def site(open_folder: Path, name_server: NameServerThread) -> Iterator[DemoSite]:
+    started = DemoSite(open_folder, name_server)
     yield started
     started.stop()
 
 
-def custom(open_folder: Path, name_server: NameServerThread, policy: str, **options: str) -> Site:
-    return Site(open_folder, name_server, policy, **options)
+def custom(open_folder: Path, name_server: NameServerThread, policy: str, **options: str) -> DemoSite:
+    return DemoSite(open_folder, name_server, policy, **options)
 
 
-def test_signed_mail_is_delivered_with_our_header_on_top(site: Site) -> None:
+def test_signed_mail_is_delivered_with_our_header_on_top(site: DemoSite) -> None:
     assert site.send("signed")[0] == 250
     (message,) = site.postfix.wait_for_delivery(1)
     (found,) = results(message)
@@ -91,7 +58,7 @@ def test_signed_mail_is_delivered_with_our_header_on_top(site: Site) -> None:
     assert all(len(line) <= 78 for line in message.splitlines() if b"header.d=" in line or b"smtp.mailfrom" in line)
 
 
-def test_forwarded_mail_survives_by_its_signature(site: Site) -> None:
+def test_forwarded_mail_survives_by_its_signature(site: DemoSite) -> None:
     assert site.send("forwarded")[0] == 250
     (found,) = results(site.postfix.wait_for_delivery(1)[0])
     assert "spf=fail" in found
@@ -99,7 +66,7 @@ def test_forwarded_mail_survives_by_its_signature(site: Site) -> None:
     assert "dmarc=pass" in found
 
 
-def test_relaxed_alignment_of_spf(site: Site) -> None:
+def test_relaxed_alignment_of_spf(site: DemoSite) -> None:
     assert site.send("spf-only")[0] == 250
     (found,) = results(site.postfix.wait_for_delivery(1)[0])
     assert "spf=pass smtp.mailfrom=mail.shop.example" in found
@@ -114,19 +81,19 @@ def test_relaxed_alignment_of_spf(site: Site) -> None:
         ("two-authors", b"5.7.1 Email rejected per DMARC policy: several different domains in From"),
     ],
 )
-def test_refused(site: Site, name: str, reply: bytes) -> None:
+def test_refused(site: DemoSite, name: str, reply: bytes) -> None:
     assert site.send(name) == (550, reply)
     assert site.send("signed")[0] == 250
     assert len(site.postfix.wait_for_delivery(1)) == 1
 
 
-def test_quarantine_by_header_is_the_default(site: Site) -> None:
+def test_quarantine_by_header_is_the_default(site: DemoSite) -> None:
     assert site.send("quarantined")[0] == 250
     (found,) = results(site.postfix.wait_for_delivery(1)[0])
     assert "dmarc=fail header.from=shop.example policy.dmarc=quarantine" in found
 
 
-def test_null_reverse_path_is_judged_by_helo(site: Site) -> None:
+def test_null_reverse_path_is_judged_by_helo(site: DemoSite) -> None:
     message = b"From: mailer-daemon@nil.example\r\nSubject: x\r\n\r\nbounce\r\n"
     answer = site.send("signed", message, client="192.0.2.30", helo="helo.nil.example", mail_from="")
     assert answer[0] == 250
@@ -135,7 +102,7 @@ def test_null_reverse_path_is_judged_by_helo(site: Site) -> None:
     assert "dmarc=pass" in found
 
 
-def test_forged_results_are_removed_and_others_stay(site: Site) -> None:
+def test_forged_results_are_removed_and_others_stay(site: DemoSite) -> None:
     forged = (
         b"Authentication-Results: mx.example.org; dmarc=pass header.from=bank.example\r\n"
         b"Authentication-Results: other.example; spf=pass\r\n"
@@ -148,7 +115,7 @@ def test_forged_results_are_removed_and_others_stay(site: Site) -> None:
     assert found[1] == "other.example; spf=pass"
 
 
-def test_twenty_megabytes(site: Site) -> None:
+def test_twenty_megabytes(site: DemoSite) -> None:
     line = b"0123456789 abcdef  ghijklm\topqrstuvwxyz\r\n"
     message = octets("spf-only") + line * (20_000_000 // len(line))
     assert site.send("spf-only", message)[0] == 250
@@ -157,7 +124,7 @@ def test_twenty_megabytes(site: Site) -> None:
     assert len(delivered) > 19_000_000
 
 
-def test_several_messages_in_one_session(site: Site) -> None:
+def test_several_messages_in_one_session(site: DemoSite) -> None:
     with site.postfix.session("192.0.2.10", "mail.bank.example") as smtp:
         assert transact(smtp, "news@bank.example", octets("signed"))[0] == 250
         assert transact(smtp, "x@crook.example", octets("spoofed"))[0] == 550
@@ -167,7 +134,7 @@ def test_several_messages_in_one_session(site: Site) -> None:
     assert all("dmarc=pass" in results(each)[0] for each in site.postfix.wait_for_delivery(2))
 
 
-def test_temporary_dns_failure_is_let_through_by_default(site: Site) -> None:
+def test_temporary_dns_failure_is_let_through_by_default(site: DemoSite) -> None:
     message = b"From: a@broken.example\r\nSubject: x\r\n\r\nx\r\n"
     assert site.send("signed", message, mail_from="a@broken.example")[0] == 250
     (found,) = results(site.postfix.wait_for_delivery(1)[0])
@@ -215,7 +182,7 @@ def sieve_of_the_docs() -> str:
 
 @pytest.mark.parametrize(("name", "folder"), [("quarantined", "Junk"), ("signed", "INBOX")])
 def test_sieve_puts_quarantined_mail_into_junk(
-    site: Site, open_folder: Path, sieve_test: str, name: str, folder: str
+    site: DemoSite, open_folder: Path, sieve_test: str, name: str, folder: str
 ) -> None:
     """Pigeonhole on the header as a real Postfix delivered it; forged marks of the sender were removed."""
     forged = b"Authentication-Results: mx.example.org; dmarc=fail policy.disposition=quarantine\r\n"
@@ -280,14 +247,14 @@ def test_a_filter_that_was_killed(
     assert answer[0] == code
 
 
-def test_a_killed_worker_is_replaced(site: Site) -> None:
+def test_a_killed_worker_is_replaced(site: DemoSite) -> None:
     (worker,) = site.filter.workers
     os.kill(worker, signal.SIGKILL)
     wait_for(lambda: site.filter.workers not in ([worker], []), "another worker")
     assert site.send("signed")[0] == 250
 
 
-def test_mail_signed_by_dkimpy_on_the_spot(site: Site) -> None:
+def test_mail_signed_by_dkimpy_on_the_spot(site: DemoSite) -> None:
     """A signature by a domain whose key the DNS does not have: refused reason, and SPF alone counts."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import rsa

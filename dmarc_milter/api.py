@@ -12,7 +12,7 @@ from dmarc_milter.dns.caching import CachingResolver
 from dmarc_milter.dns.upstream import NameServer, Upstream
 from dmarc_milter.dns.within import BoundedResolver, WithinDeadline
 from dmarc_milter.dns.zone import ZoneResolver
-from dmarc_milter.evaluation import Evaluation, EvaluationSettings, Surroundings
+from dmarc_milter.evaluation import Evaluation, Surroundings
 from dmarc_milter.lookups import Lookups
 from dmarc_milter.message.header import Header, split_message
 from dmarc_milter.spf.evaluation import Step
@@ -65,21 +65,10 @@ def evaluate(message: bytes, envelope: Envelope, dns: Dns, settings: Settings | 
     settings = settings or Settings()
     header, body = split_message(message)
     steps: list[Step] = []
-    around = Surroundings(dns.lookups, dns.resolver, evaluation_settings(settings), time.time)
+    around = Surroundings(dns.lookups, dns.resolver, settings.evaluation, time.time)
     evaluation = Evaluation(envelope, around, header, spf_trace=steps)
     if evaluation.end_of_headers():
         for start in range(0, len(body), _CHUNK):
             evaluation.body(body[start : start + _CHUNK])
     verdict = evaluation.end_of_message()
     return Evaluated(verdict, policy.decide(verdict, settings.decision), tuple(steps), dict(evaluation.answers), header)
-
-
-def evaluation_settings(settings: Settings) -> EvaluationSettings:
-    """What an evaluation needs of the settings."""
-    return EvaluationSettings(
-        settings.dns.deadline,
-        settings.dkim.max_signatures,
-        settings.dkim.allow_partial_body,
-        settings.policy.trusted_relays,
-        any(rule.reverse_name for rule in settings.override),
-    )

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from dmarc_milter import network
 from dmarc_milter.dns.name import DomainPattern, domain_pattern
 from dmarc_milter.dns.upstream import NameServer
+from dmarc_milter.evaluation import EvaluationSettings
 from dmarc_milter.network import Network
 from dmarc_milter.override import Override
 from dmarc_milter.policy import (
@@ -179,6 +180,17 @@ class Settings:
     override: tuple[Override, ...] = ()
 
     @property
+    def evaluation(self) -> EvaluationSettings:
+        """What an evaluation needs."""
+        return EvaluationSettings(
+            self.dns.deadline,
+            self.dkim.max_signatures,
+            self.dkim.allow_partial_body,
+            self.policy.trusted_relays,
+            any(rule.reverse_name for rule in self.override),
+        )
+
+    @property
     def decision(self) -> PolicySettings:
         """What policy.decide needs."""
         policy = self.policy
@@ -209,6 +221,13 @@ def load(path: Path) -> Settings:
         return parse(data)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def load_default(path: Path | None) -> Settings:
+    """The settings at `path`, else of the default file if it is there, else the defaults. Raises ConfigError."""
+    if path is not None:
+        return load(path)
+    return load(DEFAULT_PATH) if DEFAULT_PATH.exists() else Settings()
 
 
 def parse(data: Mapping[str, Any]) -> Settings:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dmarc_milter.commands.journal import settings_of
+from dmarc_milter import config
 from dmarc_milter.config import ListenAddress, UnixAddress
 
 DONE, NOTHING, ERROR = 0, 1, 2
@@ -74,7 +74,7 @@ class Postfix:
 def attach(options: argparse.Namespace) -> int:
     """dmarc-milter attach"""
     try:
-        address = settings_of(options.config).milter.listen[0]
+        address = config.load_default(options.config).milter.listen[0]
         if options.mta == "sendmail":
             return _sendmail(address)
         return _attach(Postfix(options.postfix_config), address, options)
@@ -85,7 +85,7 @@ def attach(options: argparse.Namespace) -> int:
 def detach(options: argparse.Namespace) -> int:
     """dmarc-milter detach"""
     try:
-        return _detach(Postfix(options.postfix_config), settings_of(options.config).milter.listen[0], options)
+        return _detach(Postfix(options.postfix_config), config.load_default(options.config).milter.listen[0], options)
     except (_AttachError, OSError) as error:
         return _fail(error)
 
@@ -232,13 +232,8 @@ def _finish(postfix: Postfix, options: argparse.Namespace) -> None:
 
 
 def _sendmail(address: ListenAddress) -> int:
-    where = (
-        f"unix:{address.path}"
-        if isinstance(address, UnixAddress)
-        else f"{'inet6' if address.is_ipv6 else 'inet'}:{address.port}@{address.host}"
-    )
     print("In /etc/mail/sendmail.mc, before the MAILER lines:\n")
-    print(f"    INPUT_MAIL_FILTER(`dmarc-milter', `S={where}, T=S:4m;R:4m;E:10m')dnl\n")
+    print(f"    INPUT_MAIL_FILTER(`dmarc-milter', `S={address}, T=S:4m;R:4m;E:10m')dnl\n")
     print("(with F=T after S=..., senders try again while the filter is down; without, mail comes in unjudged)\n")
     print("Then rebuild and restart:\n\n    make -C /etc/mail && systemctl restart sendmail")
     return DONE

@@ -21,14 +21,13 @@ from dmarc_milter.check.envelope import Derived, Given, derive
 from dmarc_milter.check.explain import as_json, as_tree
 from dmarc_milter.check.messages import InputError, Source
 from dmarc_milter.check.tree import Style, render
-from dmarc_milter.commands.journal import settings_of
 from dmarc_milter.config import ConfigError, Settings
 from dmarc_milter.dns.answer import Answer, Question
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.zone import ZoneError
 from dmarc_milter.lookups import Lookups
 from dmarc_milter.message.header import split_message
-from dmarc_milter.milter.name_servers import name_servers
+from dmarc_milter.name_servers import name_servers
 from dmarc_milter.policy import Mode
 from dmarc_milter.terminal import is_terminal
 from dmarc_milter.verdict import Action
@@ -54,7 +53,7 @@ class Judged(NamedTuple):
 def check(options: argparse.Namespace) -> int:
     """The exit status."""
     try:
-        settings = settings_of(options.config)
+        settings = config.load_default(options.config)
         settings = replace(settings, policy=replace(settings.policy, mode=Mode.ENFORCE))
         dns = _dns(options, settings)
         if options.domain is not None:

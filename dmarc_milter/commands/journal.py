@@ -8,13 +8,11 @@ import shutil
 import sys
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from dmarc_milter import config
-from dmarc_milter.config import DEFAULT_PATH, Settings
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.journal import reader
 from dmarc_milter.journal.database import DatabaseError, open_engine
@@ -27,15 +25,8 @@ from dmarc_milter.journal.writer import prune as prune_rows
 FOUND, NOT_FOUND, ERROR = 0, 1, 2
 
 
-def settings_of(path: Path | None) -> Settings:
-    """The settings of --config, else of the default file, else the defaults. Raises ConfigError."""
-    if path is not None:
-        return config.load(path)
-    return config.load(DEFAULT_PATH) if DEFAULT_PATH.exists() else Settings()
-
-
 def _open(options: argparse.Namespace) -> Engine:
-    return open_engine(options.journal or settings_of(options.config).journal.database, create=False)
+    return open_engine(options.journal or config.load_default(options.config).journal.database, create=False)
 
 
 def _fail(text: str) -> int:
@@ -166,7 +157,7 @@ def _print_what_if(found: list[Group], judged: int, days: int) -> None:
 def prune(options: argparse.Namespace) -> int:
     """dmarc-milter prune"""
     try:
-        settings = settings_of(options.config).journal
+        settings = config.load_default(options.config).journal
         engine = open_engine(options.journal or settings.database, create=False)
         total = 0
         while settings.keep_days and (deleted := prune_rows(engine, settings.keep_days, PRUNE_ROWS)):

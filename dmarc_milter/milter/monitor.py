@@ -14,7 +14,7 @@ from dmarc_milter import metrics
 from dmarc_milter.config import Settings
 from dmarc_milter.dns.answer import Question, RecordType
 from dmarc_milter.dns.upstream import Upstream
-from dmarc_milter.milter.name_servers import name_servers
+from dmarc_milter.name_servers import name_servers
 
 PROBE = Question("dmarc-milter.invalid", RecordType.TXT)
 """Any answer will do, and this name's is always the same (RFC 6761 6.4)."""

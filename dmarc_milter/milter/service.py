@@ -12,7 +12,6 @@ import time
 import milter
 
 from dmarc_milter import metrics
-from dmarc_milter.api import evaluation_settings
 from dmarc_milter.config import InetAddress, ListenAddress, Settings
 from dmarc_milter.dns.answer import Then
 from dmarc_milter.dns.cache import Cache
@@ -23,8 +22,8 @@ from dmarc_milter.journal.writer import Writer
 from dmarc_milter.log import logger, message_line
 from dmarc_milter.lookups import Lookups
 from dmarc_milter.milter.callbacks import register
-from dmarc_milter.milter.name_servers import name_servers
 from dmarc_milter.milter.worker_state import Activity, Observer, Service
+from dmarc_milter.name_servers import name_servers
 
 READY = b"R"
 DRAIN = b"D"
@@ -43,7 +42,7 @@ def surroundings(settings: Settings, observe: Then) -> Surroundings:
     lookups = Lookups()
     upstream = Upstream(name_servers(settings), settings.dns.timeout, settings.dns.tries)
     resolver = CachingResolver(upstream.ask, lookups.loop, Cache(settings.dns.cache_megabytes << 20), observe)
-    return Surroundings(lookups, resolver, evaluation_settings(settings))
+    return Surroundings(lookups, resolver, settings.evaluation)
 
 
 def work(

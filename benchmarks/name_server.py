@@ -8,14 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dmarc_milter.demo.nameserver import NameServerThread
+from dmarc_milter.demo.nameserver import respond
 from dmarc_milter.dns.zone import ZoneResolver
 
 
 class _Server(asyncio.DatagramProtocol):
-    def __init__(self, answers: NameServerThread, delay: float) -> None:
+    def __init__(self, zone: ZoneResolver, delay: float) -> None:
         self._made: dict[bytes, bytes] = {}
-        self._answers = answers
+        self._zone = zone
         self._delay = delay
 
     def connection_made(self, transport: Any) -> None:
@@ -25,9 +25,7 @@ class _Server(asyncio.DatagramProtocol):
         key = data[2:]
         rest = self._made.get(key)
         if rest is None:
-            answer = self._answers.answer(data, 4096)
-            assert answer is not None
-            rest = self._made[key] = answer[2:]
+            rest = self._made[key] = respond(self._zone, data, 4096)[1][2:]
         if self._delay:
             asyncio.get_running_loop().call_later(self._delay, self._transport.sendto, data[:2] + rest, addr)
         else:
@@ -35,10 +33,9 @@ class _Server(asyncio.DatagramProtocol):
 
 
 async def main(zone: str, address: str, port: int, delay: float) -> None:
-    answers = NameServerThread.__new__(NameServerThread)
-    answers.zone, answers.asked, answers.disturb = ZoneResolver.from_text(zone), [], None
+    records = ZoneResolver.from_text(zone)
     loop = asyncio.get_running_loop()
-    await loop.create_datagram_endpoint(lambda: _Server(answers, delay), local_addr=(address, port))
+    await loop.create_datagram_endpoint(lambda: _Server(records, delay), local_addr=(address, port))
     print("ready", flush=True)
     await asyncio.Event().wait()
 

@@ -17,6 +17,7 @@ from dmarc_milter.dns.zone import ZoneResolver, name_text
 
 _TYPES = {each.value: each for each in RecordType}
 _MAX_UDP = 1232
+_PORTS = 20
 
 
 class NameServerThread:
@@ -40,10 +41,9 @@ class NameServerThread:
         self.most = 0 if truncate else _MAX_UDP
         self.asked: list[Question] = []
         self._loop = asyncio.new_event_loop()
-        started = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(started,), daemon=True)
+        self._loop.run_until_complete(self._open())
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
-        started.wait()
 
     def __enter__(self) -> "NameServerThread":
         return self
@@ -63,17 +63,21 @@ class NameServerThread:
         self._transport.close()
         self._tcp.close()
 
-    def _run(self, started: threading.Event) -> None:
-        self._loop.run_until_complete(self._open())
-        started.set()
-        self._loop.run_forever()
-
     async def _open(self) -> None:
-        self._tcp = await asyncio.start_server(self._serve_tcp, "127.0.0.1", 0)
-        self.port: int = self._tcp.sockets[0].getsockname()[1]
-        self._transport, _ = await self._loop.create_datagram_endpoint(
-            lambda: _Udp(self), local_addr=("127.0.0.1", self.port)
-        )
+        """A port that is free for TCP may be taken for UDP: another one then."""
+        for attempt in range(_PORTS):
+            self._tcp = await asyncio.start_server(self._serve_tcp, "127.0.0.1", 0)
+            self.port: int = self._tcp.sockets[0].getsockname()[1]
+            try:
+                self._transport, _ = await self._loop.create_datagram_endpoint(
+                    lambda: _Udp(self), local_addr=("127.0.0.1", self.port)
+                )
+            except OSError:
+                self._tcp.close()
+                if attempt == _PORTS - 1:
+                    raise
+            else:
+                return
 
     async def _serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         length = int.from_bytes(await reader.readexactly(2), "big")
@@ -84,32 +88,38 @@ class NameServerThread:
         writer.close()
 
     def answer(self, packet: bytes, most: int) -> bytes | None:
-        """The packet that answers `packet`."""
-        query = dns.message.from_wire(packet)
-        asked = query.question[0]
-        response = dns.message.make_response(query)
-        response.flags |= dns.flags.AA | dns.flags.RA
-        type_ = _TYPES.get(int(asked.rdtype))
-        question = Question(name_text(asked.name), type_ or RecordType.TXT)
+        """The packet that answers `packet`, of at most so many octets."""
+        question, wire = respond(self.zone, packet, most)
         self.asked.append(question)
-        if type_ is not None:
-            self._fill(response, asked, question)
-        wire = response.to_wire(max_size=65_535)
-        if len(wire) > most:
-            response.answer.clear()
-            response.flags |= dns.flags.TC
-            wire = response.to_wire()
         return self.disturb(question, wire) if self.disturb is not None else wire
 
-    def _fill(self, response: dns.message.Message, asked: dns.rrset.RRset, question: Question) -> None:
-        found = self.zone.look_up(question)
-        if found.outcome is Outcome.NO_SUCH_NAME:
-            response.set_rcode(dns.rcode.NXDOMAIN)
-        elif found.outcome is Outcome.TEMPORARY_FAILURE:
-            response.set_rcode(dns.rcode.SERVFAIL)
-        elif found.outcome is Outcome.RECORDS:
-            rdatas = self.zone.rdatas(question)
-            response.answer.append(dns.rrset.from_rdata_list(asked.name, 300, rdatas))
+
+def respond(zone: ZoneResolver, packet: bytes, most: int) -> tuple[Question, bytes]:
+    """What `packet` asks, and the packet that answers it: truncated where that has more than `most` octets."""
+    query = dns.message.from_wire(packet)
+    asked = query.question[0]
+    response = dns.message.make_response(query)
+    response.flags |= dns.flags.AA | dns.flags.RA
+    type_ = _TYPES.get(int(asked.rdtype))
+    question = Question(name_text(asked.name), type_ or RecordType.TXT)
+    if type_ is not None:
+        _fill(zone, response, asked, question)
+    wire = response.to_wire(max_size=65_535)
+    if len(wire) > most:
+        response.answer.clear()
+        response.flags |= dns.flags.TC
+        wire = response.to_wire()
+    return question, wire
+
+
+def _fill(zone: ZoneResolver, response: dns.message.Message, asked: dns.rrset.RRset, question: Question) -> None:
+    found = zone.look_up(question)
+    if found.outcome is Outcome.NO_SUCH_NAME:
+        response.set_rcode(dns.rcode.NXDOMAIN)
+    elif found.outcome is Outcome.TEMPORARY_FAILURE:
+        response.set_rcode(dns.rcode.SERVFAIL)
+    elif found.outcome is Outcome.RECORDS:
+        response.answer.append(dns.rrset.from_rdata_list(asked.name, 300, zone.rdatas(question)))
 
 
 class _Udp(asyncio.DatagramProtocol):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import dkim
 
 from dmarc_milter.message.header import split_message
-from tests.unit.keys import ed25519_key, rsa_key
+from tests.unit.keys import ed25519_key, rsa_key, strings
 
 LINES = {
     "text": b"The quick brown fox jumps over the lazy dog, and the dog is not amused at all.\r\n",
@@ -28,13 +28,9 @@ class Message:
     dmarc: str
 
 
-def _strings(text: str) -> str:
-    return " ".join(f'"{text[start : start + 250]}"' for start in range(0, len(text), 250))
-
-
 def zone(senders: int) -> str:
     """Of each sender: SPF with an include, a key of each kind, a policy."""
-    rsa, ed = _strings(rsa_key(2048)[1]), _strings(ed25519_key()[1])
+    rsa, ed = strings(rsa_key(2048)[1]), strings(ed25519_key()[1])
     lines = ["$TTL 300"]
     for number in range(senders):
         name = f"d{number}.example"

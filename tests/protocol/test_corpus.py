@@ -19,7 +19,7 @@ from dmarc_milter.message.header import split_message
 from dmarc_milter.policy import Mode
 from tests.running import RunningFilter
 from tests.system.postfix import free_port
-from tests.unit.keys import ed25519_key, rsa_key
+from tests.unit.keys import ed25519_key, rsa_key, strings
 
 COUNT = 400
 ENFORCE = Settings(policy=PolicySection(mode=Mode.ENFORCE))
@@ -48,9 +48,6 @@ KINDS = [
 
 
 def zone() -> str:
-    def strings(text: str) -> str:
-        return " ".join(f'"{text[start : start + 250]}"' for start in range(0, len(text), 250))
-
     return f"""$TTL 300
 $ORIGIN a.example.
 @ IN TXT "v=spf1 include:_spf.a.example -all"

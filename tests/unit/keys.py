@@ -7,6 +7,11 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
 
+def strings(text: str) -> str:
+    """A TXT record as a zone file writes it: in strings of less than 256 octets."""
+    return " ".join(f'"{text[start : start + 250]}"' for start in range(0, len(text), 250))
+
+
 @cache
 def rsa_key(bits: int = 1024) -> tuple[bytes, str]:
     """A private key in PEM and its key record."""

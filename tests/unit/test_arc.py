@@ -10,7 +10,7 @@ from dmarc_milter.dkim.body import BodyHashes
 from dmarc_milter.dns.answer import RecordType
 from dmarc_milter.dns.zone import ZoneResolver, records_of
 from dmarc_milter.message.header import split_message
-from tests.unit.keys import rsa_key
+from tests.unit.keys import rsa_key, strings
 
 MESSAGE = (
     b"From: a@example.com\r\nTo: b@example.org\r\nSubject: x\r\n"
@@ -26,9 +26,8 @@ def seal(message: bytes, domain: bytes = b"lists.example") -> bytes:
 
 
 def chain(message: bytes, *, published: bool = True) -> Chain:
-    text = " ".join(f'"{RECORD[start : start + 250]}"' for start in range(0, len(RECORD), 250))
     names = ("s._domainkey.lists.example", "s._domainkey.second.example") if published else ()
-    zone = ZoneResolver(records_of({name: [(RecordType.TXT, text)] for name in names}))
+    zone = ZoneResolver(records_of({name: [(RecordType.TXT, strings(RECORD))] for name in names}))
     header, body = split_message(message)
     expected = expect(header, 1_900_000_000)
     bodies = BodyHashes(expected.bodies if isinstance(expected, ExpectedChain) else ())

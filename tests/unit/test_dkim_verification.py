@@ -14,7 +14,7 @@ from dmarc_milter.dkim.verification import Verified, expect, verify_all
 from dmarc_milter.dns.answer import RecordType
 from dmarc_milter.dns.zone import ZoneResolver, records_of
 from dmarc_milter.message.header import split_message
-from tests.unit.keys import ed25519_key, rsa_key
+from tests.unit.keys import ed25519_key, rsa_key, strings
 
 NOW = 1_800_000_000
 MESSAGE = (
@@ -45,13 +45,7 @@ def verify(
 ) -> list[Verified]:
     published = {"s._domainkey.example.com": [rsa_key()[1]]} if records is None else records
     zone = records_of(
-        {
-            name: [
-                (RecordType.TXT, " ".join(f'"{text[i : i + 250]}"' for i in range(0, len(text), 250)) or '""')
-                for text in texts
-            ]
-            for name, texts in published.items()
-        }
+        {name: [(RecordType.TXT, strings(text) or '""') for text in texts] for name, texts in published.items()}
     )
     header, body = split_message(message)
     expectations = expect(header, "example.com", now, most)

@@ -3,16 +3,17 @@
 from typing import Any
 
 from dmarc_milter.api import Dns
-from dmarc_milter.check.tree import Mood, Node, add_spf_steps
+from dmarc_milter.check.tree import Mood, Node, add_spf_steps, add_walk
 from dmarc_milter.dkim import key
 from dmarc_milter.dkim.key import KeyFault
 from dmarc_milter.dmarc import record as dmarc_record
 from dmarc_milter.dmarc.evaluation import Discovery, discover
 from dmarc_milter.dmarc.record import AlignmentMode, Policy, PublicSuffix, Record
-from dmarc_milter.dmarc.tree_walk import TreeWalks, Walk, query_name
+from dmarc_milter.dmarc.tree_walk import TreeWalks, query_name
 from dmarc_milter.dns.answer import Answer, Outcome, Question, Resolver, text_records
 from dmarc_milter.dns.name import is_at_or_below, to_identifier
-from dmarc_milter.spf.evaluation import MAX_DNS_TERMS, MAX_VOID_LOOKUPS, Check, Result, Step, check_host
+from dmarc_milter.spf.evaluation import Check, Result, Step, check_host
+from dmarc_milter.spf.limits import MAX_DNS_TERMS, MAX_VOID_LOOKUPS
 
 NOBODY = bytes(4)
 """0.0.0.0 sends no mail: with it every term of a record is evaluated."""
@@ -73,7 +74,7 @@ async def _dmarc(found: Report, resolver: Resolver, domain: str) -> None:
     walk = await walks.walk(domain)
     discovery = await discover(resolver, domain, walks)
     below = found.root.add(_dmarc_summary(discovery))
-    _walk(below, walk)
+    add_walk(below, walk)
     if discovery.failure is not None:
         found.fault(below, f"the DNS could not tell: {discovery.failure}")
     elif discovery.record is None:
@@ -87,13 +88,6 @@ def _dmarc_summary(discovery: Discovery) -> str:
     if discovery.record is None:
         return "DMARC: no record"
     return f"DMARC: the record of {discovery.policy_domain} applies"
-
-
-def _walk(below: Node, walk: Walk) -> None:
-    walked = below.add(f"tree walk: organizational domain {walk.organizational_domain}")
-    with_record = {each.domain for each in walk.found}
-    for domain in walk.asked:
-        walked.add(f"{query_name(domain)}: {'a record' if domain in with_record else 'no record'}")
 
 
 _MEANING = {

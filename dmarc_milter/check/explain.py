@@ -7,13 +7,13 @@ from typing import Any
 from dmarc_milter.advice import advice
 from dmarc_milter.api import Evaluated
 from dmarc_milter.check.envelope import Derived
-from dmarc_milter.check.tree import MOODS, Mood, Node, add_spf_steps
+from dmarc_milter.check.tree import MOODS, Mood, Node, add_spf_steps, add_walk
 from dmarc_milter.dmarc.evaluation import Evaluation
-from dmarc_milter.dmarc.tree_walk import Walk, query_name
 from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType
 from dmarc_milter.journal.row import row
 from dmarc_milter.policy import Mode
 from dmarc_milter.record import Record
+from dmarc_milter.spf.limits import MAX_DNS_TERMS, MAX_VOID_LOOKUPS
 from dmarc_milter.verdict import Verdict
 
 SCHEMA = 1
@@ -127,7 +127,8 @@ def _spf(root: Node, found: Evaluated) -> None:
     below = root.add(f"SPF {result} for {spf.domain or 'no domain'}: {check.reason}", MOODS.get(result, Mood.PLAIN))
     add_spf_steps(below, found.spf_steps)
     if check.dns_terms:
-        below.add(f"look-ups: {check.dns_terms} of at most 10, of which {check.void_lookups} found nothing (at most 2)")
+        below.add(f"look-ups: {check.dns_terms} of at most {MAX_DNS_TERMS}")
+        below.add(f"look-ups that found nothing: {check.void_lookups} of at most {MAX_VOID_LOOKUPS}")
 
 
 def _dkim(root: Node, verdict: Verdict) -> None:
@@ -162,7 +163,7 @@ def _dmarc(root: Node, dmarc: Evaluation, verdict: Verdict) -> None:
     below = root.add(f"DMARC {result}: {dmarc.reason}", MOODS.get(result, Mood.PLAIN))
     below.add(f"Author Domain {verdict.author.domain or 'none'}")
     for walk in dmarc.walks:
-        _walk(below, walk)
+        add_walk(below, walk)
     if dmarc.discovery is not None and dmarc.discovery.record is not None:
         below.add(f"the record of {dmarc.discovery.policy_domain} applies")
         for error in dmarc.discovery.record.errors:
@@ -172,13 +173,6 @@ def _dmarc(root: Node, dmarc: Evaluation, verdict: Verdict) -> None:
         aligned = {True: "aligned", False: "not aligned", None: "alignment not looked into"}[each.is_aligned]
         line = f"{identifier.mechanism.value} {identifier.domain}: authenticated {identifier.authenticated.value}"
         below.add(f"{line}, {aligned} ({each.why})")
-
-
-def _walk(below: Node, walk: Walk) -> None:
-    walked = below.add(f"tree walk from {walk.start}: organizational domain {walk.organizational_domain}")
-    with_record = {each.domain for each in walk.found}
-    for domain in walk.asked:
-        walked.add(f"{query_name(domain)}: {'a record' if domain in with_record else 'no record'}")
 
 
 def _policy(root: Node, found: Evaluated) -> None:

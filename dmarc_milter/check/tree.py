@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from dmarc_milter.dmarc.tree_walk import Walk, query_name
 from dmarc_milter.spf.evaluation import Step
 
 
@@ -100,3 +101,11 @@ def add_spf_steps(below: Node, steps: Iterable[Step], *, matches: bool = True) -
         target = f" ({step.target})" if step.target and not step.term.endswith(step.target) else ""
         note = f": {step.note}" if matches or step.note not in ("match", "no match") else ""
         terms[step.depth] = records.get(step.depth, below).add(f"{step.term}{target}{note}")
+
+
+def add_walk(below: Node, walk: Walk) -> None:
+    """A DNS tree walk: the names asked, and where a record was found."""
+    walked = below.add(f"tree walk from {walk.start}: organizational domain {walk.organizational_domain}")
+    with_record = {each.domain for each in walk.found}
+    for domain in walk.asked:
+        walked.add(f"{query_name(domain)}: {'a record' if domain in with_record else 'no record'}")

@@ -10,13 +10,10 @@ from typing import Any
 
 from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType, Resolver
 from dmarc_milter.spf import macro, record
+from dmarc_milter.spf.limits import MAX_DNS_TERMS, MAX_EXCHANGES
 from dmarc_milter.spf.macro import MacroString, MacroValues
 from dmarc_milter.spf.record import MX, A, Exists, Include, Record
 from dmarc_milter.spf.validated import address_type
-
-MAX_TERMS = 10
-MAX_EXCHANGES = 10
-"""Not more than the evaluation itself could ask (RFC 7208 4.6.4)."""
 
 
 class Ahead:
@@ -43,7 +40,7 @@ class Ahead:
 
     def _start(self, questions: Sequence[Question], values: MacroValues) -> None:
         for question in questions:
-            if question in self._asked or self._terms >= MAX_TERMS:
+            if question in self._asked or self._terms >= MAX_DNS_TERMS:
                 continue
             self._terms += 1
             self._asked.add(question)

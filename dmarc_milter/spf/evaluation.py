@@ -17,18 +17,10 @@ from dmarc_milter.dns.name import is_at_or_below, to_identifier
 from dmarc_milter.network import in_network, unmapped
 from dmarc_milter.spf import macro, record
 from dmarc_milter.spf.ahead import Ahead
+from dmarc_milter.spf.limits import MAX_DNS_TERMS, MAX_EXCHANGES, MAX_VOID_LOOKUPS
 from dmarc_milter.spf.macro import MacroString, MacroValues
 from dmarc_milter.spf.record import IP, MX, PTR, A, All, Directive, Exists, Include, Qualifier, Record
 from dmarc_milter.spf.validated import address_type, advised_name, validated_names
-
-MAX_DNS_TERMS = 10
-"""Terms that ask the DNS: include, a, mx, ptr, exists, redirect (RFC 7208 4.6.4)."""
-
-MAX_VOID_LOOKUPS = 2
-"""Terms whose look-up came back empty (4.6.4)."""
-
-MAX_EXCHANGES = 10
-"""Mail exchanges of one mx term (4.6.4); more are a permerror."""
 
 
 class Result(Enum):

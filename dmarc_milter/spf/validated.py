@@ -6,9 +6,7 @@ from typing import Any
 
 from dmarc_milter.dns.answer import Answer, Question, RecordType, Resolver, addresses, pointers
 from dmarc_milter.dns.name import is_at_or_below
-
-MAX_POINTERS = 10
-"""Names of one PTR answer that are looked at (4.6.4); more are left out."""
+from dmarc_milter.spf.limits import MAX_POINTERS
 
 
 def address_type(address: bytes) -> RecordType:

@@ -21,7 +21,7 @@ from dmarc_milter.dns.answer import Answer, Question, RecordType
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.within import BoundedResolver, WithinDeadline
 from dmarc_milter.lookups import Lookups
-from dmarc_milter.message.author import author
+from dmarc_milter.message.author import Author, author
 from dmarc_milter.message.header import Header
 from dmarc_milter.message.mailing_list import mailing_list
 from dmarc_milter.message.received import Relayed, outermost
@@ -74,10 +74,7 @@ class Evaluation:
         self._now = int(around.clock())
         self._resolver = WithinDeadline(around.resolver, time.monotonic() + around.settings.deadline)
         self.header = header
-        self._expectations = verification.Expectations(())
-        self._chain: chain.ExpectedChain | chain.Chain = chain.Chain(chain.Status.NONE)
-        self._bodies = BodyHashes(())
-        self._author = author(())
+        self._expected: _Expected | None = None
         self._relayed: Relayed | None = None
         self.recipient_domains: tuple[str, ...] = ()
         """Filled by the caller where a rule asks for them."""
@@ -105,11 +102,6 @@ class Evaluation:
             check = await check_host(self._resolver, address, domain, sender, helo, trace=self._spf_trace)
         return SpfResult(check, which, to_identifier(domain))
 
-    @property
-    def relayed(self) -> Relayed | None:
-        """What the Received fields say where a trusted relay brought the message; known at the end of the headers."""
-        return self._relayed
-
     def _follow_relays(self) -> "Future[_ClientFindings]":
         """The client is a trusted relay: SPF is about the one before it, which only the header tells."""
         relays = self._around.settings.trusted_relays
@@ -125,20 +117,19 @@ class Evaluation:
         self._resolver.deadline = time.monotonic() + settings.deadline
         if self._client is None:
             self._client = self._follow_relays()
-        self._author = author([each.value for each in self.header.all("from")])
-        domain = self._author.domain
-        self._expectations = verification.expect(self.header, domain, self._now, settings.max_signatures)
-        self._chain = chain.expect(self.header, self._now)
-        kinds = [each.body for each in self._expectations.expected]
-        questions = [each.key_question for each in self._expectations.expected]
-        if isinstance(self._chain, chain.ExpectedChain):
-            kinds += self._chain.bodies
-            questions += self._chain.key_questions
-        if domain is not None:
-            questions.append(Question(query_name(domain), RecordType.TXT))
+        found = author([each.value for each in self.header.all("from")])
+        signatures = verification.expect(self.header, found.domain, self._now, settings.max_signatures)
+        arc = chain.expect(self.header, self._now)
+        kinds = [each.body for each in signatures.expected]
+        questions = [each.key_question for each in signatures.expected]
+        if isinstance(arc, chain.ExpectedChain):
+            kinds += arc.bodies
+            questions += arc.key_questions
+        if found.domain is not None:
+            questions.append(Question(query_name(found.domain), RecordType.TXT))
         self._resolver.prefetch(questions)
-        self._bodies = BodyHashes(kinds)
-        return self._bodies.is_needed
+        self._expected = _Expected(found, signatures, arc, BodyHashes(kinds))
+        return self._expected.bodies.is_needed
 
     @property
     def dns_cache_hits(self) -> int:
@@ -152,13 +143,15 @@ class Evaluation:
 
     def body(self, chunk: bytes) -> None:
         """The next octets of the body, cut anywhere."""
-        self._bodies.update(chunk)
+        assert self._expected is not None
+        self._expected.bodies.update(chunk)
 
     def end_of_message(self) -> Verdict:
         """The verdict; waits for the DNS as long as the deadline allows."""
         assert self._client is not None
+        assert self._expected is not None
         client = self._awaited(self._client)
-        return self._awaited(self._around.lookups.start(self._judge(client)))
+        return self._awaited(self._around.lookups.start(self._judge(client, self._expected)))
 
     def _awaited(self, future: "Future[T]") -> T:
         if not future.done():
@@ -167,17 +160,17 @@ class Evaluation:
             self.seconds_waited += time.perf_counter() - started
         return future.result()
 
-    async def _judge(self, client: "_ClientFindings") -> Verdict:
-        bodies = self._bodies.finish()
+    async def _judge(self, client: "_ClientFindings", expected: "_Expected") -> Verdict:
+        bodies = expected.bodies.finish()
         resolver = self._resolver
         signatures = await verification.verify_all(
             resolver,
-            self._expectations,
+            expected.signatures,
             bodies,
             allow_partial_body=self._around.settings.allow_partial_body,
         )
-        arc = await chain.validate(resolver, self._chain, bodies)
-        found = self._author
+        arc = await chain.validate(resolver, expected.arc, bodies)
+        found = expected.author
         if found.unusable is not None or found.domain is None:
             reason = found.unusable.value if found.unusable else "no Author Domain"
             judged = dmarc.not_applicable(reason)
@@ -187,7 +180,7 @@ class Evaluation:
             self._envelope,
             client.spf,
             signatures,
-            self._expectations.left_out,
+            expected.signatures.left_out,
             arc,
             found,
             judged,
@@ -196,6 +189,15 @@ class Evaluation:
             mailing_list(self.header),
             self.recipient_domains,
         )
+
+
+class _Expected(NamedTuple):
+    """What the header says is to come."""
+
+    author: Author
+    signatures: verification.Expectations
+    arc: chain.ExpectedChain | chain.Chain
+    bodies: BodyHashes
 
 
 class _ClientFindings(NamedTuple):

@@ -64,10 +64,8 @@ class CachingResolver:
     def prefetch(self, questions: Sequence[Question], then: Then | None = None) -> None:
         if threading.get_ident() == self._loop_thread:
             self._start_all(questions, then)
-            return
-        missing = questions if then else [each for each in questions if self._cache.get(each) is None]
-        if missing:
-            self._loop.call_soon_threadsafe(self._start_all, missing, then)
+        else:
+            self._loop.call_soon_threadsafe(self._start_all, questions, then)
 
     def _start_all(self, questions: Sequence[Question], then: Then | None) -> None:
         for question in questions:

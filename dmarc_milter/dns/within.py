@@ -63,5 +63,9 @@ class WithinDeadline:
 
     def prefetch(self, questions: Sequence[Question], then: Then | None = None) -> None:
         if time.monotonic() < self.deadline:
-            self._ahead.update(each for each in questions if self._resolver.peek(each) is None)
-            self._resolver.prefetch(questions, then)
+            missing = [each for each in questions if self._resolver.peek(each) is None]
+            self._ahead.update(missing)
+            # Whoever wants to be told is told of answers that are there, too.
+            wanted = missing if then is None else questions
+            if wanted:
+                self._resolver.prefetch(wanted, then)

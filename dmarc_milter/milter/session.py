@@ -298,7 +298,8 @@ class Session:
             self._connection_failed = True
 
     def _start_message(self) -> None:
-        self._end_message()
+        if self._in_message:
+            self._end_message()
         self._in_message = True
         self._service.activity.change(messages=1)
 

@@ -1,7 +1,7 @@
 """Rules of the operator that come before anything else: [[override]] of the settings (pure)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from dmarc_milter.arc.chain import Status
 from dmarc_milter.dkim.signature import Result as DkimResult
@@ -19,21 +19,21 @@ class Override:
     action: Action
     reason: str = ""
     """For people: why there is this rule."""
-    client: tuple[Network, ...] = field(default=())
+    client: tuple[Network, ...] = ()
     """The client, or behind trusted relays the client of the outermost one."""
-    reverse_name: tuple[DomainPattern, ...] = field(default=())
+    reverse_name: tuple[DomainPattern, ...] = ()
     """A name of the client that resolves back to its address."""
-    from_domain: tuple[DomainPattern, ...] = field(default=())
+    from_domain: tuple[DomainPattern, ...] = ()
     """The Author Domain."""
-    spf_domain: tuple[DomainPattern, ...] = field(default=())
+    spf_domain: tuple[DomainPattern, ...] = ()
     """The domain for which SPF passed."""
-    dkim_domain: tuple[DomainPattern, ...] = field(default=())
+    dkim_domain: tuple[DomainPattern, ...] = ()
     """The domain of a signature that passed."""
-    arc_sealer: tuple[DomainPattern, ...] = field(default=())
+    arc_sealer: tuple[DomainPattern, ...] = ()
     """The domain of the last seal of a valid chain."""
-    list_id: tuple[DomainPattern, ...] = field(default=())
+    list_id: tuple[DomainPattern, ...] = ()
     """List-Id: anybody can write it, so ask for something that was authenticated too."""
-    recipient_domain: tuple[DomainPattern, ...] = field(default=())
+    recipient_domain: tuple[DomainPattern, ...] = ()
     """The domains of all recipients."""
 
     @property

@@ -107,7 +107,7 @@ def _wanted(verdict: Verdict, settings: PolicySettings) -> Disposition:
 def _by_rule(rule: Override, verdict: Verdict, settings: PolicySettings) -> Disposition:
     """It counts as an override only where it changed the outcome (RFC 9990)."""
     usual = _by_verdict(verdict, settings)
-    action = _quarantine(settings) if rule.action is Action.QUARANTINE else rule.action
+    action = _as_set(rule.action, settings)
     comment = rule.reason or f"rule {rule.name}"
     reason = f"rule {rule.name}{': ' if rule.reason else ''}{rule.reason}; {usual.reason}"
     override = OverrideType.LOCAL_POLICY if action is not usual.wanted else None
@@ -139,9 +139,7 @@ def _indirect(verdict: Verdict, settings: PolicySettings, asked: Disposition) ->
     operator = next((each for each in authenticated_domains(verdict) if found.is_run_by(each)), None)
     if operator is None:
         return asked
-    action = Action(settings.mailing_list.value)
-    if action is Action.QUARANTINE:
-        action = _quarantine(settings)
+    action = _as_set(Action(settings.mailing_list.value), settings)
     comment = f"mailing list {found.list_id}, authenticated by {operator}"
     return _milder(asked, action, OverrideType.MAILING_LIST, comment)
 
@@ -179,9 +177,7 @@ def _without_author(unusable: Unusable, settings: PolicySettings) -> Disposition
     configured = settings.unusable_from
     if configured is None:
         configured = OnUnusableFrom.REJECT if unusable.names_several else OnUnusableFrom.ACCEPT
-    action = Action(configured.value)
-    if action is Action.QUARANTINE:
-        action = _quarantine(settings)
+    action = _as_set(Action(configured.value), settings)
     return Disposition(action, action, unusable.value)
 
 
@@ -194,9 +190,7 @@ def _by_domain_owner(evaluation: Evaluation, settings: PolicySettings) -> Dispos
     """The Domain Owner's policy, after t=y (RFC 9989 4.7, 5.4)."""
     assert evaluation.policy is not None
     assert evaluation.published_policy is not None
-    action = _ACTIONS[evaluation.policy]
-    if action is Action.QUARANTINE:
-        action = _quarantine(settings)
+    action = _as_set(_ACTIONS[evaluation.policy], settings)
     where = evaluation.discovery.policy_domain if evaluation.discovery else None
     reason = f"dmarc=fail: {evaluation.reason}; policy of {where} is {evaluation.policy.value}"
     if not evaluation.is_test:
@@ -205,5 +199,7 @@ def _by_domain_owner(evaluation: Evaluation, settings: PolicySettings) -> Dispos
     return Disposition(action, action, f"{reason} ({comment})", OverrideType.POLICY_TEST_MODE, comment)
 
 
-def _quarantine(settings: PolicySettings) -> Action:
-    return Action.REJECT if settings.quarantine is Quarantine.REJECT else Action.QUARANTINE
+def _as_set(action: Action, settings: PolicySettings) -> Action:
+    """`action`, but for a quarantine that the settings make a refusal."""
+    refuses = action is Action.QUARANTINE and settings.quarantine is Quarantine.REJECT
+    return Action.REJECT if refuses else action

@@ -1,6 +1,6 @@
 """The values that one message's evaluation hands on to policy, header, log and metrics."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from dmarc_milter.arc.chain import Chain
@@ -107,7 +107,7 @@ class Disposition:
     reason: str
     """For people."""
     override: OverrideType | None = None
-    comment: str = field(default="")
+    comment: str = ""
     """What overrode the policy."""
     rule: str | None = None
     """The name of the [[override]] that decided."""

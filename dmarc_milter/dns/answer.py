@@ -31,7 +31,6 @@ class Outcome(Enum):
     """No server answered in time, or the answer was SERVFAIL, REFUSED or not understood."""
 
 
-R = TypeVar("R")
 R_co = TypeVar("R_co", covariant=True)
 
 

@@ -57,14 +57,6 @@ def _to_a_labels(name: str) -> str | None:
         return None
 
 
-def to_unicode(domain: str) -> str:
-    """`domain` with its A-labels as people read them, or unchanged where they are not valid IDNA."""
-    try:
-        return ".".join(idna.decode(label) if label.startswith("xn--") else label for label in domain.split("."))
-    except (idna.IDNAError, UnicodeError):
-        return domain
-
-
 def labels(name: str) -> list[bytes] | None:
     """The labels of `name` as octets, or None where it cannot be asked for: an empty or an overlong label or name."""
     octets = name.encode("utf-8", "surrogateescape")

@@ -65,7 +65,7 @@ def _serve(options: argparse.Namespace) -> int:
     from dmarc_milter.milter.listening import ListenError
     from dmarc_milter.milter.supervisor import Supervisor
 
-    log.set_up()
+    log.set_up(settings.log.format)
     try:
         supervisor = Supervisor(settings, lambda: _settings(options.config))
     except ListenError as error:

@@ -14,12 +14,26 @@ from dmarc_milter.verdict import Verdict
 logger = logging.getLogger("dmarc_milter")
 
 
-def set_up(level: int = logging.INFO) -> None:
+class _JsonFormatter(logging.Formatter):
+    """Every line an object: those about messages as they are, others with their level."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = record.getMessage()
+        if record.exc_info is None and text.startswith("{"):
+            return text
+        fields = {"level": record.levelname.lower(), "message": text}
+        if record.exc_info is not None:
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(fields)
+
+
+def set_up(format_: LogFormat) -> None:
     """Log to standard error; journald and syslog add the time."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(levelname)s %(message)s"))
+    is_json = format_ is LogFormat.JSON
+    handler.setFormatter(_JsonFormatter() if is_json else logging.Formatter("%(levelname)s %(message)s"))
     logger.handlers[:] = [handler]
-    logger.setLevel(level)
+    logger.setLevel(logging.INFO)
     logger.propagate = False
 
 

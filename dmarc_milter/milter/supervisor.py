@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from dmarc_milter import metrics
+from dmarc_milter import log, metrics
 from dmarc_milter.config import ConfigError, ListenAddress, Settings
 from dmarc_milter.log import logger
 from dmarc_milter.milter.listening import ListenError, open_socket, remove
@@ -237,6 +237,7 @@ class Supervisor:
             self._metrics.reloaded("refused")
             return
         self._settings = settings
+        log.set_up(settings.log.format)
         self._metrics.reloaded("done")
         self._metrics.configured(_digest(settings), time.time())
         self._monitor.renew()

@@ -1,5 +1,6 @@
 """`dmarc-milter serve` as a process, spoken to in the milter protocol."""
 
+import json
 import os
 import re
 import signal
@@ -192,6 +193,24 @@ def test_reload_with_good_and_with_bad_settings(tmp_path: Path, name_server: Nam
     wait_for(lambda: len(started.workers) == 2, "the old workers to end")
     assert play(started, SCENES[3]).action == "accept"
     assert started.stop() == 0
+
+
+def test_every_line_of_the_log_is_json_where_the_settings_say_so(tmp_path: Path, name_server: NameServerThread) -> None:
+    (tmp_path / "sitecustomize.py").write_text(BUG.format(method="end_of_headers"))
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    text = settings(name_server) + '[log]\nformat = "json"\n'
+    started = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", text, environment)
+    play(started, SCENES[3])
+    fields, body = SCENES[0].content
+    mta = started.mta()
+    mta.connect("x", "192.0.2.1")
+    mta.message("", ["x"], [*fields, (b"X-Bug", b" 1")], body)
+    mta.quit()
+    assert started.stop() == 0
+    lines = [json.loads(line) for line in started.log.splitlines()]
+    assert [each["action"] for each in lines if "queue_id" in each] == ["reject", "tempfail"]
+    assert next(line for line in started.log.splitlines() if "queue_id" in line).startswith('{"queue_id": ')
+    assert any("ZeroDivisionError" in each.get("exception", "") for each in lines)
 
 
 def command(*arguments: str) -> "subprocess.CompletedProcess[str]":

@@ -76,7 +76,7 @@ def attach(options: argparse.Namespace) -> int:
     try:
         address = config.load_default(options.config).milter.listen[0]
         if options.mta == "sendmail":
-            return _sendmail(address)
+            return _sendmail(address, options)
         return _attach(Postfix(options.postfix_config), address, options)
     except (_AttachError, OSError) as error:
         return _fail(error)
@@ -231,9 +231,16 @@ def _finish(postfix: Postfix, options: argparse.Namespace) -> None:
     print("changed and reloaded")
 
 
-def _sendmail(address: ListenAddress) -> int:
+def sendmail_line(address: ListenAddress, *, fail_temporarily: bool) -> str:
+    """The line of sendmail.mc that attaches the filter."""
+    flag = ", F=T" if fail_temporarily else ""
+    return f"INPUT_MAIL_FILTER(`dmarc-milter', `S={address}{flag}, T=S:4m;R:4m;E:10m')dnl"
+
+
+def _sendmail(address: ListenAddress, options: argparse.Namespace) -> int:
     print("In /etc/mail/sendmail.mc, before the MAILER lines:\n")
-    print(f"    INPUT_MAIL_FILTER(`dmarc-milter', `S={address}, T=S:4m;R:4m;E:10m')dnl\n")
-    print("(with F=T after S=..., senders try again while the filter is down; without, mail comes in unjudged)\n")
+    print(f"    {sendmail_line(address, fail_temporarily=options.default_action == 'tempfail')}\n")
+    if options.default_action is None:
+        print("(mail comes in unjudged while the filter is down; --default-action tempfail has senders try again)\n")
     print("Then rebuild and restart:\n\n    make -C /etc/mail && systemctl restart sendmail")
     return DONE

@@ -20,7 +20,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
     attach.add_argument(
         "--default-action",
         choices=["accept", "tempfail"],
-        help="what Postfix does while the filter is down (default: leave Postfix's setting; unset there, accept)",
+        help="what the MTA does while the filter is down (default: leave Postfix's setting; unset there, accept)",
     )
     _add_common(attach, "attach")
     detach = commands.add_parser(

@@ -137,4 +137,4 @@ class Postfix:
 
     def stop(self) -> None:
         """Stop it and all its processes."""
-        self._postfix("stop")
+        self._postfix("abort")

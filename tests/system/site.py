@@ -1,4 +1,4 @@
-"""A real Postfix with the real filter behind it."""
+"""A real MTA with the real filter behind it."""
 
 import smtplib
 from pathlib import Path
@@ -6,12 +6,13 @@ from pathlib import Path
 from dmarc_milter.demo.nameserver import NameServerThread
 from tests.running import RunningFilter
 from tests.system.postfix import Postfix, free_port
+from tests.system.sendmail import Sendmail
 
 RECIPIENT = "you@example.org"
 
 
 class Site:
-    """Filter and Postfix together, in mode enforce; `milter` are lines of [milter], `policy` of [policy] and below."""
+    """Filter and MTA together, in mode enforce; `milter` are lines of [milter], `policy` of [policy] and below."""
 
     def __init__(
         self,
@@ -21,22 +22,29 @@ class Site:
         milter: str = "",
         listen: str = "",
         default_action: str = "tempfail",
+        mta: str = "postfix",
     ) -> None:
-        listen = listen or f"inet:{free_port()}@127.0.0.1"
+        listen = listen or (f"inet:{free_port()}@127.0.0.1" if mta == "postfix" else f"unix:{folder}/milter.sock")
         dns = f'[dns]\nnameservers = ["{server.address}"]\ndeadline = 8.0\n'
         (folder / "filter").mkdir()
         self.filter = RunningFilter(folder / "filter", listen, f'{milter}{dns}[policy]\nmode = "enforce"\n{policy}')
+        self.mta = self._start(mta, folder / mta, listen, default_action)
+
+    @staticmethod
+    def _start(mta: str, folder: Path, listen: str, default_action: str) -> Postfix | Sendmail:
+        if mta == "sendmail":
+            return Sendmail(folder, listen, default_action)
         port, _, host = listen.removeprefix("inet:").partition("@")
-        self.postfix = Postfix(folder / "postfix", f"inet:{host}:{port}" if host else listen, default_action)
+        return Postfix(folder, f"inet:{host}:{port}" if host else listen, default_action)
 
     def deliver(self, message: bytes, client: str, helo: str, mail_from: str, login: str = "") -> tuple[int, bytes]:
-        """Send `message`; returns Postfix's answer to DATA."""
-        with self.postfix.session(client, helo, login) as smtp:
+        """Send `message`; returns the MTA's answer to DATA."""
+        with self.mta.session(client, helo, login) as smtp:
             return transact(smtp, mail_from, message)
 
     def stop(self) -> None:
         """End both."""
-        self.postfix.stop()
+        self.mta.stop()
         self.filter.stop()
 
 

@@ -68,7 +68,7 @@ def test_trace_answers_for_the_number_that_smtp_gave(open_folder: Path) -> None:
         found = json.loads(refused.stdout)
         assert (found["action"], found["reply"]) == ("reject", " ".join(("550", REFUSED[1].decode())))
         assert f"queue_id={found['queue_id']} " in running.filter.log
-        assert f"{found['queue_id']}: milter-reject" in running.postfix.log
+        assert f"{found['queue_id']}: milter-reject" in running.mta.log
 
 
 RULES = """trusted_networks = ["198.51.100.0/24"]
@@ -91,7 +91,7 @@ def test_rules_lists_and_mail_of_our_own(open_folder: Path) -> None:
         assert running.send(LISTED, client="203.0.113.9", mail_from="b@lists.example")[0] == 250
         assert running.send(client="198.51.100.1")[0] == 250
         assert running.send(client="203.0.113.6", login="joe")[0] == 250
-        delivered = [" ".join(results(each)) for each in running.postfix.wait_for_delivery(4)]
+        delivered = [" ".join(results(each)) for each in running.mta.wait_for_delivery(4)]
         assert sum("local_policy: rule partner" in each for each in delivered) == 1
         assert sum("mailing_list: mailing list dev.lists.example" in each for each in delivered) == 1
         assert sum("policy.disposition=quarantine" in each for each in delivered) == 1
@@ -110,7 +110,7 @@ def test_behind_a_gateway(open_folder: Path) -> None:
     with site(open_folder, 'trusted_relays = ["198.51.100.7"]\n', milter) as running:
         assert running.send(relayed + SPOOFED, client="198.51.100.7", mail_from="a@bank.example")[0] == 250
         assert running.send(relayed + SPOOFED, mail_from="a@bank.example") == REFUSED
-        (message,) = running.postfix.wait_for_delivery(1)
+        (message,) = running.mta.wait_for_delivery(1)
         found = results(message)
         assert found[0].startswith("mx.example.org; spf=pass smtp.mailfrom=bank.example")
         assert found[1:] == ["gw.example.org; spf=pass"]
@@ -137,7 +137,7 @@ def test_folded_and_8_bit_fields_reach_us_as_they_were_signed(open_folder: Path,
     )
     with site(open_folder) as running:
         assert running.send(signed)[0] == 250
-        assert "dkim=pass header.d=bank.example" in results(running.postfix.wait_for_delivery(1)[0])[0]
+        assert "dkim=pass header.d=bank.example" in results(running.mta.wait_for_delivery(1)[0])[0]
 
 
 def test_a_unix_socket_for_postfixs_group(open_folder: Path) -> None:

@@ -1,11 +1,12 @@
-"""A real Postfix asks the real filter, with a real DNS: what an operator sees."""
+"""A real Postfix, and a real Sendmail, asks the real filter, with a real DNS: what an operator sees."""
 
 import os
 import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import dkim
@@ -36,20 +37,30 @@ def octets(name: str) -> bytes:
     return b"".join(name + b":" + value + b"\r\n" for name, value in fields) + b"\r\n" + body
 
 
+MakeSite = Callable[..., DemoSite]
+"""Of the same arguments as Site, from `policy` on."""
+
+
+@pytest.fixture(params=["postfix", "sendmail"])
+def make_site(request: pytest.FixtureRequest, open_folder: Path, name_server: NameServerThread) -> Iterator[MakeSite]:
+    with ExitStack() as started:
+
+        def make(policy: str = "", **options: str) -> DemoSite:
+            site = DemoSite(open_folder, name_server, policy, mta=request.param, **options)
+            started.callback(site.stop)
+            return site
+
+        yield make
+
+
 @pytest.fixture
-def site(open_folder: Path, name_server: NameServerThread) -> Iterator[DemoSite]:
-    started = DemoSite(open_folder, name_server)
-    yield started
-    started.stop()
-
-
-def custom(open_folder: Path, name_server: NameServerThread, policy: str, **options: str) -> DemoSite:
-    return DemoSite(open_folder, name_server, policy, **options)
+def site(make_site: MakeSite) -> DemoSite:
+    return make_site()
 
 
 def test_signed_mail_is_delivered_with_our_header_on_top(site: DemoSite) -> None:
     assert site.send("signed")[0] == 250
-    (message,) = site.postfix.wait_for_delivery(1)
+    (message,) = site.mta.wait_for_delivery(1)
     (found,) = results(message)
     assert found.startswith("mx.example.org; spf=pass smtp.mailfrom=bank.example; dkim=pass header.d=bank.example")
     assert found.endswith("dmarc=pass header.from=bank.example policy.dmarc=reject")
@@ -60,7 +71,7 @@ def test_signed_mail_is_delivered_with_our_header_on_top(site: DemoSite) -> None
 
 def test_forwarded_mail_survives_by_its_signature(site: DemoSite) -> None:
     assert site.send("forwarded")[0] == 250
-    (found,) = results(site.postfix.wait_for_delivery(1)[0])
+    (found,) = results(site.mta.wait_for_delivery(1)[0])
     assert "spf=fail" in found
     assert "dkim=pass" in found
     assert "dmarc=pass" in found
@@ -68,7 +79,7 @@ def test_forwarded_mail_survives_by_its_signature(site: DemoSite) -> None:
 
 def test_relaxed_alignment_of_spf(site: DemoSite) -> None:
     assert site.send("spf-only")[0] == 250
-    (found,) = results(site.postfix.wait_for_delivery(1)[0])
+    (found,) = results(site.mta.wait_for_delivery(1)[0])
     assert "spf=pass smtp.mailfrom=mail.shop.example" in found
     assert "dmarc=pass header.from=shop.example policy.dmarc=quarantine" in found
 
@@ -84,12 +95,12 @@ def test_relaxed_alignment_of_spf(site: DemoSite) -> None:
 def test_refused(site: DemoSite, name: str, reply: bytes) -> None:
     assert site.send(name) == (550, reply)
     assert site.send("signed")[0] == 250
-    assert len(site.postfix.wait_for_delivery(1)) == 1
+    assert len(site.mta.wait_for_delivery(1)) == 1
 
 
 def test_quarantine_by_header_is_the_default(site: DemoSite) -> None:
     assert site.send("quarantined")[0] == 250
-    (found,) = results(site.postfix.wait_for_delivery(1)[0])
+    (found,) = results(site.mta.wait_for_delivery(1)[0])
     assert "dmarc=fail header.from=shop.example policy.dmarc=quarantine" in found
 
 
@@ -97,7 +108,7 @@ def test_null_reverse_path_is_judged_by_helo(site: DemoSite) -> None:
     message = b"From: mailer-daemon@nil.example\r\nSubject: x\r\n\r\nbounce\r\n"
     answer = site.send("signed", message, client="192.0.2.30", helo="helo.nil.example", mail_from="")
     assert answer[0] == 250
-    (found,) = results(site.postfix.wait_for_delivery(1)[0])
+    (found,) = results(site.mta.wait_for_delivery(1)[0])
     assert "spf=pass smtp.helo=helo.nil.example" in found
     assert "dmarc=pass" in found
 
@@ -109,7 +120,7 @@ def test_forged_results_are_removed_and_others_stay(site: DemoSite) -> None:
         b'authentication-results: (x) "MX.example.org" 1;\r\n\tdkim=pass\r\n'
     )
     assert site.send("signed", forged + octets("signed"))[0] == 250
-    found = results(site.postfix.wait_for_delivery(1)[0])
+    found = results(site.mta.wait_for_delivery(1)[0])
     assert len(found) == 2
     assert found[0].startswith("mx.example.org; spf=pass")
     assert found[1] == "other.example; spf=pass"
@@ -119,49 +130,46 @@ def test_twenty_megabytes(site: DemoSite) -> None:
     line = b"0123456789 abcdef  ghijklm\topqrstuvwxyz\r\n"
     message = octets("spf-only") + line * (20_000_000 // len(line))
     assert site.send("spf-only", message)[0] == 250
-    delivered = site.postfix.wait_for_delivery(1)[0]
+    delivered = site.mta.wait_for_delivery(1)[0]
     assert delivered.replace(b"\r\n", b"\n").endswith((line * 100).replace(b"\r\n", b"\n"))
     assert len(delivered) > 19_000_000
 
 
 def test_several_messages_in_one_session(site: DemoSite) -> None:
-    with site.postfix.session("192.0.2.10", "mail.bank.example") as smtp:
+    with site.mta.session("192.0.2.10", "mail.bank.example") as smtp:
         assert transact(smtp, "news@bank.example", octets("signed"))[0] == 250
         assert transact(smtp, "x@crook.example", octets("spoofed"))[0] == 550
         smtp.mail("news@bank.example")
         smtp.rset()
         assert transact(smtp, "news@bank.example", octets("signed"))[0] == 250
-    assert all("dmarc=pass" in results(each)[0] for each in site.postfix.wait_for_delivery(2))
+    assert all("dmarc=pass" in results(each)[0] for each in site.mta.wait_for_delivery(2))
 
 
 def test_temporary_dns_failure_is_let_through_by_default(site: DemoSite) -> None:
     message = b"From: a@broken.example\r\nSubject: x\r\n\r\nx\r\n"
     assert site.send("signed", message, mail_from="a@broken.example")[0] == 250
-    (found,) = results(site.postfix.wait_for_delivery(1)[0])
+    (found,) = results(site.mta.wait_for_delivery(1)[0])
     assert "spf=temperror" in found
     assert "dmarc=temperror" in found
 
 
-def test_temporary_dns_failure_can_defer(open_folder: Path, name_server: NameServerThread) -> None:
-    site = custom(open_folder, name_server, 'temperror = "tempfail"\n')
+def test_temporary_dns_failure_can_defer(make_site: MakeSite) -> None:
+    site = make_site('temperror = "tempfail"\n')
     message = b"From: a@broken.example\r\nSubject: x\r\n\r\nx\r\n"
     code, text = site.send("signed", message, mail_from="a@broken.example")
-    site.stop()
     assert code == 451
     assert text.startswith(b"4.7.24 ")
 
 
-def test_quarantine_can_hold(open_folder: Path, name_server: NameServerThread) -> None:
-    site = custom(open_folder, name_server, 'quarantine = "hold"\n')
+def test_quarantine_can_hold(make_site: MakeSite) -> None:
+    site = make_site('quarantine = "hold"\n')
     assert site.send("quarantined")[0] == 250
-    wait_for(lambda: len(site.postfix.queue("hold")) == 1, "the message in the hold queue")
-    site.stop()
+    wait_for(lambda: len(site.mta.queue("hold")) == 1, "the message in the hold queue")
 
 
-def test_replies_of_the_operator(open_folder: Path, name_server: NameServerThread) -> None:
-    site = custom(open_folder, name_server, '[policy.reply]\nreject = "554 5.7.26 100% no: {domain} says {policy}"\n')
+def test_replies_of_the_operator(make_site: MakeSite) -> None:
+    site = make_site('[policy.reply]\nreject = "554 5.7.26 100% no: {domain} says {policy}"\n')
     assert site.send("spoofed") == (554, b"5.7.26 100% no: bank.example says reject")
-    site.stop()
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +195,7 @@ def test_sieve_puts_quarantined_mail_into_junk(
     """Pigeonhole on the header as a real Postfix delivered it; forged marks of the sender were removed."""
     forged = b"Authentication-Results: mx.example.org; dmarc=fail policy.disposition=quarantine\r\n"
     assert site.send(name, forged + octets(name))[0] == 250
-    (open_folder / "message").write_bytes(site.postfix.wait_for_delivery(1)[0])
+    (open_folder / "message").write_bytes(site.mta.wait_for_delivery(1)[0])
     (open_folder / "junk.sieve").write_text(sieve_of_the_docs())
     for each in ("junk.sieve", "message"):
         (open_folder / each).chmod(0o644)
@@ -199,51 +207,46 @@ def test_sieve_puts_quarantined_mail_into_junk(
     assert action == folder, said.stdout + said.stderr
 
 
-def test_quarantine_can_reject(open_folder: Path, name_server: NameServerThread) -> None:
-    site = custom(open_folder, name_server, 'quarantine = "reject"\n')
+def test_quarantine_can_reject(make_site: MakeSite) -> None:
+    site = make_site('quarantine = "reject"\n')
     assert site.send("quarantined") == (550, b"5.7.1 Email rejected per DMARC policy for shop.example")
-    site.stop()
 
 
-def test_monitor_refuses_nothing(open_folder: Path, name_server: NameServerThread) -> None:
-    site = custom(open_folder, name_server, "")
+def test_monitor_refuses_nothing(make_site: MakeSite) -> None:
+    site = make_site()
     config = site.filter.config.read_text().replace('"enforce"', '"monitor"')
     site.filter.config.write_text(config)
     os.kill(site.filter.process.pid, signal.SIGHUP)
     wait_for(lambda: site.filter.log.count("serving on") == 2, "the reload")
     assert site.send("spoofed")[0] == 250
-    (found,) = results(site.postfix.wait_for_delivery(1)[0])
-    site.stop()
+    (found,) = results(site.mta.wait_for_delivery(1)[0])
     assert "dmarc=fail header.from=bank.example policy.dmarc=reject" in found
     assert "wanted=reject" in site.filter.log
 
 
-def test_unix_socket(open_folder: Path, name_server: NameServerThread) -> None:
-    site = custom(open_folder, name_server, "", listen=f"unix:{open_folder}/milter.sock")
+def test_unix_socket(make_site: MakeSite, open_folder: Path) -> None:
+    site = make_site(listen=f"unix:{open_folder}/milter.sock")
     (open_folder / "milter.sock").chmod(0o666)
     assert site.send("signed")[0] == 250
-    assert "dmarc=pass" in results(site.postfix.wait_for_delivery(1)[0])[0]
-    site.stop()
+    assert "dmarc=pass" in results(site.mta.wait_for_delivery(1)[0])[0]
+    site.filter.stop()
     assert not (open_folder / "milter.sock").exists()
 
 
 @pytest.mark.parametrize(("default_action", "code"), [("tempfail", 451), ("accept", 250)])
-def test_a_filter_that_was_killed(
-    open_folder: Path, name_server: NameServerThread, default_action: str, code: int
-) -> None:
-    site = custom(open_folder, name_server, "", default_action=default_action)
+def test_a_filter_that_was_killed(make_site: MakeSite, default_action: str, code: int) -> None:
+    site = make_site(default_action=default_action)
     for worker in site.filter.workers:
         os.kill(worker, signal.SIGKILL)
     site.filter.process.kill()
     site.filter.process.wait()
-    with site.postfix.session("192.0.2.10", "mail.bank.example") as smtp:
+    with site.mta.session("192.0.2.10", "mail.bank.example") as smtp:
         answer = smtp.mail("news@bank.example")
         if answer[0] == 250:
             smtp.rcpt(RECIPIENT)
             answer = smtp.data(octets("signed"))
     if code == 250:
-        assert results(site.postfix.wait_for_delivery(1)[0]) == []
-    site.stop()
+        assert results(site.mta.wait_for_delivery(1)[0]) == []
     assert answer[0] == code
 
 
@@ -265,6 +268,6 @@ def test_mail_signed_by_dkimpy_on_the_spot(site: DemoSite) -> None:
     message = octets("spf-only")
     signed = dkim.sign(message, b"gone", b"shop.example", key) + message
     assert site.send("spf-only", signed)[0] == 250
-    (found,) = results(site.postfix.wait_for_delivery(1)[0])
+    (found,) = results(site.mta.wait_for_delivery(1)[0])
     assert 'dkim=permerror reason="no key published at gone._domainkey.shop.example"' in found
     assert "dmarc=pass" in found

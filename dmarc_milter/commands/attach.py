@@ -1,8 +1,10 @@
 """dmarc-milter attach and detach: main.cf is changed through postconf, and shown first."""
 
 import argparse
+import grp
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -14,6 +16,8 @@ from dmarc_milter.config import ListenAddress, UnixAddress
 DONE, NOTHING, ERROR = 0, 1, 2
 STATE = "dmarc-milter.attached"
 """Beside main.cf: what it was before, and after."""
+USER = "dmarc-milter"
+"""Of the service, as the Debian package makes it."""
 
 
 class _AttachError(Exception):
@@ -57,6 +61,19 @@ class Postfix:
 
     def unset(self, parameter: str) -> None:
         self._run("-X", parameter)
+
+    @property
+    def queue_folder(self) -> str:
+        return self.value("queue_directory")
+
+    @property
+    def group(self) -> str:
+        """The group of its daemons, which has to be able to write to a socket."""
+        owner = self.value("mail_owner")
+        try:
+            return grp.getgrgid(pwd.getpwnam(owner).pw_gid).gr_name
+        except KeyError:
+            raise _AttachError(f"Postfix's mail_owner {owner} is no user here") from None
 
     @property
     def has_chrooted_smtpd(self) -> bool:
@@ -114,7 +131,36 @@ def milter_of(address: ListenAddress, queue_folder: str, *, is_chrooted: bool) -
 
 
 def _attach(postfix: Postfix, address: ListenAddress, options: argparse.Namespace) -> int:
-    milter = milter_of(address, postfix.value("queue_directory"), is_chrooted=postfix.has_chrooted_smtpd)
+    milter = milter_of(address, postfix.queue_folder, is_chrooted=postfix.has_chrooted_smtpd)
+    changes = _changes(postfix, milter, options)
+    folder = _missing_folder(postfix, address)
+    if not changes and folder is None:
+        print(f"{postfix.main_cf}: already attached ({milter})")
+        return DONE
+    if folder is not None:
+        print(f"{folder}:\n  + a folder for the socket, of {_user()}, group {postfix.group}, mode 2750")
+    if not _confirmed({name: (postfix.value(name), value) for name, value in changes.items()}, postfix, options):
+        return NOTHING
+    if folder is not None:
+        _make(folder, postfix.group)
+    if changes:
+        _change(postfix, changes, milter)
+    _finish(postfix, options)
+    if folder is not None:
+        print("the filter can open its socket there once it is restarted: systemctl restart dmarc-milter")
+    return DONE
+
+
+def _change(postfix: Postfix, changes: dict[str, str], milter: str) -> None:
+    before = postfix.main_cf.read_text("utf-8", "surrogateescape")
+    unset_before = [name for name in changes if not postfix.is_set(name)]
+    for name, value in changes.items():
+        postfix.set(name, value)
+    _remember(postfix, before, milter, unset_before)
+
+
+def _changes(postfix: Postfix, milter: str, options: argparse.Namespace) -> dict[str, str]:
+    """The parameters of main.cf that have to change."""
     changes: dict[str, str] = {}
     present = split(postfix.value("smtpd_milters"))
     if milter not in present:
@@ -122,18 +168,31 @@ def _attach(postfix: Postfix, address: ListenAddress, options: argparse.Namespac
     action = options.default_action or ("accept" if not postfix.is_set("milter_default_action") else None)
     if action is not None and postfix.value("milter_default_action") != action:
         changes["milter_default_action"] = action
-    if not changes:
-        print(f"{postfix.main_cf}: already attached ({milter})")
-        return DONE
-    if not _confirmed({name: (postfix.value(name), value) for name, value in changes.items()}, postfix, options):
-        return NOTHING
-    before = postfix.main_cf.read_text("utf-8", "surrogateescape")
-    unset_before = [name for name in changes if not postfix.is_set(name)]
-    for name, value in changes.items():
-        postfix.set(name, value)
-    _remember(postfix, before, milter, unset_before)
-    _finish(postfix, options)
-    return DONE
+    return changes
+
+
+def _missing_folder(postfix: Postfix, address: ListenAddress) -> Path | None:
+    """The folder of a socket inside Postfix's own, where it is not there yet."""
+    if not isinstance(address, UnixAddress):
+        return None
+    folder = Path(address.path).parent
+    is_inside = folder.is_relative_to(postfix.queue_folder) and folder != Path(postfix.queue_folder)
+    return folder if is_inside and not folder.exists() else None
+
+
+def _user() -> str:
+    """The service's user; its absence means that the filter runs as whoever calls this."""
+    try:
+        return pwd.getpwnam(USER).pw_name
+    except KeyError:
+        return pwd.getpwuid(os.getuid()).pw_name
+
+
+def _make(folder: Path, group: str) -> None:
+    """Sockets in it get its group: the filter's user need not be in that."""
+    folder.mkdir()
+    shutil.chown(folder, _user(), group)
+    folder.chmod(0o2750)
 
 
 def split(milters: str) -> list[str]:
@@ -151,7 +210,8 @@ def split(milters: str) -> list[str]:
 
 
 def _confirmed(changes: dict[str, tuple[str, str]], postfix: Postfix, options: argparse.Namespace) -> bool:
-    print(f"{postfix.main_cf}:")
+    if changes:
+        print(f"{postfix.main_cf}:")
     for name, (old, new) in changes.items():
         print(f"  - {name} = {old}\n  + {name} = {new}")
     if options.dry_run:
@@ -185,7 +245,7 @@ def _state(postfix: Postfix) -> dict[str, object] | None:
 def _detach(postfix: Postfix, address: ListenAddress, options: argparse.Namespace) -> int:
     state = _state(postfix)
     current = postfix.main_cf.read_text("utf-8", "surrogateescape")
-    milter = str(state["milter"]) if state else milter_of(address, postfix.value("queue_directory"), is_chrooted=False)
+    milter = str(state["milter"]) if state else milter_of(address, postfix.queue_folder, is_chrooted=False)
     present = split(postfix.value("smtpd_milters"))
     if milter not in present:
         print(f"{postfix.main_cf}: not attached")

@@ -1,6 +1,7 @@
 """attach and detach on a Postfix configuration of the tests' own, through its own postconf."""
 
 import shutil
+import stat
 from pathlib import Path
 
 import pytest
@@ -132,10 +133,29 @@ def test_a_socket_that_smtpd_cannot_reach(site: Site) -> None:
     assert site.main_cf == MAIN
 
 
+def test_a_folder_inside_postfixs_for_the_socket(site: Site) -> None:
+    """smtpd runs in a group that may use the socket, whatever group the filter has."""
+    queue = site.folder / "queue"
+    queue.mkdir()
+    site.write("", "y")
+    (site.folder / "main.cf").write_text(site.main_cf.replace("/var/spool/postfix", str(queue)))
+    listen = f"unix:{queue}/dmarc-milter/s"
+    status, out, _ = site.run("attach", "postfix", "--dry-run", listen=listen)
+    assert (status, (queue / "dmarc-milter").exists()) == (1, False)
+    assert "a folder for the socket" in out
+    status, out, _ = site.run("attach", "postfix", "--yes", listen=listen)
+    assert (status, (queue / "dmarc-milter").group()) == (0, "postfix"), out
+    assert stat.filemode((queue / "dmarc-milter").stat().st_mode) == "drwxr-s---"
+    assert "smtpd_milters = unix:dmarc-milter/s\n" in site.main_cf
+    assert "already attached" in site.run("attach", "postfix", "--yes", listen=listen)[1]
+
+
 def test_sendmail(site: Site) -> None:
     status, out, _ = site.run("attach", "sendmail")
     assert status == 0
     assert "INPUT_MAIL_FILTER(`dmarc-milter', `S=inet:8893@127.0.0.1, T=S:4m;R:4m;E:10m')dnl" in out
+    status, out, _ = site.run("attach", "sendmail", "--default-action", "tempfail")
+    assert "S=inet:8893@127.0.0.1, F=T, T=S:4m" in out
 
 
 def test_no_postfix_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

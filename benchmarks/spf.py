@@ -100,7 +100,9 @@ def slow() -> None:
         for ahead in (True, False):
             times = []
             for _ in range(5):
-                resolver = CachingResolver(Upstream((NameServer("127.0.0.1", server.port),), 2, 1).ask, lookups.loop)
+                resolver = CachingResolver(
+                    Upstream((NameServer("127.0.0.1", server.port),), 2, 1, lookups.loop).ask, lookups.loop
+                )
                 within = WithinDeadline(resolver, time.monotonic() + 10)
                 start = time.perf_counter()
                 check = lookups.start(

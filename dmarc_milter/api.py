@@ -32,7 +32,7 @@ class Dns:
     def servers(cls, servers: Sequence[NameServer], timeout: float = 3.0, tries: int = 2) -> "Dns":
         """Ask `servers`, in order; answers are kept for their time to live."""
         lookups = Lookups()
-        return cls(CachingResolver(Upstream(tuple(servers), timeout, tries).ask, lookups.loop), lookups)
+        return cls(CachingResolver(Upstream(tuple(servers), timeout, tries, lookups.loop).ask, lookups.loop), lookups)
 
     @classmethod
     def zone(cls, text: str) -> "Dns":

@@ -1,50 +1,66 @@
-"""The resolver of the running filter: a cache, one question in flight for each name and type, and the way to the loop.
+"""The resolver of the running filter: a cache, and one question in flight for each name and type.
 
-A coroutine that judges mail is first stepped on the thread on which the message arrived. As long as every answer is in
-the cache it never stops, and nothing is handed to another thread. At the first answer that is missing it yields once;
-whoever steps it (``lookups.Lookups``) then carries it over to the event loop, where it may wait.
+A coroutine that judges mail is stepped on the thread on which the message arrived. As long as every answer is in the
+cache it never stops, and nothing is handed to another thread. For an answer that is missing it yields what begins the
+waiting; whoever steps it (``lookups.Lookups``) has it go on when the answer is there, on the loop's thread.
 """
 
-import asyncio
 import threading
-import time
 import types
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
 from typing import Any
 
 from dmarc_milter.dns import wire
 from dmarc_milter.dns.answer import Answer, Question, Then
 from dmarc_milter.dns.cache import Cache
+from dmarc_milter.dns.loop import Loop
 
 MAX_IN_FLIGHT = 5_000
 """Different questions under way at once. What is asked beyond that fails at once rather than queue without end."""
 
+Tell = Callable[[Answer[Any]], None]
+Ask = Callable[[Question, Tell], None]
+"""Asks somebody, and tells later, on the loop's thread."""
+Begin = Callable[[Tell], Answer[Any] | None]
+"""What a waiting coroutine yields: told whom to tell, it gives the answer, or None where it will be told later."""
+
 
 @types.coroutine
-def _move_to_the_loop() -> Generator[None, None, None]:
-    yield
+def _wait(begin: Begin) -> Generator[Begin, Answer[Any], Answer[Any]]:
+    answer = yield begin
+    return answer
+
+
+class _Waiting:
+    """One who waits for an answer until a deadline; told once, of whichever comes first."""
+
+    __slots__ = ("_tell", "deadline")
+
+    def __init__(self, tell: Tell, deadline: float) -> None:
+        self._tell: Tell | None = tell
+        self.deadline = deadline
+
+    def __call__(self, answer: Answer[Any]) -> None:
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            tell(answer)
 
 
 class CachingResolver:
-    """A :class:`~dmarc_milter.dns.within.BoundedResolver` that may be called from any thread once the loop runs."""
+    """A :class:`~dmarc_milter.dns.within.BoundedResolver` that may be called from any thread."""
 
     def __init__(
-        self,
-        ask: Callable[[Question], Awaitable[Answer[Any]]],
-        loop: asyncio.AbstractEventLoop,
-        cache: Cache | None = None,
-        observe: Then = lambda _question, _answer: None,
+        self, ask: Ask, loop: Loop, cache: Cache | None = None, observe: Then = lambda _question, _answer: None
     ) -> None:
         self._observe = observe
         self._ask = ask
         self._loop = loop
         self._cache = Cache() if cache is None else cache
-        self._in_flight: dict[Question, asyncio.Task[Answer[Any]]] = {}
-        self._loop_thread: int | None = None
-        loop.call_soon_threadsafe(self._note_thread)
-
-    def _note_thread(self) -> None:
-        self._loop_thread = threading.get_ident()
+        self._lock = threading.Lock()
+        self._in_flight: dict[Question, list[Tell]] = {}
+        self._waiting: set[_Waiting] = set()
+        loop.sweep_with(self._end_late)
 
     def peek(self, question: Question) -> Answer[Any] | None:
         return self._cache.get(question)
@@ -54,54 +70,57 @@ class CachingResolver:
         answer = self._cache.get(question)
         if answer is not None:
             return answer
-        if threading.get_ident() != self._loop_thread:
-            await _move_to_the_loop()
         # Not cancelled at the deadline: other messages may wait for the same answer.
-        asking = self._start(question)
-        await asyncio.wait((asking,), timeout=max(0.0, deadline - time.monotonic()))
-        return asking.result() if asking.done() else wire.failure("deadline of the message passed")
+        return await _wait(partial(self._begin_waiting, question, deadline))
+
+    def _begin_waiting(self, question: Question, deadline: float, tell: Tell) -> Answer[Any] | None:
+        waiting = _Waiting(tell, deadline)
+        self._waiting.add(waiting)
+        answer = self._begin(question, lambda answer: self._arrived_for(waiting, answer))
+        if answer is not None:
+            self._waiting.discard(waiting)
+        return answer
+
+    def _arrived_for(self, waiting: _Waiting, answer: Answer[Any]) -> None:
+        self._waiting.discard(waiting)
+        waiting(answer)
+
+    def _end_late(self, now: float) -> None:
+        for waiting in self._waiting.copy():
+            if waiting.deadline <= now:
+                self._loop.safely(self._arrived_for, waiting, wire.failure("deadline of the message passed"))
 
     def prefetch(self, questions: Sequence[Question], then: Then | None = None) -> None:
-        if threading.get_ident() == self._loop_thread:
-            self._start_all(questions, then)
-        else:
-            self._loop.call_soon_threadsafe(self._start_all, questions, then)
-
-    def _start_all(self, questions: Sequence[Question], then: Then | None) -> None:
         for question in questions:
-            answer = self._cache.get(question)
-            if answer is None:
-                task = self._start(question)
-                if then is not None:
-                    task.add_done_callback(_tell(then, question))
-            elif then is not None:
-                then(question, answer)
+            tell: Tell = _ignore if then is None else partial(then, question)
+            answer = self._begin(question, tell)
+            if answer is not None:
+                tell(answer)
 
-    def _start(self, question: Question) -> "asyncio.Task[Answer[Any]]":
-        task = self._in_flight.get(question)
-        if task is None:
-            task = self._loop.create_task(self._look_up(question))
-            self._in_flight[question] = task
-        return task
-
-    async def _look_up(self, question: Question) -> Answer[Any]:
-        try:
-            if len(self._in_flight) > MAX_IN_FLIGHT:
-                return wire.failure("too many questions under way")
+    def _begin(self, question: Question, tell: Tell) -> Answer[Any] | None:
+        """The answer, where it is there meanwhile; else `tell` is told, and the question is asked unless it is."""
+        with self._lock:
             known = self._cache.get(question)
             if known is not None:
                 return known
-            answer = await self._ask(question)
+            told = self._in_flight.get(question)
+            if told is not None:
+                told.append(tell)
+                return None
+            if len(self._in_flight) >= MAX_IN_FLIGHT:
+                return wire.failure("too many questions under way")
+            self._in_flight[question] = [tell]
+        self._ask(question, partial(self._arrived, question))
+        return None
+
+    def _arrived(self, question: Question, answer: Answer[Any]) -> None:
+        with self._lock:
             self._cache.put(question, answer)
-            self._observe(question, answer)
-            return answer
-        finally:
-            del self._in_flight[question]
+            told = self._in_flight.pop(question)
+        self._loop.safely(self._observe, question, answer)
+        for tell in told:
+            self._loop.safely(tell, answer)
 
 
-def _tell(then: Then, question: Question) -> Callable[["asyncio.Task[Answer[Any]]"], None]:
-    def done(task: "asyncio.Task[Answer[Any]]") -> None:
-        if not task.cancelled() and task.exception() is None:
-            then(question, task.result())
-
-    return done
+def _ignore(_answer: Answer[Any]) -> None:
+    pass

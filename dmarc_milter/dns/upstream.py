@@ -3,16 +3,30 @@
 Servers are tried in the order written, each `tries` times, with `timeout` seconds a try. A question to a server that is
 not on this host goes out from a socket, and so a source port, of its own (RFC 5452 9.2); towards a resolver on
 loopback, where nobody can inject packets without already being on the host, one socket is kept.
+
+A question is sent by the thread that asks it; all that follows happens on the loop's thread.
 """
 
-import asyncio
+import contextlib
 import ipaddress
-import secrets
+import math
+import os
+import queue
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import Any, Protocol
 
 from dmarc_milter.dns import wire
 from dmarc_milter.dns.answer import Answer, Question
+from dmarc_milter.dns.loop import Loop
+
+_MAX_MESSAGE = 65_535
+_READS_AT_ONCE = 64
+"""Datagrams read from one socket before the others get their turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,139 +40,297 @@ class NameServer:
     def is_on_this_host(self) -> bool:
         return ipaddress.ip_address(self.host.partition("%")[0]).is_loopback
 
+    def socket(self, kind: socket.SocketKind) -> tuple[socket.socket, Any]:
+        """A socket of its family, not connected yet, and the address to connect it to. Raises OSError."""
+        family, _, _, _, address = socket.getaddrinfo(self.host, self.port, type=kind, flags=socket.AI_NUMERICHOST)[0]
+        made = socket.socket(family, kind)
+        made.setblocking(False)
+        return made, address
 
-_Waiting = tuple[bytes, "asyncio.Future[bytes]"]
+
+class _Way(Protocol):
+    """How a question went out."""
+
+    def drop(self, asking: "_Asking") -> None:
+        """Wait no more for its answer."""
 
 
-class _Socket(asyncio.DatagramProtocol):
+class _Asking:
+    """One question on its way through servers and tries."""
+
+    __slots__ = ("_attempts", "_last", "_then", "_upstream", "expires", "number", "question", "rest", "server", "way")
+
+    def __init__(self, upstream: "Upstream", question: Question, rest: bytes, then: Callable[[Answer[Any]], None]):
+        self._upstream = upstream
+        self._attempts: Iterator[NameServer] = iter(upstream.attempts)
+        self._last = wire.failure("no name server is configured")
+        self._then = then
+        self.question = question
+        self.rest = rest
+        """The query without its id."""
+        self.number = 0
+        self.expires = math.inf
+        self.server: NameServer | None = None
+        self.way: _Way | None = None
+
+    @property
+    def query(self) -> bytes:
+        return self.number.to_bytes(2, "big") + self.rest
+
+    def try_next(self) -> Answer[Any] | None:
+        """Send it to the next server; the last failure, where none is left."""
+        for server in self._attempts:
+            self.server = server
+            self.expires = time.monotonic() + self._upstream.timeout
+            try:
+                self._upstream.send(server, self)
+            except OSError as error:
+                self._note(f"server unreachable ({error})")
+            else:
+                return None
+        return self._last
+
+    def _note(self, detail: str) -> None:
+        self._last = wire.failure(detail)
+
+    def received(self, packet: bytes) -> None:
+        """The packet that answers it."""
+        self._leave()
+        if wire.is_truncated(packet):
+            try:
+                self._upstream.send_over_tcp(self)
+            except OSError as error:
+                self.failed(f"server unreachable ({error})")
+            return
+        self._read(packet)
+
+    def received_over_tcp(self, packet: bytes) -> None:
+        """The same, where no more can follow."""
+        self._leave()
+        self._read(packet)
+
+    def _read(self, packet: bytes) -> None:
+        try:
+            answer = wire.answer(self.question, packet)
+        except wire.WireError as error:
+            self.failed(f"not a DNS message ({error})")
+            return
+        if answer.failed:
+            self._last = answer
+            self._go_on()
+        else:
+            self._end(answer)
+
+    def failed(self, detail: str) -> None:
+        """This attempt is over."""
+        self._leave()
+        self._note(detail)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        answer = self.try_next()
+        if answer is not None:
+            self._end(answer)
+
+    def _leave(self) -> None:
+        if self.way is not None:
+            self.way.drop(self)
+            self.way = None
+
+    def _end(self, answer: Answer[Any]) -> None:
+        self._upstream.under_way.discard(self)
+        self._then(answer)
+
+
+class _Datagrams:
     """A connected UDP socket with any number of questions under way, told apart by their message ids."""
 
-    def __init__(self) -> None:
-        self._transport: asyncio.DatagramTransport | None = None
-        self._waiting: dict[int, _Waiting] = {}
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.DatagramTransport, transport)
-
-    def datagram_received(self, data: bytes, addr: Any) -> None:
-        waiting = self._waiting.get(int.from_bytes(data[:2], "big"))
-        if waiting is None:
-            return
-        asked, future = waiting
-        # What does not answer the question is not from whom we asked (RFC 5452): go on waiting.
-        if wire.is_response(asked, data) and not future.done():
-            future.set_result(data)
-
-    def error_received(self, exc: Exception) -> None:
-        # ICMP says that nobody listens there: all that wait on this socket learn it at once.
-        for _, future in self._waiting.values():
-            if not future.done():
-                future.set_exception(exc)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.error_received(exc or ConnectionError("socket closed"))
-        self._transport = None
-
-    @property
-    def is_open(self) -> bool:
-        return self._transport is not None
-
-    def fresh_id(self) -> int:
-        while (number := secrets.randbits(16)) in self._waiting:
-            pass
-        return number
-
-    @property
-    def is_full(self) -> bool:
-        return len(self._waiting) > 10_000
-
-    async def ask(self, query: bytes, timeout: float) -> bytes:
-        assert self._transport is not None
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[bytes] = loop.create_future()
-        message_id = int.from_bytes(query[:2], "big")
-        self._waiting[message_id] = (query, future)
-        expiry = loop.call_later(timeout, _expire, future)
+    def __init__(self, server: NameServer, loop: Loop) -> None:
+        self._loop = loop
+        self._socket, address = server.socket(socket.SOCK_DGRAM)
         try:
-            self._transport.sendto(query)
-            return await future
-        finally:
-            expiry.cancel()
-            del self._waiting[message_id]
+            self._socket.connect(address)
+        except OSError:
+            self._socket.close()
+            raise
+        self._waiting: dict[int, _Asking] = {}
+        self._buffer = memoryview(bytearray(_MAX_MESSAGE))
+        loop.watch(self._socket.fileno(), self._readable)
+
+    def send(self, asking: _Asking) -> None:
+        asking.way = self
+        asking.number = self._claim(asking)
+        try:
+            self._socket.send(asking.query)
+        except OSError as error:
+            # From here on it is the loop's thread that decides: it may know of the trouble, too.
+            self._loop.call(partial(self._refused, asking, asking.number, error))
+
+    def _refused(self, asking: _Asking, number: int, error: OSError) -> None:
+        if self._waiting.get(number) is asking:
+            asking.failed(f"server unreachable ({error})")
+
+    def _claim(self, asking: _Asking) -> int:
+        """An id that nobody can guess. setdefault takes it in one step, whatever other threads do."""
+        while True:
+            number = int.from_bytes(os.urandom(2), "big")
+            if self._waiting.setdefault(number, asking) is asking:
+                return number
+
+    def drop(self, asking: _Asking) -> None:
+        self._waiting.pop(asking.number, None)
+
+    def _readable(self) -> None:
+        for _ in range(_READS_AT_ONCE):
+            try:
+                length = self._socket.recv_into(self._buffer)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                # ICMP says that nobody listens there: all that wait on this socket learn it at once.
+                for asking in self._waiting.copy().values():
+                    asking.failed(f"server unreachable ({error})")
+                return
+            self._take(bytes(self._buffer[:length]))
+            if self._socket.fileno() == -1:
+                return
+
+    def _take(self, packet: bytes) -> None:
+        asking = self._waiting.get(int.from_bytes(packet[:2], "big"))
+        # What does not answer the question is not from whom we asked (RFC 5452): go on waiting.
+        if asking is not None and wire.is_response(asking.query, packet):
+            asking.received(packet)
 
     def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
+        self._loop.forget(self._socket.fileno())
+        self._socket.close()
 
 
-def _expire(future: "asyncio.Future[bytes]") -> None:
-    if not future.done():
-        future.set_exception(TimeoutError())
+class _OneQuestion(_Datagrams):
+    """A socket for one question."""
+
+    def drop(self, asking: _Asking) -> None:
+        super().drop(asking)
+        self.close()
+
+
+class _Stream:
+    """One question over TCP (RFC 7766): two octets of length before each message."""
+
+    def __init__(self, server: NameServer, loop: Loop, asking: _Asking) -> None:
+        self._loop = loop
+        self._asking = asking
+        query = asking.query
+        self._unsent = len(query).to_bytes(2, "big") + query
+        self._received = b""
+        self._socket, address = server.socket(socket.SOCK_STREAM)
+        try:
+            with contextlib.suppress(BlockingIOError):
+                self._socket.connect(address)
+        except OSError:
+            self._socket.close()
+            raise
+        loop.watch(self._socket.fileno(), self._ready, select.EPOLLOUT)
+
+    def drop(self, asking: _Asking) -> None:
+        self._loop.forget(self._socket.fileno())
+        self._socket.close()
+
+    def _ready(self) -> None:
+        try:
+            if self._unsent:
+                self._send()
+            else:
+                self._receive()
+        except BlockingIOError:
+            return
+        except OSError as error:
+            self._asking.failed(f"server unreachable ({error})")
+
+    def _send(self) -> None:
+        self._unsent = self._unsent[self._socket.send(self._unsent) :]
+        if not self._unsent:
+            self._loop.watch_for(self._socket.fileno(), select.EPOLLIN)
+
+    def _receive(self) -> None:
+        more = self._socket.recv(_MAX_MESSAGE)
+        self._received += more
+        end = 2 + int.from_bytes(self._received[:2], "big")
+        if len(self._received) >= max(2, end):
+            self._take(self._received[2:end])
+        elif not more:
+            self._asking.failed("server unreachable (it closed the connection)")
+
+    def _take(self, packet: bytes) -> None:
+        if wire.is_response(self._asking.query, packet):
+            self._asking.received_over_tcp(packet)
+        else:
+            self._asking.failed("not a DNS message (another question's answer)")
 
 
 class Upstream:
-    """The name servers of the settings. Used on one event loop only."""
+    """The name servers of the settings."""
 
-    def __init__(self, servers: tuple[NameServer, ...], timeout: float, tries: int) -> None:
-        self._servers = servers
-        self._timeout = timeout
-        self._tries = tries
-        self._kept: dict[NameServer, _Socket] = {}
+    def __init__(self, servers: tuple[NameServer, ...], timeout: float, tries: int, loop: Loop) -> None:
+        self.attempts = servers * tries
+        self.timeout = timeout
+        self.under_way: set[_Asking] = set()
+        self._loop = loop
+        self._kept: dict[NameServer, _Datagrams] = {}
+        loop.sweep_with(self._expire)
 
-    async def ask(self, question: Question) -> Answer[Any]:
-        """The first usable answer, else the temporary failure that the last server gave."""
-        last = wire.failure("no name server is configured")
-        for server in self._servers * self._tries:
-            last = await self._ask_one(server, question)
-            if not last.failed:
-                break
-        return last
+    def ask(self, question: Question, then: Callable[[Answer[Any]], None]) -> None:
+        """Have `then` called on the loop's thread with the first usable answer, else the last server's failure."""
+        query = wire.query(question, 0)
+        if query is None:
+            self._loop.call(partial(then, wire.no_such_name(detail="not a valid name")))
+            return
+        asking = _Asking(self, question, query[2:], then)
+        self.under_way.add(asking)
+        failure = asking.try_next()
+        if failure is not None:
+            self.under_way.discard(asking)
+            self._loop.call(partial(then, failure))
 
-    async def _ask_one(self, server: NameServer, question: Question) -> Answer[Any]:
-        socket = None
-        try:
-            socket = await self._socket(server)
-            query = wire.query(question, socket.fresh_id())
-            if query is None:
-                return wire.no_such_name(detail="not a valid name")
-            response = await socket.ask(query, self._timeout)
-            if wire.is_truncated(response):
-                response = await asyncio.wait_for(_ask_over_tcp(server, query), self._timeout)
-            return wire.answer(question, response)
-        except TimeoutError:
-            return wire.failure("timeout")
-        except wire.WireError as error:
-            return wire.failure(f"not a DNS message ({error})")
-        except (OSError, EOFError) as error:
-            return wire.failure(f"server unreachable ({error})")
-        finally:
-            if socket is not None and socket is not self._kept.get(server):
-                socket.close()
-
-    async def _socket(self, server: NameServer) -> _Socket:
+    def send(self, server: NameServer, asking: _Asking) -> None:
+        """Raises OSError."""
+        if not server.is_on_this_host:
+            _OneQuestion(server, self._loop).send(asking)
+            return
         kept = self._kept.get(server)
-        if kept is not None and kept.is_open and not kept.is_full:
-            return kept
-        loop = asyncio.get_running_loop()
-        _, socket = await loop.create_datagram_endpoint(_Socket, remote_addr=(server.host, server.port))
-        if server.is_on_this_host and (kept is None or not kept.is_open):
-            self._kept[server] = socket
-        return socket
+        if kept is None:
+            made = _Datagrams(server, self._loop)
+            kept = self._kept.setdefault(server, made)
+            if kept is not made:
+                made.close()
+        kept.send(asking)
+
+    def send_over_tcp(self, asking: _Asking) -> None:
+        """Raises OSError."""
+        assert asking.server is not None
+        asking.expires = time.monotonic() + self.timeout
+        asking.way = _Stream(asking.server, self._loop, asking)
+
+    def _expire(self, now: float) -> None:
+        for asking in self.under_way.copy():
+            if asking.expires <= now:
+                asking.failed("timeout")
 
     def close(self) -> None:
-        """Close what is open; questions under way end as failures."""
-        for socket in self._kept.values():
-            socket.close()
+        """Close what is kept open."""
+        for each in self._kept.values():
+            each.close()
+        self._kept.clear()
 
 
-async def _ask_over_tcp(server: NameServer, query: bytes) -> bytes:
-    """RFC 7766: two octets of length before each message. Raises WireError, OSError, EOFError."""
-    reader, writer = await asyncio.open_connection(server.host, server.port)
+def ask_once(servers: tuple[NameServer, ...], timeout: float, tries: int, question: Question) -> Answer[Any]:
+    """The answer to one question, waited for; for who asks now and then."""
+    loop = Loop()
+    upstream = Upstream(servers, timeout, tries, loop)
+    arrived: queue.SimpleQueue[Answer[Any]] = queue.SimpleQueue()
     try:
-        writer.write(len(query).to_bytes(2, "big") + query)
-        response = await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+        upstream.ask(question, arrived.put)
+        return arrived.get()
     finally:
-        writer.close()
-    if not wire.is_response(query, response):
-        raise wire.WireError("another question's answer")
-    return response
+        upstream.close()
+        loop.close()

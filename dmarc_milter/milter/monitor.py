@@ -1,6 +1,5 @@
 """The process that answers Prometheus and load balancers: /metrics, /healthz, /readyz."""
 
-import asyncio
 import os
 import socket
 import threading
@@ -13,7 +12,7 @@ from prometheus_client.exposition import choose_encoder
 from dmarc_milter import metrics
 from dmarc_milter.config import Settings
 from dmarc_milter.dns.answer import Question, RecordType
-from dmarc_milter.dns.upstream import Upstream
+from dmarc_milter.dns.upstream import ask_once
 from dmarc_milter.name_servers import name_servers
 
 PROBE = Question("dmarc-milter.invalid", RecordType.TXT)
@@ -42,8 +41,7 @@ class Readiness:
         with self._lock:
             if time.monotonic() >= self._until:
                 dns = self._settings.dns
-                upstream = Upstream(name_servers(self._settings), min(dns.timeout, 2.0), dns.tries)
-                answer = asyncio.run(upstream.ask(PROBE))
+                answer = ask_once(name_servers(self._settings), min(dns.timeout, 2.0), dns.tries, PROBE)
                 self._dns = f"the DNS does not answer: {answer.detail}" if answer.failed else ""
                 self._until = time.monotonic() + PROBE_SECONDS
             return self._dns

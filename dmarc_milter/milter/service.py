@@ -40,7 +40,7 @@ JOURNAL_SECONDS = 4.0
 def surroundings(settings: Settings, observe: Then) -> Surroundings:
     """A loop and a resolver of this process."""
     lookups = Lookups()
-    upstream = Upstream(name_servers(settings), settings.dns.timeout, settings.dns.tries)
+    upstream = Upstream(name_servers(settings), settings.dns.timeout, settings.dns.tries, lookups.loop)
     resolver = CachingResolver(upstream.ask, lookups.loop, Cache(settings.dns.cache_megabytes << 20), observe)
     return Surroundings(lookups, resolver, settings.evaluation)
 

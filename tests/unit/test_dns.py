@@ -48,7 +48,7 @@ def lookups() -> Iterator[Lookups]:
 
 
 def resolver(lookups: Lookups, *servers: NameServer, timeout: float = 2.0) -> CachingResolver:
-    return CachingResolver(Upstream(servers, timeout, 1).ask, lookups.loop)
+    return CachingResolver(Upstream(servers, timeout, 1, lookups.loop).ask, lookups.loop)
 
 
 def ask(

@@ -50,6 +50,20 @@ def messages(count: int, senders: int, seed: int = 1) -> list[Message]:
     return [_message(chance, chance.randrange(senders), number) for number in range(count)]
 
 
+def plain(number: int, sender: int, size: int = 20_000, extra_fields: int = 0, signatures: int = 1) -> Message:
+    """One message of a given shape, as `signatures` signers left it."""
+    domain = f"d{sender}.example"
+    more = b"".join(
+        b"X-Field-%d: some value of a field, of no interest to anybody\r\n" % each for each in range(extra_fields)
+    )
+    text = more + _header(domain, number) + b"\r\n" + LINES["text"] * (size // len(LINES["text"]))
+    for _ in range(signatures):
+        text = _sign(text, "r", domain) + text
+    header, body = split_message(text)
+    fields = tuple((field.name.encode(), field.value) for field in header)
+    return Message(CLIENT, f"mail.{domain}", f"bounce@{domain}", fields, body, "pass")
+
+
 def _message(chance: random.Random, sender: int, number: int) -> Message:
     domain = f"d{sender}.example"
     size = min(300_000, max(2_000, int(chance.lognormvariate(9.6, 1.1))))

@@ -47,9 +47,12 @@ class Connection:
         self._stage(b"H", message.helo.encode() + b"\0")
 
     def send(
-        self, message: Message, extra: Sequence[tuple[bytes, bytes]], queue_id: str
+        self, message: Message, extra: Sequence[tuple[bytes, bytes]], queue_id: str, pause: float = 0.0
     ) -> tuple[list[bytes], bytes, float]:
-        """One message; the fields that were added, the final answer, the seconds of the last step."""
+        """One message; the fields that were added, the final answer, the seconds of the last step.
+
+        `pause` is what a client's round trip takes, behind MAIL FROM and before the end of the message.
+        """
         queued = [packet(b"D", b"Mi\0" + queue_id.encode() + b"\0")]
         stages = [(b"M", f"<{message.mail_from}>".encode() + b"\0"), (b"R", b"<you@example.org>\0"), (b"T", b"")]
         spaced = self._steps & LEADING_SPACE
@@ -65,6 +68,10 @@ class Connection:
                 self._socket.sendall(b"".join(queued))
                 queued = []
                 self._receive()
+            if pause and command == b"M":
+                self._socket.sendall(b"".join(queued))
+                queued = []
+                time.sleep(pause)
         for start in range(0, len(message.body), _CHUNK):
             if self._steps & NO_STAGE_FLAGS[b"B"]:
                 break
@@ -72,6 +79,10 @@ class Connection:
             queued = []
             if not self._steps & NO_REPLY_FLAGS[b"B"] and self._receive()[0] == b"s":
                 break
+        if pause:
+            self._socket.sendall(b"".join(queued))
+            queued = []
+            time.sleep(pause)
         started = time.perf_counter()
         self._socket.sendall(b"".join([*queued, packet(b"D", b"Ei\0" + queue_id.encode() + b"\0"), packet(b"E", b"")]))
         added = []
@@ -104,11 +115,13 @@ class Connection:
         return received[:1], received[1:]
 
 
-def run(paths: Sequence[str], messages: Sequence[Message], connections: int) -> tuple[float, Timing]:
+def run(
+    paths: Sequence[str], messages: Sequence[Message], connections: int, pause: float = 0.0
+) -> tuple[float, Timing]:
     """Seconds for all messages, and their timing; each message goes through all filters in turn."""
     timing, lock = Timing(), threading.Lock()
     parts = [messages[start::connections] for start in range(connections)]
-    threads = [threading.Thread(target=_send_all, args=(paths, part, timing, lock)) for part in parts]
+    threads = [threading.Thread(target=_send_all, args=(paths, part, timing, lock, pause)) for part in parts]
     started = time.perf_counter()
     for each in threads:
         each.start()
@@ -117,7 +130,9 @@ def run(paths: Sequence[str], messages: Sequence[Message], connections: int) -> 
     return time.perf_counter() - started, timing
 
 
-def _send_all(paths: Sequence[str], messages: Sequence[Message], timing: Timing, lock: threading.Lock) -> None:
+def _send_all(
+    paths: Sequence[str], messages: Sequence[Message], timing: Timing, lock: threading.Lock, pause: float
+) -> None:
     for message in messages:
         filters = [Connection(path) for path in paths]
         started = time.perf_counter()
@@ -126,7 +141,7 @@ def _send_all(paths: Sequence[str], messages: Sequence[Message], timing: Timing,
         found = b""
         for each in filters:
             each.open(message)
-            added, answer, last = each.send(message, extra, "4XBENCH")
+            added, answer, last = each.send(message, extra, "4XBENCH", pause)
             for field_ in added:
                 name, value = field_.rstrip(b"\0").split(b"\0", 1)
                 found += value

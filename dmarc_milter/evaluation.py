@@ -16,8 +16,8 @@ from dmarc_milter.dkim.body import BodyHashes
 from dmarc_milter.dkim.signature import Result as DkimResult
 from dmarc_milter.dkim.verification import Verified
 from dmarc_milter.dmarc import evaluation as dmarc
-from dmarc_milter.dmarc.tree_walk import query_name
-from dmarc_milter.dns.answer import Answer, Question, RecordType
+from dmarc_milter.dmarc.ahead import look_ahead
+from dmarc_milter.dns.answer import Answer, Question
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.within import BoundedResolver, WithinDeadline
 from dmarc_milter.lookups import Lookups
@@ -125,11 +125,17 @@ class Evaluation:
         if isinstance(arc, chain.ExpectedChain):
             kinds += arc.bodies
             questions += arc.key_questions
-        if found.domain is not None:
-            questions.append(Question(query_name(found.domain), RecordType.TXT))
         self._resolver.prefetch(questions)
+        if found.domain is not None:
+            look_ahead(self._resolver, found.domain, self._candidates(signatures))
         self._expected = _Expected(found, signatures, arc, BodyHashes(kinds))
         return self._expected.bodies.is_needed
+
+    def _candidates(self, signatures: verification.Expectations) -> list[str]:
+        """The domains that may come to be authenticated."""
+        domain, _ = identity(self._envelope.mail_from, self._envelope.helo)
+        found = [to_identifier(domain), *(each.signature.domain for each in signatures.expected)]
+        return [each for each in found if each is not None]
 
     @property
     def dns_cache_hits(self) -> int:

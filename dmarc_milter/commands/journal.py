@@ -18,9 +18,9 @@ from dmarc_milter.journal import reader
 from dmarc_milter.journal.database import DatabaseError, open_engine
 from dmarc_milter.journal.reader import Criteria
 from dmarc_milter.journal.trace import tell, when
+from dmarc_milter.journal.upkeep import PRUNE_ROWS
+from dmarc_milter.journal.upkeep import prune as prune_rows
 from dmarc_milter.journal.what_if import Group, groups
-from dmarc_milter.journal.writer import PRUNE_ROWS
-from dmarc_milter.journal.writer import prune as prune_rows
 
 FOUND, NOT_FOUND, ERROR = 0, 1, 2
 

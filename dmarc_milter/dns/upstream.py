@@ -277,6 +277,7 @@ class Upstream:
         self.under_way: set[_Asking] = set()
         self._loop = loop
         self._kept: dict[NameServer, _Datagrams] = {}
+        self._on_this_host = {server for server in servers if server.is_on_this_host}
         loop.sweep_with(self._expire)
 
     def ask(self, question: Question, then: Callable[[Answer[Any]], None]) -> None:
@@ -294,7 +295,7 @@ class Upstream:
 
     def send(self, server: NameServer, asking: _Asking) -> None:
         """Raises OSError."""
-        if not server.is_on_this_host:
+        if server not in self._on_this_host:
             _OneQuestion(server, self._loop).send(asking)
             return
         kept = self._kept.get(server)

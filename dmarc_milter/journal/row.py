@@ -6,8 +6,14 @@ from typing import Any
 from dmarc_milter.record import Record
 from dmarc_milter.verdict import Verdict
 
+VERSION = 1
+"""Of the tables that rows go into (schema.py)."""
+
 MAX_TEXT = 500
 Row = dict[str, Any]
+
+
+JSON_COLUMNS = ("dkim", "arc_sealers", "alignments")
 
 
 def row(record: Record, *, uid: str, host: str, worker: int, addresses: bool) -> Row:
@@ -56,6 +62,12 @@ _FOUND = (
     "policy_domain",
     "alignments",
 )
+COLUMNS = (
+    *("uid", "time", "host", "worker", "queue_id", "message_id", "client", "helo", "mail_from"),
+    *_FOUND,
+    *("mode", "action", "wanted", "override", "rule", "comment", "reason", "reply", "seconds", "seconds_waited"),
+)
+"""What :func:`row` fills: all columns of the table."""
 
 
 def _found(verdict: Verdict) -> Row:

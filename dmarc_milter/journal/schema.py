@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-VERSION = 1
+from dmarc_milter.journal.row import VERSION
 
 metadata = sa.MetaData()
 

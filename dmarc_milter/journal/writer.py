@@ -8,19 +8,15 @@ import contextlib
 import queue
 import secrets
 import socket
+import subprocess
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
-
-import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Engine
 
 from dmarc_milter.config import JournalSettings
-from dmarc_milter.journal.database import DatabaseError, open_engine
+from dmarc_milter.journal.insertion import Insertion, RefusedError, UnreachableError
+from dmarc_milter.journal.preparation import connect_prepared, upkeep
 from dmarc_milter.journal.row import Row, row
-from dmarc_milter.journal.schema import SchemaError, messages, prepare
 from dmarc_milter.log import logger
 from dmarc_milter.record import Record
 
@@ -29,7 +25,6 @@ COLLECT_SECONDS = 0.2
 """How long a batch is waited for: a record is in the journal that much later."""
 IDLE_SECONDS = 5.0
 PRUNE_SECONDS = 3600.0
-PRUNE_ROWS = 5_000
 MAX_DELAY = 15.0
 LOG_SECONDS = 30.0
 
@@ -45,7 +40,8 @@ class Writer:
         """None wakes the thread."""
         self._in_hand = 0
         self._is_closing = threading.Event()
-        self._engine: Engine | None = None
+        self._database: Insertion | None = None
+        self._pruning: subprocess.Popen[str] | None = None
         self._host = socket.gethostname()
         self._run = secrets.token_hex(8)
         self._count = 0
@@ -76,6 +72,8 @@ class Writer:
             logger.error("journal: %d records could not be written", left)
 
     def _work(self) -> None:
+        with contextlib.suppress(UnreachableError):
+            self._connected()
         while not (self._is_closing.is_set() and self._queue.empty()):
             try:
                 self._write(self._collect())
@@ -113,13 +111,12 @@ class Writer:
         delay = 0.1
         while rows:
             try:
-                with self._connected().begin() as connection:
-                    connection.execute(self._insert(), rows)
-            except (sa.exc.DataError, sa.exc.IntegrityError) as error:
+                self._connected().insert(rows)
+            except RefusedError as error:
                 rows = self._without_refused(rows, error)
                 continue
-            except (sa.exc.SQLAlchemyError, DatabaseError, SchemaError) as error:
-                self._complain(f"cannot write: {_one_line(error)}; trying again")
+            except UnreachableError as error:
+                self._complain(f"cannot write: {error}; trying again")
                 self._disconnect()
                 # Even while closing: whoever closes waits no longer than it wants to.
                 time.sleep(delay)
@@ -129,55 +126,40 @@ class Writer:
                 break
         self._in_hand = 0
 
-    def _without_refused(self, rows: list[Row], error: Exception) -> list[Row]:
-        """The database refuses a row for what is in it, now and always: halve the batch until that one is alone."""
+    def _without_refused(self, rows: list[Row], error: RefusedError) -> list[Row]:
+        """Halve the batch until the row that is refused is alone."""
         if len(rows) > 1:
             middle = len(rows) // 2
             self._write(rows[:middle])
             return rows[middle:]
         self._note("dropped", 1)
-        self._complain(f"a record was refused: {_one_line(error)}")
+        self._complain(f"a record was refused: {error}")
         return []
 
-    def _connected(self) -> Engine:
-        if self._engine is None:
-            engine = open_engine(self._settings.database, create=True)
-            prepare(engine)
-            self._engine = engine
-        return self._engine
+    def _connected(self) -> Insertion:
+        if self._database is None:
+            self._database = connect_prepared(self._settings.database)
+        return self._database
 
     def _disconnect(self) -> None:
-        if self._engine is not None:
-            self._engine.dispose()
-        self._engine = None
-
-    def _insert(self) -> Any:
-        dialect = postgresql if self._connected().dialect.name == "postgresql" else sqlite
-        return dialect.insert(messages).on_conflict_do_nothing()
+        if self._database is not None:
+            self._database.close()
+        self._database = None
 
     def _prune(self) -> None:
-        """Forget what is older than keep_days; one worker a host does it, a bounded number of rows at a time."""
+        """Forget what is older than keep_days; one worker a host has it done, beside the writing."""
+        if self._pruning is not None and self._pruning.poll() is not None:
+            said, _ = self._pruning.communicate()
+            if self._pruning.returncode != 0:
+                self._complain(f"cannot forget old records: {said.strip()}")
+            self._pruning = None
         if self._worker != 0 or not self._settings.keep_days or time.monotonic() < self._prune_at:
             return
-        try:
-            deleted = prune(self._connected(), self._settings.keep_days, PRUNE_ROWS)
-        except (sa.exc.SQLAlchemyError, DatabaseError, SchemaError) as error:
-            self._complain(f"cannot forget old records: {_one_line(error)}")
-            deleted = 0
-        self._prune_at = time.monotonic() + (1 if deleted == PRUNE_ROWS else PRUNE_SECONDS)
+        self._prune_at = time.monotonic() + PRUNE_SECONDS
+        if self._pruning is None:
+            self._pruning = upkeep(self._settings.database, self._settings.keep_days)
 
     def _complain(self, text: str) -> None:
         if time.monotonic() >= self._quiet_until:
             self._quiet_until = time.monotonic() + LOG_SECONDS
             logger.error("journal: %s", text)
-
-
-def prune(engine: Engine, keep_days: float, most: int) -> int:
-    """Delete at most `most` rows that are older than `keep_days`; returns how many there were."""
-    old = sa.select(messages.c.uid).where(messages.c.time < time.time() - keep_days * 86_400).limit(most)
-    with engine.begin() as connection:
-        return int(connection.execute(messages.delete().where(messages.c.uid.in_(old))).rowcount)
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(getattr(error, "orig", None) or error).split())[:200]

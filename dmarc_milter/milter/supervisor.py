@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dmarc_milter import log, metrics
 from dmarc_milter.config import ConfigError, ListenAddress, Settings
+from dmarc_milter.journal.preparation import prepare_local
 from dmarc_milter.log import logger
 from dmarc_milter.milter.listening import ListenError, open_socket, remove
 from dmarc_milter.milter.monitor_process import MonitorProcess
@@ -85,6 +86,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, lambda number, _: self._signals.append(number))
         self._selector.register(wake, selectors.EVENT_READ)
+        prepare_local(self._settings.journal)
         try:
             return self._loop(wake)
         finally:

@@ -22,10 +22,11 @@ from dmarc_milter.dkim.verification import Verified
 from dmarc_milter.journal import schema
 from dmarc_milter.journal.database import DatabaseError, open_engine
 from dmarc_milter.journal.reader import Criteria, find, judged_in_monitor, refused_in_monitor
-from dmarc_milter.journal.row import row
+from dmarc_milter.journal.row import COLUMNS, JSON_COLUMNS, row
 from dmarc_milter.journal.trace import tell
+from dmarc_milter.journal.upkeep import prune
 from dmarc_milter.journal.what_if import groups, network_of
-from dmarc_milter.journal.writer import Writer, prune
+from dmarc_milter.journal.writer import Writer
 from dmarc_milter.policy import Mode
 from dmarc_milter.record import Record
 from dmarc_milter.spf.evaluation import Check
@@ -182,6 +183,12 @@ def test_finding(engine: Engine, criteria: Criteria, found: list[str]) -> None:
         record("C", time=NOW + 2, message_id=None),
     )
     assert [each["queue_id"] for each in find(engine, criteria, 10)] == found
+
+
+def test_the_rows_of_workers_fill_every_column() -> None:
+    """Workers write without SQLAlchemy, and must not fall behind the table."""
+    assert set(COLUMNS) == {column.name for column in schema.messages.columns}
+    assert set(JSON_COLUMNS) == {each.name for each in schema.messages.columns if isinstance(each.type, sa.JSON)}
 
 
 def test_old_records_are_forgotten(engine: Engine) -> None:

@@ -1,0 +1,140 @@
+"""Rows written through the database's own driver: all that a worker has to do with the journal's database.
+
+SQLAlchemy, which makes the tables and reads them, would take a third of a worker's memory (ARCHITECTURE.md).
+"""
+
+import json
+import os
+import sqlite3
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+from dmarc_milter.journal.row import COLUMNS, JSON_COLUMNS, VERSION, Row
+
+BUSY_SECONDS = 10
+
+
+class UnreachableError(Exception):
+    """The database cannot be written to now; the text is one line."""
+
+
+class UnpreparedError(UnreachableError):
+    """It has no tables yet, or those of an older version."""
+
+
+class RefusedError(Exception):
+    """The database refuses a row for what is in it, now and always; the text is one line."""
+
+
+class Insertion(Protocol):
+    """An open database. Used by one thread."""
+
+    def insert(self, rows: Sequence[Row]) -> None:
+        """All of them or none; one whose uid is there already is left out. Raises UnreachableError, RefusedError."""
+
+    def close(self) -> None: ...
+
+
+def connect(url: str) -> Insertion:
+    """Open the database of ``[journal] database``. Raises UnreachableError, UnpreparedError."""
+    return _Sqlite(url) if url.startswith("sqlite") else _PostgreSql(url)
+
+
+_VERSION_QUERY = "SELECT version FROM journal_version"
+
+
+def _check_version(found: Any) -> None:
+    if found is None or found[0] < VERSION:
+        raise UnpreparedError("tables of an older version")
+    if found[0] > VERSION:
+        raise UnreachableError(f"the journal has version {found[0]}, this program knows {VERSION}")
+
+
+def _statement(placeholder: str) -> str:
+    values = ", ".join(placeholder.format(name) for name in COLUMNS)
+    return f"INSERT INTO messages ({', '.join(COLUMNS)}) VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    return {**row, **{name: json.dumps(row[name]) for name in JSON_COLUMNS if row[name] is not None}}
+
+
+class _Sqlite:
+    def __init__(self, url: str) -> None:
+        self._statement = _statement(":{}")
+        path = unquote(urlsplit(url).path.removeprefix("/"))
+        if not os.path.exists(path):
+            raise UnpreparedError(f"{path}: no such file")
+        try:
+            self._connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            found = self._connection.execute(_VERSION_QUERY).fetchone()
+        except sqlite3.Error as error:
+            raise _sqlite_error(error) from None
+        _check_version(found)
+
+    def insert(self, rows: Sequence[Row]) -> None:
+        try:
+            with self._connection:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._connection.executemany(self._statement, map(_flat, rows))
+        except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeError) as error:
+            raise RefusedError(one_line(error)) from None
+        except sqlite3.Error as error:
+            raise _sqlite_error(error) from None
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _sqlite_error(error: sqlite3.Error) -> UnreachableError:
+    return (UnpreparedError if "no such table" in str(error) else UnreachableError)(one_line(error))
+
+
+class _PostgreSql:
+    def __init__(self, url: str) -> None:
+        self._statement = _statement("%({})s")
+        try:
+            import psycopg2.errors
+            import psycopg2.extras
+        except ModuleNotFoundError as error:
+            raise UnreachableError(f"the driver {error.name} is not installed") from None
+        self._driver: ModuleType = psycopg2
+        try:
+            self._connection = psycopg2.connect(_dsn(url), connect_timeout=BUSY_SECONDS)
+            with self._connection, self._connection.cursor() as cursor:
+                cursor.execute(_VERSION_QUERY)
+                found = cursor.fetchone()
+        except psycopg2.Error as error:
+            raise self._error(error) from None
+        _check_version(found)
+
+    def _error(self, error: Exception) -> UnreachableError:
+        missing = isinstance(error, self._driver.errors.UndefinedTable)
+        return (UnpreparedError if missing else UnreachableError)(one_line(error))
+
+    def insert(self, rows: Sequence[Row]) -> None:
+        driver = self._driver
+        try:
+            with self._connection, self._connection.cursor() as cursor:
+                driver.extras.execute_batch(cursor, self._statement, [_flat(row) for row in rows], page_size=200)
+        except (driver.IntegrityError, driver.DataError, UnicodeError, ValueError) as error:
+            raise RefusedError(one_line(error)) from None
+        except driver.Error as error:
+            raise self._error(error) from None
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _dsn(url: str) -> str:
+    """As libpq reads it: SQLAlchemy lets a URL name the driver."""
+    scheme, rest = url.split("://", 1)
+    return f"{scheme.partition('+')[0]}://{rest}"
+
+
+def one_line(error: Exception) -> str:
+    """What a database says, for a log."""
+    return " ".join(str(getattr(error, "orig", None) or error).split())[:200]

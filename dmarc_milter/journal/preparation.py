@@ -1,0 +1,40 @@
+"""Having the journal's tables made by ``journal.upkeep``, before the first record is written."""
+
+import contextlib
+import json
+import subprocess
+import sys
+
+from dmarc_milter.config import JournalSettings
+from dmarc_milter.journal.insertion import Insertion, UnpreparedError, UnreachableError, connect
+
+
+def upkeep(database: str, keep_days: float | None) -> "subprocess.Popen[str]":
+    """Start it; with `keep_days` it forgets old records too. What it says of a failure is on its standard output."""
+    command = [sys.executable, "-m", "dmarc_milter.journal.upkeep"]
+    started = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    assert started.stdin is not None
+    with contextlib.suppress(BrokenPipeError):
+        started.stdin.write(json.dumps({"database": database, "keep_days": keep_days}))
+        started.stdin.close()
+    started.stdin = None
+    return started
+
+
+def connect_prepared(database: str) -> Insertion:
+    """Open the database; its tables are made where they are missing. Raises UnreachableError."""
+    try:
+        return connect(database)
+    except UnpreparedError:
+        preparing = upkeep(database, None)
+        said, _ = preparing.communicate()
+        if preparing.returncode != 0:
+            raise UnreachableError(said.strip() or f"its upkeep ended with status {preparing.returncode}") from None
+    return connect(database)
+
+
+def prepare_local(settings: JournalSettings) -> None:
+    """Make the tables of a file, before workers need them; those of a server may be far away, and are left to them."""
+    if settings.enabled and settings.database.startswith("sqlite"):
+        with contextlib.suppress(UnreachableError):
+            connect_prepared(settings.database).close()

@@ -1,0 +1,44 @@
+"""The journal's tables made, and old records forgotten, in a process of its own: it alone needs SQLAlchemy for that.
+
+python -m dmarc_milter.journal.upkeep, with {"database": URL, "keep_days": DAYS or null} on standard input (a URL may
+hold a password, and a command line can be read by anybody). Exit status 1 and one line on standard output: it failed.
+"""
+
+import json
+import sys
+import time
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from dmarc_milter.journal.database import DatabaseError, open_engine
+from dmarc_milter.journal.insertion import one_line
+from dmarc_milter.journal.schema import SchemaError, messages, prepare
+
+PRUNE_ROWS = 5_000
+PAUSE_SECONDS = 0.5
+"""Between two batches, for those that write."""
+
+
+def prune(engine: Engine, keep_days: float, most: int) -> int:
+    """Delete at most `most` rows that are older than `keep_days`; returns how many there were."""
+    old = sa.select(messages.c.uid).where(messages.c.time < time.time() - keep_days * 86_400).limit(most)
+    with engine.begin() as connection:
+        return int(connection.execute(messages.delete().where(messages.c.uid.in_(old))).rowcount)
+
+
+def main() -> int:
+    wanted = json.load(sys.stdin)
+    try:
+        engine = open_engine(wanted["database"], create=True)
+        prepare(engine)
+        while wanted["keep_days"] and prune(engine, wanted["keep_days"], PRUNE_ROWS) == PRUNE_ROWS:
+            time.sleep(PAUSE_SECONDS)
+    except (sa.exc.SQLAlchemyError, DatabaseError, SchemaError) as error:
+        print(one_line(error))
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -47,5 +47,7 @@ class Notifier:
             return
         path = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sending:
+            # A reader that hangs must not hang the service: what does not fit is not said.
+            sending.setblocking(False)
             sending.connect(path)
             sending.send("\n".join(lines).encode())

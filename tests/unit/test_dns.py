@@ -118,6 +118,73 @@ def test_the_next_server_is_tried(server: NameServerThread, lookups: Lookups) ->
         assert ask(lookups, resolver(lookups, *servers, timeout=0.2), "example.com").outcome is Outcome.RECORDS
 
 
+class FarNameServer(NameServer):
+    """One that is asked as if it were on another host: each question from a socket of its own."""
+
+    __slots__ = ()
+
+    @property
+    def is_on_this_host(self) -> bool:
+        return False
+
+
+def sockets(lookups: Lookups) -> int:
+    """Those of questions that the loop watches; one descriptor is its own."""
+    return len(lookups.loop._watched) - 1
+
+
+@pytest.mark.parametrize(("name", "type_", "outcome", "records"), ANSWERS)
+def test_outcomes_from_afar(
+    server: NameServerThread, lookups: Lookups, name: str, type_: str, outcome: Outcome, records: tuple[object, ...]
+) -> None:
+    answer = ask(lookups, resolver(lookups, FarNameServer("127.0.0.1", server.port)), name, type_)
+    assert (answer.outcome, set(answer.records)) == (outcome, set(records))
+    assert sockets(lookups) == 0
+
+
+@pytest.mark.parametrize("kind", [NameServer, FarNameServer])
+def test_many_questions_at_once(server: NameServerThread, lookups: Lookups, kind: type[NameServer]) -> None:
+    caching = resolver(lookups, kind("127.0.0.1", server.port))
+    within = WithinDeadline(caching, time.monotonic() + 10)
+    waiting = [
+        lookups.start(within.resolve(Question(f"{number}.wild.example.com", RecordType.TXT))) for number in range(200)
+    ]
+    assert {each.result(10).records for each in waiting} == {(b"w",)}
+    assert sockets(lookups) == (kind is NameServer)
+
+
+@pytest.mark.parametrize("kind", [NameServer, FarNameServer])
+def test_silence_leaves_nothing_open(lookups: Lookups, kind: type[NameServer]) -> None:
+    with NameServerThread(ZoneResolver.from_text(ZONE), disturb=lambda question, wire: None) as dead:
+        caching = resolver(lookups, kind("127.0.0.1", dead.port), timeout=0.2)
+        assert ask(lookups, caching, "example.com").detail == "timeout"
+        assert sockets(lookups) == (kind is NameServer)
+
+
+def test_a_bug_in_a_callback_stops_nothing(
+    server: NameServerThread, lookups: Lookups, caplog: pytest.LogCaptureFixture
+) -> None:
+    caching = resolver(lookups, NameServer("127.0.0.1", server.port))
+
+    def broken(question: Question, answer: Answer[object]) -> None:
+        raise RuntimeError("a bug")
+
+    caching.prefetch([Question("example.com", RecordType.TXT)], broken)
+    assert ask(lookups, caching, "example.com").outcome is Outcome.RECORDS
+    assert "a bug" in caplog.text
+
+
+def test_a_bug_in_a_coroutine_comes_out(server: NameServerThread, lookups: Lookups) -> None:
+    caching = resolver(lookups, NameServer("127.0.0.1", server.port))
+
+    async def broken() -> None:
+        await caching.resolve_before(Question("example.com", RecordType.TXT), time.monotonic() + 5)
+        raise RuntimeError("a bug")
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        lookups.start(broken()).result(10)
+
+
 def test_nobody_listens(lookups: Lookups) -> None:
     answer = ask(lookups, resolver(lookups, NameServer("127.0.0.1", 1)), "example.com")
     assert answer.outcome is Outcome.TEMPORARY_FAILURE

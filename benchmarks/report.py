@@ -1,0 +1,83 @@
+"""Measures everything that docs/performance.md says, and writes it there, with its picture docs/performance.svg.
+
+sudo .venv/bin/python -m benchmarks.report [--rounds N] [--messages N]     (a quarter of an hour)
+
+What people wrote in that page stays: figures go between its marks.
+"""
+
+import argparse
+import re
+from html import escape
+from pathlib import Path
+
+from benchmarks import growth, peers
+from benchmarks.peers import Round
+
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+SHOWN = [
+    ("CPU ms a message", lambda each: each.cpu),
+    ("messages a second", lambda each: each.messages_a_second),
+    ("p50 ms", lambda each: each.p50),
+    ("p99 ms", lambda each: each.p99),
+]
+COLOURS = ["#2b6cb0", "#a0aec0", "#cbd5e0", "#e2e8f0"]
+WIDTH, LEFT, BAR = 760, 190, 16
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--messages", type=int, default=2_000)
+    options = parser.parse_args()
+    compared, found = peers.tables(options.rounds, options.messages)
+    page = DOCS / "performance.md"
+    text = _put(page.read_text("utf-8"), "peers", compared)
+    text = _put(text, "sizing", sizing(next(iter(found.values()))["dmarc-milter"]))
+    (DOCS / "performance.svg").write_text(picture(found), "utf-8")
+    page.write_text(_put(text, "growth", growth.tables()), "utf-8")
+
+
+def _put(page: str, mark: str, text: str) -> str:
+    pattern = rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)"
+    changed, count = re.subn(pattern, lambda found: f"{found[1]}{text.rstrip()}\n{found[2]}", page, flags=re.DOTALL)
+    assert count == 1, f"docs/performance.md has no marks for {mark}"
+    return changed
+
+
+def sizing(each: Round) -> str:
+    """Messages a day for which one core is enough, at half its time and with a busy hour of a tenth of the day."""
+    hour = 3600 / (each.cpu / 1000) * 0.5
+    return (
+        f"A message of this mix cost {each.cpu:.2f} ms of CPU here. A core that is to be half busy in the busiest "
+        f"hour, which brings a tenth of the day's mail, is enough for **{hour * 10 / 1e6:.1f} million messages a day**."
+    )
+
+
+def picture(found: dict[str, dict[str, Round]]) -> str:
+    """Bars, a group for each figure of each comparison; longer is more."""
+    rows: list[str] = []
+    y = 24
+    for title, rounds in found.items():
+        rows.append(f'<text x="8" y="{y}" font-weight="bold">{escape(title)}</text>')
+        y += 10
+        for name, value in SHOWN:
+            most = max(value(each) for each in rounds.values())
+            for index, (contender, each) in enumerate(rounds.items()):
+                length = value(each) / most * (WIDTH - LEFT - 220)
+                label = escape(name) if index == 0 else ""
+                rows.append(
+                    f'<text x="{LEFT - 8}" y="{y + 12}" text-anchor="end">{label}</text>'
+                    f'<rect x="{LEFT}" y="{y}" width="{length:.1f}" height="{BAR - 2}" fill="{COLOURS[index]}"/>'
+                    f'<text x="{LEFT + length + 6:.1f}" y="{y + 12}">{value(each):.4g} {escape(contender)}</text>'
+                )
+                y += BAR
+            y += 6
+        y += 20
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" font-family="sans-serif" font-size="12">\n'
+        f'<rect width="{WIDTH}" height="{y}" fill="white"/>\n' + "\n".join(rows) + "\n</svg>\n"
+    )
+
+
+if __name__ == "__main__":
+    main()

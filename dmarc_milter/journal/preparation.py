@@ -10,9 +10,15 @@ from dmarc_milter.journal.insertion import Insertion, UnpreparedError, Unreachab
 
 
 def upkeep(database: str, keep_days: float | None) -> "subprocess.Popen[str]":
-    """Start it; with `keep_days` it forgets old records too. What it says of a failure is on its standard output."""
+    """Start it; with `keep_days` it forgets old records too. What it says of a failure is on its standard output.
+
+    Raises UnreachableError where the system starts no process.
+    """
     command = [sys.executable, "-m", "dmarc_milter.journal.upkeep"]
-    started = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    try:
+        started = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    except OSError as error:
+        raise UnreachableError(f"its upkeep cannot be started: {error}") from None
     assert started.stdin is not None
     with contextlib.suppress(BrokenPipeError):
         started.stdin.write(json.dumps({"database": database, "keep_days": keep_days}))

@@ -41,6 +41,7 @@ class Writer:
         self._in_hand = 0
         self._is_closing = threading.Event()
         self._database: Insertion | None = None
+        self._was_tried = False
         self._pruning: subprocess.Popen[str] | None = None
         self._host = socket.gethostname()
         self._run = secrets.token_hex(8)
@@ -72,10 +73,9 @@ class Writer:
             logger.error("journal: %d records could not be written", left)
 
     def _work(self) -> None:
-        with contextlib.suppress(UnreachableError):
-            self._connected()
         while not (self._is_closing.is_set() and self._queue.empty()):
             try:
+                self._connect_early()
                 self._write(self._collect())
                 self._prune()
             except Exception:  # noqa: BLE001 - a bug here must not end the journal
@@ -136,6 +136,13 @@ class Writer:
         self._complain(f"a record was refused: {error}")
         return []
 
+    def _connect_early(self) -> None:
+        """The first record should not wait for tables to be made."""
+        if not self._was_tried:
+            self._was_tried = True
+            with contextlib.suppress(UnreachableError):
+                self._connected()
+
     def _connected(self) -> Insertion:
         if self._database is None:
             self._database = connect_prepared(self._settings.database)
@@ -157,7 +164,10 @@ class Writer:
             return
         self._prune_at = time.monotonic() + PRUNE_SECONDS
         if self._pruning is None:
-            self._pruning = upkeep(self._settings.database, self._settings.keep_days)
+            try:
+                self._pruning = upkeep(self._settings.database, self._settings.keep_days)
+            except UnreachableError as error:
+                self._complain(f"cannot forget old records: {error}")
 
     def _complain(self, text: str) -> None:
         if time.monotonic() >= self._quiet_until:

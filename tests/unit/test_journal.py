@@ -1,10 +1,12 @@
 """The journal: written beside the mail, read back, kept in shape."""
 
+import errno
 import ipaddress
 import json
 import os
 import re
 import stat
+import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -183,6 +185,26 @@ def test_finding(engine: Engine, criteria: Criteria, found: list[str]) -> None:
         record("C", time=NOW + 2, message_id=None),
     )
     assert [each["queue_id"] for each in find(engine, criteria, 10)] == found
+
+
+def test_records_wait_while_no_process_can_be_started(
+    settings: JournalSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tables are made by a process of its own; a system at its limit has none."""
+    real, tries = subprocess.Popen, iter(range(100))
+
+    def popen(*arguments: object, **options: object) -> object:
+        if next(tries) < 3:
+            raise OSError(errno.EAGAIN, "no more processes")
+        return real(*arguments, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    notes: list[tuple[str, int]] = []
+    writer = Writer(settings, 0, lambda outcome, count: notes.append((outcome, count)))
+    writer.start()
+    writer.put(record())
+    writer.close(20)
+    assert notes == [("written", 1)]
 
 
 def test_the_rows_of_workers_fill_every_column() -> None:

@@ -9,6 +9,7 @@ CPU is that of the filters and all their processes; the load and the DNS are not
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -82,6 +83,9 @@ def _ours(folder: Path, workers: int, more: str) -> Iterator[tuple[list[int], li
 @contextmanager
 def c_pair(folder: Path) -> Iterator[tuple[list[int], list[str]]]:
     """OpenDKIM and OpenDMARC, the latter with its own SPF; no logging."""
+    for program in ("opendkim", "opendmarc"):
+        if shutil.which(program, path="/usr/sbin:/usr/bin") is None:
+            raise SystemExit(f"{program} is not installed: apt-get install opendkim opendmarc")
     (folder / "resolv.conf").write_text(f"nameserver {ADDRESS}\n")
     (folder / "hosts").write_text("")
     (folder / "opendkim.conf").write_text(

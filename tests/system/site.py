@@ -28,7 +28,11 @@ class Site:
         dns = f'[dns]\nnameservers = ["{server.address}"]\ndeadline = 8.0\n'
         (folder / "filter").mkdir()
         self.filter = RunningFilter(folder / "filter", listen, f'{milter}{dns}[policy]\nmode = "enforce"\n{policy}')
-        self.mta = self._start(mta, folder / mta, listen, default_action)
+        try:
+            self.mta = self._start(mta, folder / mta, listen, default_action)
+        except BaseException:
+            self.filter.stop()
+            raise
 
     @staticmethod
     def _start(mta: str, folder: Path, listen: str, default_action: str) -> Postfix | Sendmail:

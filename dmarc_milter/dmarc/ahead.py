@@ -23,8 +23,12 @@ def look_ahead(resolver: Resolver, author_domain: str, identifiers: Iterable[str
 
     def walk_where_missing(_question: Question, answer: Answer[Any]) -> None:
         if not answer.failed and published(answer) is None:
-            # 3.2.13: whether the Author Domain exists may matter, too.
-            resolver.prefetch([*_walk(author_domain), Question(author_domain, RecordType.A)])
+            resolver.prefetch(_walk(author_domain), ask_whether_it_exists)
+
+    def ask_whether_it_exists(_question: Question, answer: Answer[Any]) -> None:
+        record = published(answer)
+        if record is not None and record.nonexistent_policy is not None:
+            resolver.prefetch([Question(author_domain, RecordType.A)])
 
     resolver.prefetch([Question(query_name(author_domain), RecordType.TXT)], walk_where_missing)
     if author_domain not in known:

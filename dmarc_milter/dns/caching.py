@@ -8,6 +8,7 @@ waiting; whoever steps it (``lookups.Lookups``) has it go on when the answer is 
 import threading
 import types
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -32,19 +33,12 @@ def _wait(begin: Begin) -> Generator[Begin, Answer[Any], Answer[Any]]:
     return answer
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
-    """One who waits for an answer until a deadline; told once, of whichever comes first."""
+    """One who waits for an answer until a deadline."""
 
-    __slots__ = ("_tell", "deadline")
-
-    def __init__(self, tell: Tell, deadline: float) -> None:
-        self._tell: Tell | None = tell
-        self.deadline = deadline
-
-    def __call__(self, answer: Answer[Any]) -> None:
-        tell, self._tell = self._tell, None
-        if tell is not None:
-            tell(answer)
+    tell: Tell
+    deadline: float
 
 
 class CachingResolver:
@@ -67,9 +61,6 @@ class CachingResolver:
 
     async def resolve_before(self, question: Question, deadline: float) -> Answer[Any]:
         """The answer, or a temporary failure at `deadline` (``time.monotonic()``)."""
-        answer = self._cache.get(question)
-        if answer is not None:
-            return answer
         # Not cancelled at the deadline: other messages may wait for the same answer.
         return await _wait(partial(self._begin_waiting, question, deadline))
 
@@ -82,8 +73,10 @@ class CachingResolver:
         return answer
 
     def _arrived_for(self, waiting: _Waiting, answer: Answer[Any]) -> None:
-        self._waiting.discard(waiting)
-        waiting(answer)
+        """Tell once, of the answer or the deadline, whichever comes first; both come on the loop's thread."""
+        if waiting in self._waiting:
+            self._waiting.discard(waiting)
+            waiting.tell(answer)
 
     def _end_late(self, now: float) -> None:
         for waiting in self._waiting.copy():

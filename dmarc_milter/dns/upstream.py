@@ -119,7 +119,7 @@ class _Asking:
             self._last = answer
             self._go_on()
         else:
-            self._end(answer)
+            self.end(answer)
 
     def failed(self, detail: str) -> None:
         """This attempt is over."""
@@ -130,14 +130,15 @@ class _Asking:
     def _go_on(self) -> None:
         answer = self.try_next()
         if answer is not None:
-            self._end(answer)
+            self.end(answer)
 
     def _leave(self) -> None:
         if self.way is not None:
             self.way.drop(self)
             self.way = None
 
-    def _end(self, answer: Answer[Any]) -> None:
+    def end(self, answer: Answer[Any]) -> None:
+        """On the loop's thread, as all that follows the first sending."""
         self._upstream.under_way.discard(self)
         self._then(answer)
 
@@ -290,8 +291,7 @@ class Upstream:
         self.under_way.add(asking)
         failure = asking.try_next()
         if failure is not None:
-            self.under_way.discard(asking)
-            self._loop.call(partial(then, failure))
+            self._loop.call(partial(asking.end, failure))
 
     def send(self, server: NameServer, asking: _Asking) -> None:
         """Raises OSError."""

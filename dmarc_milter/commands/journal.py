@@ -18,8 +18,7 @@ from dmarc_milter.journal import reader
 from dmarc_milter.journal.database import DatabaseError, open_engine
 from dmarc_milter.journal.reader import Criteria
 from dmarc_milter.journal.trace import tell, when
-from dmarc_milter.journal.upkeep import PRUNE_ROWS
-from dmarc_milter.journal.upkeep import prune as prune_rows
+from dmarc_milter.journal.upkeep import prune_all
 from dmarc_milter.journal.what_if import Group, groups
 
 FOUND, NOT_FOUND, ERROR = 0, 1, 2
@@ -158,10 +157,11 @@ def prune(options: argparse.Namespace) -> int:
     """dmarc-milter prune"""
     try:
         settings = config.load_default(options.config).journal
-        engine = open_engine(options.journal or settings.database, create=False)
-        total = 0
-        while settings.keep_days and (deleted := prune_rows(engine, settings.keep_days, PRUNE_ROWS)):
-            total += deleted
+        if not settings.enabled and options.journal is None:
+            # A timer asks every day, whatever the settings are.
+            print("no journal is kept")
+            return 0
+        total = prune_all(open_engine(options.journal or settings.database, create=False), settings.keep_days)
     except (DatabaseError, sa.exc.SQLAlchemyError) as error:
         return _fail(_why(error))
     print(f"{total} records deleted")

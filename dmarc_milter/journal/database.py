@@ -9,7 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine, make_url
 
-BUSY_SECONDS = 10
+from dmarc_milter.journal.insertion import BUSY_SECONDS
+
 FILE_MODE = 0o640
 
 

@@ -27,13 +27,24 @@ def prune(engine: Engine, keep_days: float, most: int) -> int:
         return int(connection.execute(messages.delete().where(messages.c.uid.in_(old))).rowcount)
 
 
+def prune_all(engine: Engine, keep_days: float) -> int:
+    """Delete all that is older than `keep_days`, in batches; returns how many rows there were. 0 days: for ever."""
+    total = 0
+    while keep_days:
+        deleted = prune(engine, keep_days, PRUNE_ROWS)
+        total += deleted
+        if deleted < PRUNE_ROWS:
+            break
+        time.sleep(PAUSE_SECONDS)
+    return total
+
+
 def main() -> int:
     wanted = json.load(sys.stdin)
     try:
         engine = open_engine(wanted["database"], create=True)
         prepare(engine)
-        while wanted["keep_days"] and prune(engine, wanted["keep_days"], PRUNE_ROWS) == PRUNE_ROWS:
-            time.sleep(PAUSE_SECONDS)
+        prune_all(engine, wanted["keep_days"] or 0)
     except (sa.exc.SQLAlchemyError, DatabaseError, SchemaError) as error:
         print(one_line(error))
         return 1

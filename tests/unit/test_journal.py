@@ -17,11 +17,12 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from dmarc_milter import advice
+from dmarc_milter.cli import main
 from dmarc_milter.commands import journal as commands
 from dmarc_milter.config import JournalSettings
 from dmarc_milter.dkim.signature import Result as DkimResult
 from dmarc_milter.dkim.verification import Verified
-from dmarc_milter.journal import schema
+from dmarc_milter.journal import schema, upkeep
 from dmarc_milter.journal.database import DatabaseError, open_engine
 from dmarc_milter.journal.reader import Criteria, find, judged_in_monitor, refused_in_monitor
 from dmarc_milter.journal.row import COLUMNS, JSON_COLUMNS, row
@@ -222,6 +223,23 @@ def test_old_records_are_forgotten(engine: Engine) -> None:
     assert len(find(engine, Criteria(since=0.0), 10)) == 2
 
 
+def test_pruning_goes_on_batch_by_batch(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "PRUNE_ROWS", 2)
+    monkeypatch.setattr(upkeep, "PAUSE_SECONDS", 0)
+    fill(engine, *(record(time=1000.0 + number) for number in range(5)))
+    assert upkeep.prune_all(engine, 0) == 0, "0 days means for ever"
+    assert upkeep.prune_all(engine, 30) == 5
+    assert find(engine, Criteria(since=0.0), 10) == []
+
+
+def test_pruning_a_journal_that_is_off(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The package's timer asks every day, and must not fail every day."""
+    config = tmp_path / "filter.toml"
+    config.write_text(f'[journal]\nenabled = false\ndatabase = "sqlite:///{tmp_path}/none.sqlite"\n')
+    assert main(["prune", "--config", str(config)]) == 0
+    assert "no journal is kept" in capsys.readouterr().out
+
+
 def test_an_older_journal_is_brought_up_to_date(engine: Engine) -> None:
     fill(engine, record())
 
@@ -358,8 +376,6 @@ def test_no_advice_where_nothing_is_wrong() -> None:
 def test_trace_as_json_and_as_text(
     settings: JournalSettings, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from dmarc_milter.cli import main
-
     fill(engine, record(), record("unjudged", verdict=None))
     assert main(["trace", "4X1", "--journal", settings.database]) == 0
     shown = capsys.readouterr().out

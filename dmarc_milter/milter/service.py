@@ -21,6 +21,7 @@ from dmarc_milter.evaluation import Surroundings
 from dmarc_milter.journal.writer import Writer
 from dmarc_milter.log import logger, message_line
 from dmarc_milter.lookups import Lookups
+from dmarc_milter.milter.balance import Gate, Loads
 from dmarc_milter.milter.callbacks import register
 from dmarc_milter.milter.worker_state import Activity, Observer, Service
 from dmarc_milter.name_servers import name_servers
@@ -46,7 +47,12 @@ def surroundings(settings: Settings, observe: Then) -> Surroundings:
 
 
 def work(
-    settings: Settings, slot: int, address: ListenAddress, listening: socket.socket, control: socket.socket
+    settings: Settings,
+    slot: int,
+    address: ListenAddress,
+    listening: socket.socket,
+    loads: Loads,
+    control: socket.socket,
 ) -> None:
     """Serve until `control` says otherwise or the supervisor is gone. Does not return."""
     metrics.write_as(slot)
@@ -68,8 +74,11 @@ def work(
     parked, descriptor = _lend_socket(address, listening)
     if journal is not None:
         journal.start()
+    gate = Gate(loads, slot, descriptor, listening.fileno(), parked)
+    service.activity.on_sessions = gate.note
+    gate.start()
     threading.Thread(target=_watch, args=(service.activity, counted), daemon=True).start()
-    obeying = (control, parked, descriptor, service.activity, settings.milter.drain_seconds, journal)
+    obeying = (control, gate, service.activity, settings.milter.drain_seconds, journal)
     threading.Thread(target=_obey, args=obeying, daemon=True).start()
     gc.collect()
     gc.freeze()
@@ -123,16 +132,9 @@ def _open_sockets() -> set[int]:
     return found
 
 
-def _obey(
-    control: socket.socket,
-    parked: int,
-    descriptor: int,
-    activity: Activity,
-    seconds: float,
-    journal: Writer | None,
-) -> None:
+def _obey(control: socket.socket, gate: Gate, activity: Activity, seconds: float, journal: Writer | None) -> None:
     order = control.recv(1)
-    os.dup2(parked, descriptor)
+    gate.close()
     if order == DRAIN:
         activity.wait_until(lambda now: now.sessions == 0, seconds)
     else:

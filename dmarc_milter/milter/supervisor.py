@@ -18,6 +18,7 @@ from dmarc_milter import log, metrics
 from dmarc_milter.config import ConfigError, ListenAddress, Settings
 from dmarc_milter.journal.preparation import prepare_local
 from dmarc_milter.log import logger
+from dmarc_milter.milter.balance import Loads
 from dmarc_milter.milter.listening import ListenError, open_socket, remove
 from dmarc_milter.milter.monitor_process import MonitorProcess
 from dmarc_milter.milter.service import DRAIN, READY, STOP, work
@@ -55,6 +56,7 @@ class Supervisor:
         self._sockets: list[socket.socket] = []
         for address in self._addresses:
             self._sockets.append(self._open(address))
+        self._loads = [Loads() for _ in self._addresses]
         self._systemd = Notifier()
         self._metrics_folder = Path(tempfile.mkdtemp(prefix="dmarc-milter-metrics-"))
         metrics.prepare(self._metrics_folder)
@@ -165,7 +167,8 @@ class Supervisor:
             ours.close()
             self._close_in_child()
             name_process("milter-worker")
-            work(self._settings, slot, self._addresses[place], self._sockets[place], theirs)
+            address, listening = self._addresses[place], self._sockets[place]
+            work(self._settings, slot, address, listening, self._loads[place], theirs)
         except Exception:  # noqa: BLE001 - a forked child must never run on into the supervisor's code
             logger.exception("worker could not start")
         finally:
@@ -263,6 +266,7 @@ class Supervisor:
         if worker.control.fileno() >= 0:
             self._selector.unregister(worker.control)
             worker.control.close()
+        self._loads[worker.place].leaves(worker.slot)
         metrics.forget_gauges(worker.slot)
         if worker.is_leaving or self._is_stopping:
             return

@@ -19,6 +19,8 @@ class Activity:
         self._changed = threading.Condition()
         self.sessions = 0
         self.messages = 0
+        self.on_sessions: Callable[[int], None] = lambda sessions: None
+        """Told the new number whenever a connection comes or goes."""
 
     def change(self, *, sessions: int = 0, messages: int = 0) -> None:
         """Count up or down."""
@@ -26,6 +28,8 @@ class Activity:
             self.sessions += sessions
             self.messages += messages
             self._changed.notify_all()
+            if sessions:
+                self.on_sessions(self.sessions)
 
     def wait_until(self, condition: "Callable[[Activity], bool]", seconds: float) -> bool:
         """Wait for `condition`, at most so long; returns whether it came."""

@@ -151,3 +151,34 @@ def test_several_addresses(tmp_path: Path, name_server: NameServerThread, place:
     assert running.stop() == 0
     assert set(under.seen) == {"right"}
     assert not any((tmp_path / name).exists() for name in "ab")
+
+
+def test_connections_are_shared_out_evenly(tmp_path: Path, name_server: NameServerThread) -> None:
+    """None waits for a worker that is asleep, and no worker has many more than the other."""
+    running = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", settings(name_server))
+    before = _sockets(running)
+    started = time.monotonic()
+    opened: list[Mta] = []
+    for number in range(400):
+        if len(opened) == 40:
+            opened.pop(number * 7 % 40).quit()
+        opened.append(running.mta())
+    assert time.monotonic() - started < 4, "libmilter sleeps for 5 seconds where nobody wakes it"
+    wait_for(lambda: sum(_sockets(running)) == sum(before) + 40, "the end of those that have quit")
+    sessions = [now - then for now, then in zip(_sockets(running), before, strict=True)]
+    assert abs(sessions[0] - sessions[1]) <= 8, sessions
+    for each in opened:
+        each.quit()
+    assert running.stop() == 0
+
+
+def _sockets(running: RunningFilter) -> list[int]:
+    """Open ones of each worker: one for each connection, and its own."""
+    return [sum(_is_socket(each) for each in Path(f"/proc/{worker}/fd").iterdir()) for worker in running.workers]
+
+
+def _is_socket(descriptor: Path) -> bool:
+    try:
+        return os.readlink(descriptor).startswith("socket:")
+    except FileNotFoundError:
+        return False

@@ -13,7 +13,7 @@ _ENTRY_OCTETS = 400
 class Cache:
     """A map from questions to answers: the oldest entries give way once `max_octets` are reached.
 
-    Many threads may call :meth:`get`; only one (the resolver's) may call :meth:`put`. That is what makes it work
+    Many threads may call :meth:`get`; only one at a time :meth:`put`. That is what makes it work
     without a lock: a reader sees an entry whole or not at all.
     """
 

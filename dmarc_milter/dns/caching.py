@@ -1,5 +1,7 @@
 """The resolver of the running filter: a cache, and one question in flight for each name and type.
 
+What is not in its own cache may be in the memory that all workers share: the DNS is asked once by all of them.
+
 A coroutine that judges mail is stepped on the thread on which the message arrived. As long as every answer is in the
 cache it never stops, and nothing is handed to another thread. For an answer that is missing it yields what begins the
 waiting; whoever steps it (``lookups.Lookups``) has it go on when the answer is there, on the loop's thread.
@@ -16,6 +18,7 @@ from dmarc_milter.dns import wire
 from dmarc_milter.dns.answer import Answer, Question, Then
 from dmarc_milter.dns.cache import Cache
 from dmarc_milter.dns.loop import Loop
+from dmarc_milter.dns.shared import SharedAnswers
 
 MAX_IN_FLIGHT = 5_000
 """Different questions under way at once. What is asked beyond that fails at once rather than queue without end."""
@@ -45,19 +48,33 @@ class CachingResolver:
     """A :class:`~dmarc_milter.dns.within.BoundedResolver` that may be called from any thread."""
 
     def __init__(
-        self, ask: Ask, loop: Loop, cache: Cache | None = None, observe: Then = lambda _question, _answer: None
+        self,
+        ask: Ask,
+        loop: Loop,
+        cache: Cache | None = None,
+        observe: Then = lambda _question, _answer: None,
+        shared: SharedAnswers | None = None,
     ) -> None:
         self._observe = observe
         self._ask = ask
         self._loop = loop
         self._cache = Cache() if cache is None else cache
+        self._shared = shared
         self._lock = threading.Lock()
         self._in_flight: dict[Question, list[Tell]] = {}
         self._waiting: set[_Waiting] = set()
         loop.sweep_with(self._end_late)
 
     def peek(self, question: Question) -> Answer[Any] | None:
-        return self._cache.get(question)
+        return self._cache.get(question) or self._from_others(question)
+
+    def _from_others(self, question: Question) -> Answer[Any] | None:
+        """What another process was told."""
+        answer = None if self._shared is None else self._shared.get(question)
+        if answer is not None:
+            with self._lock:
+                self._cache.put(question, answer)
+        return answer
 
     async def resolve_before(self, question: Question, deadline: float) -> Answer[Any]:
         """The answer, or a temporary failure at `deadline` (``time.monotonic()``)."""
@@ -110,6 +127,8 @@ class CachingResolver:
         with self._lock:
             self._cache.put(question, answer)
             told = self._in_flight.pop(question)
+        if self._shared is not None:
+            self._shared.put(question, answer)
         self._loop.safely(self._observe, question, answer)
         for tell in told:
             self._loop.safely(tell, answer)

@@ -16,6 +16,7 @@ from dmarc_milter.config import InetAddress, ListenAddress, Settings
 from dmarc_milter.dns.answer import Then
 from dmarc_milter.dns.cache import Cache
 from dmarc_milter.dns.caching import CachingResolver
+from dmarc_milter.dns.shared import SharedAnswers
 from dmarc_milter.dns.upstream import Upstream
 from dmarc_milter.evaluation import Surroundings
 from dmarc_milter.journal.writer import Writer
@@ -38,11 +39,12 @@ JOURNAL_SECONDS = 4.0
 """What a worker that ends gives the journal to write what waits."""
 
 
-def surroundings(settings: Settings, observe: Then) -> Surroundings:
+def surroundings(settings: Settings, observe: Then, shared: SharedAnswers) -> Surroundings:
     """A loop and a resolver of this process."""
     lookups = Lookups()
     upstream = Upstream(name_servers(settings), settings.dns.timeout, settings.dns.tries, lookups.loop)
-    resolver = CachingResolver(upstream.ask, lookups.loop, Cache(settings.dns.cache_megabytes << 20), observe)
+    cache = Cache(settings.dns.cache_megabytes << 20)
+    resolver = CachingResolver(upstream.ask, lookups.loop, cache, observe, shared)
     return Surroundings(lookups, resolver, settings.evaluation)
 
 
@@ -52,6 +54,7 @@ def work(
     address: ListenAddress,
     listening: socket.socket,
     loads: Loads,
+    answers: SharedAnswers,
     control: socket.socket,
 ) -> None:
     """Serve until `control` says otherwise or the supervisor is gone. Does not return."""
@@ -64,7 +67,7 @@ def work(
         observers.append(journal.put)
     service = Service(
         settings,
-        surroundings(settings, counted.observe_answer),
+        surroundings(settings, counted.observe_answer, answers),
         observers,
         on_exception=counted.note_exception,
     )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from dmarc_milter import log, metrics
 from dmarc_milter.config import ConfigError, ListenAddress, Settings
+from dmarc_milter.dns.shared import SharedAnswers
 from dmarc_milter.journal.preparation import prepare_local
 from dmarc_milter.log import logger
 from dmarc_milter.milter.balance import Loads
@@ -57,6 +58,7 @@ class Supervisor:
         for address in self._addresses:
             self._sockets.append(self._open(address))
         self._loads = [Loads() for _ in self._addresses]
+        self._answers = SharedAnswers()
         self._systemd = Notifier()
         self._metrics_folder = Path(tempfile.mkdtemp(prefix="dmarc-milter-metrics-"))
         metrics.prepare(self._metrics_folder)
@@ -168,7 +170,7 @@ class Supervisor:
             self._close_in_child()
             name_process("milter-worker")
             address, listening = self._addresses[place], self._sockets[place]
-            work(self._settings, slot, address, listening, self._loads[place], theirs)
+            work(self._settings, slot, address, listening, self._loads[place], self._answers, theirs)
         except Exception:  # noqa: BLE001 - a forked child must never run on into the supervisor's code
             logger.exception("worker could not start")
         finally:
@@ -242,6 +244,8 @@ class Supervisor:
             self._metrics.reloaded("refused")
             return
         self._settings = settings
+        # Other name servers may answer otherwise.
+        self._answers = SharedAnswers()
         log.set_up(settings.log.format)
         self._metrics.reloaded("done")
         self._metrics.configured(_digest(settings), time.time())

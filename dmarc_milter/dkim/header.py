@@ -8,6 +8,8 @@ from dmarc_milter.dkim.signature import Canonicalization
 from dmarc_milter.message.header import Field, Header
 
 _BLANKS = re.compile(rb"[ \t]+")
+_OTHER_SPACE = re.compile(rb"[\r\n\v\f]")
+"""What Python takes for white space, and RFC 6376 does not."""
 _SIGNATURE_TAG = re.compile(rb"((?:\A|;)[ \t\r\n]*b[ \t\r\n]*=)[^;]*")
 
 
@@ -15,8 +17,15 @@ def canonical(field: Field, canonicalization: Canonicalization) -> bytes:
     """One field in canonical form, without its CRLF."""
     if canonicalization is Canonicalization.SIMPLE:
         return field.name.encode("utf-8", "surrogateescape") + b":" + field.value
-    value = _BLANKS.sub(b" ", field.value.replace(b"\r\n", b"")).strip(b" ")
-    return field.key.encode("utf-8", "surrogateescape") + b":" + value
+    return field.key.encode("utf-8", "surrogateescape") + b":" + _relaxed(field.value)
+
+
+def _relaxed(value: bytes) -> bytes:
+    """Unfolded, white space reduced to single spaces, none at either end (3.4.2)."""
+    value = value.replace(b"\r\n", b"")
+    if _OTHER_SPACE.search(value) is None:
+        return b" ".join(value.split())
+    return _BLANKS.sub(b" ", value).strip(b" ")
 
 
 def select(header: Header, names: Iterable[str]) -> list[Field]:

@@ -6,6 +6,7 @@ forms only those are taken whose meaning no mail program doubts. Everything else
 never a guess.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -71,7 +72,7 @@ class _UnreadableError(Exception):
 
 def _text(value: bytes) -> str:
     text = value.replace(b"\r\n", b"").decode("utf-8", "surrogateescape")
-    if any(character < " " and character != "\t" for character in text) or "\x7f" in text:
+    if _CONTROL.search(text) is not None:
         raise _UnreadableError(Unusable.CONTROL_CHARACTER)
     return text
 
@@ -84,8 +85,9 @@ def _identifier(domain: str) -> str:
 
 
 _WSP = " \t"
-_SPECIALS = frozenset('()<>[]:;@\\,"')
-"""specials of RFC 5322 3.2.3 but for the dot, which phrases may hold (obs-phrase) and dot-atoms do."""
+_CONTROL = re.compile(r"[\x00-\x08\n-\x1f\x7f]")
+_ATOM = re.compile(r'[^()<>\[\]:;@\\," \t]*')
+"""Up to one of the specials (RFC 5322 3.2.3), but for the dot: phrases may hold it (obs-phrase), and dot-atoms do."""
 
 
 class _Parser:
@@ -217,13 +219,14 @@ class _Parser:
         return atom
 
     def _atom(self) -> str:
-        start = self._at
-        while self._at < self._end:
-            character = self._text[self._at]
-            if character in _SPECIALS or character in _WSP:
-                break
-            self._at += 1
-        return self._text[start : self._at]
+        return self._take(_ATOM)
+
+    def _take(self, pattern: re.Pattern[str]) -> str:
+        """What `pattern`, which matches anywhere, matches here; step over it."""
+        match = pattern.match(self._text, self._at)
+        assert match is not None
+        self._at = match.end()
+        return match[0]
 
     def _quoted_string(self) -> str:
         start = self._at

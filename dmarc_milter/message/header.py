@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 MAX_FIELDS = 20_000
@@ -22,7 +23,16 @@ class Field(NamedTuple):
     @property
     def key(self) -> str:
         """The name as names are compared: lower case, no white space at its end."""
-        return self.name.rstrip(" \t").lower()
+        return _usual_key(self.name) if len(self.name) <= _USUAL_NAME else _key(self.name)
+
+
+def _key(name: str) -> str:
+    return name.rstrip(" \t").lower()
+
+
+_USUAL_NAME = 40
+"""Names are few and short; what is longer is not kept, so that nobody fills the memory with them."""
+_usual_key = lru_cache(maxsize=1_000)(_key)
 
 
 class Header:

@@ -6,7 +6,6 @@ has failed before is answered at the end of the message, as `[policy] on_error` 
 
 from __future__ import annotations  # pymilter names its context type for type checkers only
 
-import ipaddress
 import socket
 import time
 
@@ -134,10 +133,14 @@ class Session:
         return self.answer(milter.P_NR_RCPT)
 
     def header(self, name: str, value: bytes) -> int:
-        if not self._steps & milter.P_HDR_LEADSPC:
+        # Called for every field: no detour.
+        steps = self._steps
+        if not steps & milter.P_HDR_LEADSPC:
             value = b" " + value
-        self._header.append(Field(name, with_crlf(value)))
-        return self.answer(milter.P_NR_HDR)
+        if b"\n" in value:
+            value = with_crlf(value)
+        self._header.append(Field(name, value))
+        return milter.NOREPLY if steps & milter.P_NR_HDR else milter.CONTINUE
 
     def end_of_headers(self) -> int:
         if self._evaluation is not None and not self.has_failed:
@@ -316,9 +319,10 @@ def _packed(address: object) -> bytes | None:
     """The client's address out of what pymilter gives: (ip, port, ...), a path, or None."""
     if not isinstance(address, tuple):
         return None
+    text = str(address[0]).removeprefix("IPv6:").partition("%")[0]
     try:
-        return ipaddress.ip_address(str(address[0]).removeprefix("IPv6:").partition("%")[0]).packed
-    except ValueError:
+        return socket.inet_pton(socket.AF_INET6 if ":" in text else socket.AF_INET, text)
+    except (OSError, ValueError):
         return None
 
 

@@ -16,7 +16,8 @@ class Activity:
     """How many connections and messages a process has at hand: what draining waits for."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._changed = threading.Condition(threading.Lock())
+        self._is_waited_for = False
         self.sessions = 0
         self.messages = 0
         self.on_sessions: Callable[[int], None] = lambda sessions: None
@@ -27,13 +28,15 @@ class Activity:
         with self._changed:
             self.sessions += sessions
             self.messages += messages
-            self._changed.notify_all()
+            if self._is_waited_for:
+                self._changed.notify_all()
             if sessions:
                 self.on_sessions(self.sessions)
 
     def wait_until(self, condition: "Callable[[Activity], bool]", seconds: float) -> bool:
         """Wait for `condition`, at most so long; returns whether it came."""
         with self._changed:
+            self._is_waited_for = True
             return self._changed.wait_for(lambda: condition(self), seconds)
 
 

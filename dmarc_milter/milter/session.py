@@ -51,6 +51,7 @@ class Session:
         "_connection_failed",
         "_envelope",
         "_evaluation",
+        "_has_turn",
         "_header",
         "_helo",
         "_in_message",
@@ -72,6 +73,8 @@ class Session:
         self._helo = ""
         self._authserv_id = service.settings.milter.authserv_id or ""
         self._connection_failed = False
+        self._has_turn: bool | None = None
+        """None where none was asked for."""
         self._clear()
 
     def _clear(self) -> None:
@@ -135,6 +138,8 @@ class Session:
     def header(self, name: str, value: bytes) -> int:
         # Called for every field: no detour.
         steps = self._steps
+        if self._has_turn is None and steps & milter.P_NR_HDR:
+            self._has_turn = self._service.turns.take()
         if not steps & milter.P_HDR_LEADSPC:
             value = b" " + value
         if b"\n" in value:
@@ -143,8 +148,11 @@ class Session:
         return milter.NOREPLY if steps & milter.P_NR_HDR else milter.CONTINUE
 
     def end_of_headers(self) -> int:
-        if self._evaluation is not None and not self.has_failed:
-            self._needs_body = self._evaluation.end_of_headers()
+        try:
+            if self._evaluation is not None and not self.has_failed:
+                self._needs_body = self._evaluation.end_of_headers()
+        finally:
+            self._end_turn()
         return self.answer(milter.P_NR_EOH)
 
     def body(self, chunk: bytes) -> int:
@@ -306,7 +314,13 @@ class Session:
         self._in_message = True
         self._service.activity.change(messages=1)
 
+    def _end_turn(self) -> None:
+        if self._has_turn:
+            self._service.turns.give_back()
+        self._has_turn = None
+
     def _end_message(self) -> None:
+        self._end_turn()
         if self._in_message:
             self._service.activity.change(messages=-1)
         self._clear()

@@ -7,12 +7,13 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from dmarc_milter.demo.mta import ALL_STEPS, LEADING_SPACE, Answer
+from dmarc_milter.demo.mta import ALL_STEPS, LEADING_SPACE, Answer, Mta
 from dmarc_milter.demo.nameserver import NameServerThread
 from dmarc_milter.demo.scenes import SCENES, Scene
 from tests.running import RunningFilter
@@ -108,6 +109,29 @@ def test_aborted_message_then_another(running: RunningFilter) -> None:
     fields, body = scene.content
     assert found(mta.message(scene.mail_from, ["x"], fields, body)) == ("pass", "pass", "pass", "accept")
     mta.quit()
+
+
+@pytest.mark.parametrize("end", [Mta.abort, Mta.quit, lambda mta: None], ids=["aborted", "closed", "left"])
+@pytest.mark.parametrize("command", [b"M", b""], ids=["in a message", "without MAIL FROM"])
+def test_headers_left_midway_keep_nobody_waiting(
+    tmp_path: Path, name_server: NameServerThread, end: Callable[[Mta], None], command: bytes
+) -> None:
+    """Messages whose header is being read take turns; who never comes to its end is not waited for."""
+    started = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", settings(name_server).replace("= 2", "= 1"))
+    left = [started.mta() for _ in range(3)]
+    for mta in left:
+        mta.connect("x", "192.0.2.1")
+        mta.helo("x")
+        if command:
+            mta._stage(command, b"<x@crook.example>\0")
+        mta._stage(b"L", b"Subject\0 never finished\0")
+        end(mta)
+    begun = time.monotonic()
+    for scene in SCENES[:3] * 3:
+        assert found(play(started, scene)) == EXPECTED[scene.name]
+    assert time.monotonic() - begun < 5
+    assert started.stop() == 0
+    assert "Traceback" not in started.log
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -1,33 +1,29 @@
-"""dmarc-milter beside OpenDKIM + OpenDMARC: the same mail in one run, in turns, medians of several rounds.
+"""dmarc-milter beside its peers: the same mail in one run, in turns, medians of several rounds.
 
 Used by benchmarks.report; by itself it prints the tables:
 sudo .venv/bin/python -m benchmarks.peers [--rounds N] [--messages N]   (root: a name server on port 53 of a loopback
-address of its own, a private /etc/resolv.conf; Debian's opendkim and opendmarc)
+address of its own, a private /etc/resolv.conf; Debian's opendkim and opendmarc; rspamd, pyspf-milter and dkimpy-milter
+where they are installed)
 
 CPU is that of the filters and all their processes; the load and the DNS are not counted.
 """
 
 import argparse
-import os
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median, quantiles
 from typing import NamedTuple
 
 from benchmarks import corpus, load
+from benchmarks.contenders import ADDRESS, WORKERS, Contender, installed
 from benchmarks.processes import cpu_seconds, peak_megabytes, tree
-from tests.running import RunningFilter
-from tests.system.postfix import wait_for
 
-ADDRESS = "127.0.0.153"
 CONNECTIONS = 20
-WORKERS = 2
 
 
 class Round(NamedTuple):
@@ -55,60 +51,6 @@ def name_server(zone: Path, delay: float) -> Iterator[None]:
             yield
         finally:
             process.terminate()
-
-
-Contender = Callable[[Path], AbstractContextManager[tuple[list[int], list[str]]]]
-"""In a folder of its own: process ids, and sockets in the order in which mail goes through them."""
-
-
-def with_workers(workers: int, more: str = "") -> Contender:
-    return lambda folder: _ours(folder, workers, more)
-
-
-def ours(folder: Path) -> AbstractContextManager[tuple[list[int], list[str]]]:
-    """As in production: journal and metrics are on."""
-    return _ours(folder, WORKERS, "")
-
-
-@contextmanager
-def _ours(folder: Path, workers: int, more: str) -> Iterator[tuple[list[int], list[str]]]:
-    text = f'workers = {workers}\n[dns]\nnameservers = ["{ADDRESS}"]\n{more}[policy]\nmode = "enforce"\n'
-    running = RunningFilter(folder, f"unix:{folder}/s", text)
-    try:
-        yield [running.process.pid], [f"{folder}/s"]
-    finally:
-        assert running.stop() == 0
-
-
-@contextmanager
-def c_pair(folder: Path) -> Iterator[tuple[list[int], list[str]]]:
-    """OpenDKIM and OpenDMARC, the latter with its own SPF; no logging."""
-    for program in ("opendkim", "opendmarc"):
-        if shutil.which(program, path="/usr/sbin:/usr/bin") is None:
-            raise SystemExit(f"{program} is not installed: apt-get install opendkim opendmarc")
-    (folder / "resolv.conf").write_text(f"nameserver {ADDRESS}\n")
-    (folder / "hosts").write_text("")
-    (folder / "opendkim.conf").write_text(
-        f"Mode v\nSocket local:{folder}/dkim\nSyslog no\nAuthservID mx.example.org\nAlwaysAddARHeader yes\n"
-        f"Nameservers {ADDRESS}\nOn-Default accept\nRequireSafeKeys no\n"
-    )
-    (folder / "opendmarc.conf").write_text(
-        f"Socket local:{folder}/dmarc\nSyslog false\nAuthservID mx.example.org\nTrustedAuthservIDs mx.example.org\n"
-        "RejectFailures true\nSPFSelfValidate true\nSPFIgnoreResults true\n"
-    )
-    processes = []
-    for program, flags in (("opendkim", "-f -x"), ("opendmarc", "-f -c")):
-        script = f"mount --bind {folder}/resolv.conf /etc/resolv.conf; exec {program} {flags} {folder}/{program}.conf"
-        command, path = ["unshare", "-m", "sh", "-c", script], "/usr/sbin:/usr/bin:/sbin:/bin"
-        processes.append(subprocess.Popen(command, env={**os.environ, "PATH": path}))
-    paths = [f"{folder}/dkim", f"{folder}/dmarc"]
-    wait_for(lambda: all(os.path.exists(path) for path in paths), "the C filters")
-    try:
-        yield [each.pid for each in processes], paths
-    finally:
-        for each in processes:
-            each.kill()
-            each.wait()
 
 
 def round_of(
@@ -145,14 +87,12 @@ def medians(rounds: list[Round]) -> Round:
     return Round(*(median(each) for each in zip(*rounds, strict=True)))
 
 
-CONTENDERS: dict[str, Contender] = {"dmarc-milter": ours, "OpenDKIM + OpenDMARC": c_pair}
-
-
 def compare(messages: list[corpus.Message], connections: int, rounds: int, pause: float = 0.0) -> dict[str, Round]:
     """All contenders in turns, so that a slow minute of the machine is everybody's."""
-    found: dict[str, list[Round]] = {name: [] for name in CONTENDERS}
+    contenders = installed()
+    found: dict[str, list[Round]] = {name: [] for name in contenders}
     for _ in range(rounds):
-        for name, contender in CONTENDERS.items():
+        for name, contender in contenders.items():
             found[name].append(round_of(contender, messages, connections, pause))
     return {name: medians(each) for name, each in found.items()}
 
@@ -169,9 +109,9 @@ def table(title: str, found: dict[str, Round], count: int) -> str:
             f"| {name} | {each.messages_a_second:.0f} | {each.cpu:.2f} | {each.p50:.1f} | {each.p99:.1f} | "
             f"{each.last_p50:.1f}, {each.last_p99:.1f} | {each.memory:.0f} | {each.right:.0f} of {count} |"
         )
-    own, other = found.values()
+    own, other, *_ = found.values()
     lines.append(
-        f"| ratio | {own.messages_a_second / other.messages_a_second:.2f} | {own.cpu / other.cpu:.2f} | "
+        f"| ours to the C pair | {own.messages_a_second / other.messages_a_second:.2f} | {own.cpu / other.cpu:.2f} | "
         f"{own.p50 / other.p50:.2f} | {own.p99 / other.p99:.2f} | "
         f"{own.last_p50 / other.last_p50:.2f}, {own.last_p99 / other.last_p99:.2f} | | |"
     )

@@ -10,7 +10,7 @@ import re
 from html import escape
 from pathlib import Path
 
-from benchmarks import growth, peers
+from benchmarks import growth, peers, stages
 from benchmarks.peers import Round
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -32,6 +32,7 @@ def main() -> None:
     compared, found = peers.tables(options.rounds, options.messages)
     page = DOCS / "performance.md"
     text = _put(page.read_text("utf-8"), "peers", compared)
+    text = _put(text, "stages", stages.table())
     text = _put(text, "sizing", sizing(next(iter(found.values()))["dmarc-milter"]))
     (DOCS / "performance.svg").write_text(picture(found), "utf-8")
     page.write_text(_put(text, "growth", growth.tables()), "utf-8")

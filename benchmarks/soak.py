@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import corpus, load
-from benchmarks.peers import CONNECTIONS, name_server, ours
+from benchmarks.contenders import ours
+from benchmarks.peers import CONNECTIONS, name_server
 from benchmarks.processes import tree
 
 STEP = 10_000

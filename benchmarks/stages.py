@@ -1,0 +1,168 @@
+"""What a message costs stage by stage: libmilter's calls made by ourselves on one thread, all answers in the cache.
+
+Used by benchmarks.report; by itself it prints the table: .venv/bin/python -m benchmarks.stages
+"""
+
+import logging
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import milter
+
+from benchmarks import corpus
+from benchmarks.corpus import Message
+from dmarc_milter import metrics
+from dmarc_milter.config import Settings
+from dmarc_milter.dns.answer import Answer, Question
+from dmarc_milter.dns.caching import CachingResolver
+from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.evaluation import Surroundings
+from dmarc_milter.journal.insertion import _flat
+from dmarc_milter.journal.row import row
+from dmarc_milter.log import message_line
+from dmarc_milter.lookups import Lookups
+from dmarc_milter.milter import callbacks
+from dmarc_milter.milter.worker_state import Service
+from dmarc_milter.record import Record
+
+SENDERS = 40
+MESSAGES = 200
+ROUNDS = 10
+_CHUNK = 65_535
+_ALL_STEPS = [0x1FF, 0x1FFFFF, 0, 0]
+
+
+class Context:
+    """What pymilter hands to callbacks, without libmilter."""
+
+    def __init__(self) -> None:
+        self._private: object = None
+
+    def getpriv(self) -> object:
+        return self._private
+
+    def setpriv(self, value: object) -> None:
+        self._private = value
+
+    def getsymval(self, name: str) -> str | None:
+        return {"j": "mx.example.org", "i": "4XBENCH"}.get(name)
+
+    def addheader(self, *_: object) -> None: ...
+
+    def chgheader(self, *_: object) -> None: ...
+
+    def setreply(self, *_: object) -> None: ...
+
+
+class Stages:
+    """Seconds spent in each stage."""
+
+    def __init__(self) -> None:
+        self.seconds: Counter[str] = Counter()
+
+    def timed(self, name: str, step: Callable[..., Any], *arguments: object) -> Any:
+        started = time.perf_counter()
+        value = step(*arguments)
+        self.seconds[name] += time.perf_counter() - started
+        return value
+
+
+def _registered(service: Service) -> dict[str, Callable[..., int]]:
+    """The callbacks by their names in pymilter."""
+    found: dict[str, Callable[..., int]] = {}
+    setters = [name for name in dir(milter) if name.startswith("set_") and name.endswith("_callback")]
+    with mock.patch.multiple(
+        milter,
+        register=lambda _name, negotiate: found.update(negotiate=negotiate),
+        **{name: _keeper(found, name[4:-9]) for name in setters},
+    ):
+        callbacks.register(service)
+    return found
+
+
+def _keeper(found: dict[str, Callable[..., int]], name: str) -> Callable[[Callable[..., int]], None]:
+    return lambda callback: found.update({name: callback})
+
+
+def _play(stages: Stages, call: dict[str, Callable[..., int]], message: Message) -> None:
+    context = Context()
+    stages.timed("connection", call["negotiate"], context, list(_ALL_STEPS))
+    stages.timed("connection", call["connect"], context, message.helo, 2, (message.client, 25))
+    stages.timed("connection", call["helo"], context, message.helo)
+    stages.timed("MAIL FROM: SPF", call["envfrom"], context, f"<{message.mail_from}>".encode())
+    for name, value in message.fields:
+        stages.timed("header fields, 13 of them", call["header"], context, name, value)
+    stages.timed("end of headers: From, signatures, header hash", call["eoh"], context)
+    for start in range(0, len(message.body), _CHUNK):
+        chunk = message.body[start : start + _CHUNK]
+        if stages.timed("body", call["body"], context, chunk) == milter.SKIP:
+            break
+    stages.timed(_END, call["eom"], context)
+    stages.timed("connection", call["close"], context)
+
+
+_END = "end of message: RSA or Ed25519, DMARC, policy, our field"
+_LOG, _METRICS, _JOURNAL = "log", "metrics", "journal: the row, without SQLite"
+
+
+def measure() -> dict[str, float]:
+    """Microseconds a message, by stage."""
+    zone, lookups = ZoneResolver.from_text(corpus.zone(SENDERS)), Lookups()
+
+    def ask(question: Question, tell: Callable[[Answer[Any]], None]) -> None:
+        lookups.loop.call(lambda: tell(zone.look_up(question)))
+
+    stages, settings = Stages(), Settings()
+    logger = logging.Logger("benchmark")
+    logger.addHandler(logging.StreamHandler(open("/dev/null", "w")))  # noqa: SIM115 - until the process ends
+    folder = Path(tempfile.mkdtemp())
+    metrics.prepare(folder)
+    metrics.write_as(0)
+    counted = metrics.WorkerMetrics([])
+    observers: dict[str, Callable[[Record], object]] = {
+        _LOG: lambda record: logger.info(message_line(record, settings.log)),
+        _METRICS: counted.observe,
+        _JOURNAL: lambda record: _flat(row(record, uid="0" * 16, host="mx", worker=0, addresses=False)),
+    }
+    observing = [_observer(stages, name, each) for name, each in observers.items()]
+    service = Service(settings, Surroundings(lookups, CachingResolver(ask, lookups.loop)), observing)
+    call = _registered(service)
+    messages = [_as_libmilter(each) for each in corpus.messages(MESSAGES, SENDERS)]
+    for message in messages:
+        _play(stages, call, message)
+    best: dict[str, float] = {}
+    for _ in range(ROUNDS):
+        stages.seconds.clear()
+        for message in messages:
+            _play(stages, call, message)
+        stages.seconds[_END] -= sum(stages.seconds[name] for name in observers)
+        for name, seconds in stages.seconds.items():
+            best[name] = min(best.get(name, seconds), seconds)
+    return {name: seconds / MESSAGES * 1e6 for name, seconds in best.items()}
+
+
+def _observer(stages: Stages, name: str, observe: Callable[[Record], object]) -> Callable[[Record], None]:
+    return lambda record: stages.timed(name, observe, record)
+
+
+def _as_libmilter(message: Message) -> Message:
+    fields = tuple((name.decode(), value.replace(b"\r\n", b"\n")) for name, value in message.fields)
+    return replace(message, fields=fields)
+
+
+def table() -> str:
+    found = measure()
+    whole = sum(found.values())
+    lines = ["| stage | µs a message | |", "|---|---|---|"]
+    lines += [f"| {name} | {each:.0f} | {each / whole:.0%} |" for name, each in found.items()]
+    return "\n".join([*lines, f"| together | {whole:.0f} | |", ""])
+
+
+if __name__ == "__main__":
+    print(table())

@@ -156,8 +156,11 @@ class Evaluation:
         """The verdict; waits for the DNS as long as the deadline allows."""
         assert self._client is not None
         assert self._expected is not None
+        start = self._around.lookups.start
+        # Keys are often there before SPF is through: signatures are verified meanwhile.
+        signed = self._awaited(start(self._verify(self._expected)))
         client = self._awaited(self._client)
-        return self._awaited(self._around.lookups.start(self._judge(client, self._expected)))
+        return self._awaited(start(self._judge(client, signed, self._expected)))
 
     def _awaited(self, future: "Future[T]") -> T:
         if not future.done():
@@ -166,28 +169,29 @@ class Evaluation:
             self.seconds_waited += time.perf_counter() - started
         return future.result()
 
-    async def _judge(self, client: "_ClientFindings", expected: "_Expected") -> Verdict:
+    async def _verify(self, expected: "_Expected") -> "_Signed":
         bodies = expected.bodies.finish()
-        resolver = self._resolver
         signatures = await verification.verify_all(
-            resolver,
+            self._resolver,
             expected.signatures,
             bodies,
             allow_partial_body=self._around.settings.allow_partial_body,
         )
-        arc = await chain.validate(resolver, expected.arc, bodies)
+        return _Signed(signatures, await chain.validate(self._resolver, expected.arc, bodies))
+
+    async def _judge(self, client: "_ClientFindings", signed: "_Signed", expected: "_Expected") -> Verdict:
         found = expected.author
         if found.unusable is not None or found.domain is None:
             reason = found.unusable.value if found.unusable else "no Author Domain"
             judged = dmarc.not_applicable(reason)
         else:
-            judged = await dmarc.evaluate(resolver, found.domain, identifiers(client.spf, signatures))
+            judged = await dmarc.evaluate(self._resolver, found.domain, identifiers(client.spf, signed.signatures))
         return Verdict(
             self._envelope,
             client.spf,
-            signatures,
+            signed.signatures,
             expected.signatures.left_out,
-            arc,
+            signed.arc,
             found,
             judged,
             self._relayed,
@@ -204,6 +208,13 @@ class _Expected(NamedTuple):
     signatures: verification.Expectations
     arc: chain.ExpectedChain | chain.Chain
     bodies: BodyHashes
+
+
+class _Signed(NamedTuple):
+    """What the signatures came to."""
+
+    signatures: tuple[Verified, ...]
+    arc: chain.Chain
 
 
 class _ClientFindings(NamedTuple):

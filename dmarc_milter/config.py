@@ -106,7 +106,7 @@ class DnsSettings:
     timeout: float = 3.0
     tries: int = 2
     deadline: float = 15.0
-    cache_megabytes: int = 8
+    cache_megabytes: int = 6
 
 
 @dataclass(frozen=True, slots=True)

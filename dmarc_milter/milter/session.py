@@ -136,16 +136,12 @@ class Session:
         return self.answer(milter.P_NR_RCPT)
 
     def header(self, name: str, value: bytes) -> int:
-        # Called for every field: no detour.
-        steps = self._steps
-        if self._has_turn is None and steps & milter.P_NR_HDR:
+        if self._has_turn is None and self._steps & milter.P_NR_HDR:
             self._has_turn = self._service.turns.take()
-        if not steps & milter.P_HDR_LEADSPC:
+        if not self._steps & milter.P_HDR_LEADSPC:
             value = b" " + value
-        if b"\n" in value:
-            value = with_crlf(value)
-        self._header.append(Field(name, value))
-        return milter.NOREPLY if steps & milter.P_NR_HDR else milter.CONTINUE
+        self._header.append(Field(name, with_crlf(value)))
+        return self.answer(milter.P_NR_HDR)
 
     def end_of_headers(self) -> int:
         try:

@@ -92,6 +92,21 @@ def test_what_does_not_fit_is_not_shared_and_overwrites_nothing(size: int) -> No
     assert not any(before)
 
 
+def test_half_of_one_answer_and_half_of_another_are_none() -> None:
+    """Two workers write to one place at once; whoever publishes both records may have chosen them for that."""
+    answers = SharedAnswers(Clock())
+    start = shared._start(NAME)
+    wholes = []
+    for record in (b"a" * 100, b"b" * 100):
+        answers.put(NAME, Answer(Outcome.RECORDS, (record,), 300.0))
+        wholes.append(bytes(answers._places[start : start + PLACE_OCTETS]))
+    used = len(wholes[0].rstrip(b"\0"))
+    for cut in range(used):
+        answers._places[start : start + PLACE_OCTETS] = wholes[0][:cut] + wholes[1][cut:]
+        found = answers.get(NAME)
+        assert found is None or found.records[0] in (b"a" * 100, b"b" * 100)
+
+
 @given(seed=st.integers(0, 1 << 30), changes=st.integers(1, 8))
 def test_what_another_process_has_half_written_is_not_found(seed: int, changes: int) -> None:
     """Any octets that are not exactly an entry: no exception, no other answer."""

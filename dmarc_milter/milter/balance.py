@@ -79,6 +79,7 @@ class Gate:
         """Accept nothing more, for good."""
         with self._lock:
             self._is_closed = True
+            self._is_shut.clear()
             self._loads.leaves(self._seat)
             os.dup2(self._parked, self._descriptor)
 

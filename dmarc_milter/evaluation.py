@@ -125,6 +125,7 @@ class Evaluation:
         if isinstance(arc, chain.ExpectedChain):
             kinds += arc.bodies
             questions += arc.key_questions
+        # All at once and early; at the end of the message they are awaited one by one.
         self._resolver.prefetch(questions)
         if found.domain is not None:
             look_ahead(self._resolver, found.domain, self._candidates(signatures))

@@ -109,7 +109,6 @@ async def verify_all(
     allow_partial_body: bool = False,
 ) -> tuple[Verified, ...]:
     """The result of every signature, once the body's hashes are known."""
-    resolver.prefetch([item.key_question for item in expectations.expected])
     results = []
     for item in expectations.items:
         if isinstance(item, Expected):

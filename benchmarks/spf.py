@@ -8,14 +8,14 @@ from collections.abc import Callable
 from statistics import median
 
 import spf
+from dmarc_milter.dns.within import WithinDeadline
+from dmarc_milter.lookups import Lookups
 
 from dmarc_milter.demo.nameserver import NameServerThread
 from dmarc_milter.dns.answer import Question, RecordType
 from dmarc_milter.dns.caching import CachingResolver
 from dmarc_milter.dns.upstream import NameServer, Upstream
-from dmarc_milter.dns.within import WithinDeadline
 from dmarc_milter.dns.zone import ZoneResolver
-from dmarc_milter.lookups import Lookups
 from dmarc_milter.spf.evaluation import check_host
 
 FLAT = """

@@ -15,6 +15,7 @@ from typing import Any
 from unittest import mock
 
 import milter
+from dmarc_milter.lookups import Lookups
 
 from benchmarks import corpus
 from benchmarks.corpus import Message
@@ -27,7 +28,6 @@ from dmarc_milter.evaluation import Surroundings
 from dmarc_milter.journal.insertion import _flat
 from dmarc_milter.journal.row import row
 from dmarc_milter.log import message_line
-from dmarc_milter.lookups import Lookups
 from dmarc_milter.milter import callbacks
 from dmarc_milter.milter.worker_state import Service
 from dmarc_milter.record import Record

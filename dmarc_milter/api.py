@@ -9,11 +9,13 @@ from dmarc_milter import policy
 from dmarc_milter.config import Settings
 from dmarc_milter.dns.answer import Answer, Question
 from dmarc_milter.dns.caching import CachingResolver
+from dmarc_milter.dns.loop import Loop
+from dmarc_milter.dns.message import MessageQuestions
+from dmarc_milter.dns.runner import Runner
+from dmarc_milter.dns.source import Source
 from dmarc_milter.dns.upstream import NameServer, Upstream
-from dmarc_milter.dns.within import BoundedResolver, WithinDeadline
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.evaluation import Evaluation, Surroundings
-from dmarc_milter.lookups import Lookups
 from dmarc_milter.message.header import Header, split_message
 from dmarc_milter.spf.evaluation import Step
 from dmarc_milter.verdict import Disposition, Envelope, Verdict
@@ -24,24 +26,37 @@ _CHUNK = 65_535
 class Dns:
     """Where answers come from: name servers, or a zone file. May be shared by threads."""
 
-    def __init__(self, resolver: BoundedResolver, lookups: Lookups) -> None:
-        self.resolver = resolver
-        self.lookups = lookups
+    def __init__(self, source: Source, loop: Loop | None = None) -> None:
+        self.source = source
+        self.runner = Runner(source)
+        self._loop = loop
 
     @classmethod
     def servers(cls, servers: Sequence[NameServer], timeout: float = 3.0, tries: int = 2) -> "Dns":
         """Ask `servers`, in order; answers are kept for their time to live."""
-        lookups = Lookups()
-        return cls(CachingResolver(Upstream(tuple(servers), timeout, tries, lookups.loop).ask, lookups.loop), lookups)
+        loop = Loop()
+        return cls(CachingResolver(Upstream(tuple(servers), timeout, tries, loop), loop), loop)
 
     @classmethod
     def zone(cls, text: str) -> "Dns":
         """Answer from a master file (RFC 1035 5) whose names may lie anywhere. Raises dns.zone.ZoneError."""
-        return cls(ZoneResolver.from_text(text), Lookups())
+        return cls(ZoneResolver.from_text(text))
 
-    def within(self, seconds: float = 30.0) -> WithinDeadline:
-        """A resolver that gives up after `seconds`."""
-        return WithinDeadline(self.resolver, time.monotonic() + seconds)
+    def close(self) -> None:
+        """End the thread that reads answers. Nothing may be asked any more."""
+        if self._loop is not None:
+            self._loop.close()
+            self._loop = None
+
+    def __enter__(self) -> "Dns":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def questions(self) -> MessageQuestions:
+        """The questions of one occasion, and what was answered."""
+        return MessageQuestions(self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +80,7 @@ def evaluate(message: bytes, envelope: Envelope, dns: Dns, settings: Settings | 
     settings = settings or Settings()
     header, body = split_message(message)
     steps: list[Step] = []
-    around = Surroundings(dns.lookups, dns.resolver, settings.evaluation, time.time)
+    around = Surroundings(dns.runner, dns.source, settings.evaluation, time.time)
     evaluation = Evaluation(envelope, around, header, spf_trace=steps)
     if evaluation.end_of_headers():
         for start in range(0, len(body), _CHUNK):

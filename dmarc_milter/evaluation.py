@@ -16,16 +16,17 @@ from dmarc_milter.dkim.body import BodyHashes
 from dmarc_milter.dkim.signature import Result as DkimResult
 from dmarc_milter.dkim.verification import Verified
 from dmarc_milter.dmarc import evaluation as dmarc
-from dmarc_milter.dmarc.ahead import look_ahead
+from dmarc_milter.dmarc.prefetch import prefetch
 from dmarc_milter.dns.answer import Answer, Question
+from dmarc_milter.dns.message import MessageQuestions, MessageResolver
 from dmarc_milter.dns.name import to_identifier
-from dmarc_milter.dns.within import BoundedResolver, WithinDeadline
-from dmarc_milter.lookups import Lookups
-from dmarc_milter.message.author import Author, author
+from dmarc_milter.dns.runner import Runner
+from dmarc_milter.dns.source import Source
+from dmarc_milter.message.author import Author, Unusable, author
 from dmarc_milter.message.header import Header
 from dmarc_milter.message.mailing_list import mailing_list
 from dmarc_milter.message.received import Relayed, outermost
-from dmarc_milter.network import Network, contains
+from dmarc_milter.network import Network, client_network, contains
 from dmarc_milter.spf.evaluation import Check, Step, check_host, identity
 from dmarc_milter.spf.evaluation import Result as SpfCheckResult
 from dmarc_milter.spf.validated import validated_names
@@ -33,13 +34,25 @@ from dmarc_milter.verdict import Envelope, SpfIdentity, SpfResult, Verdict
 
 T = TypeVar("T")
 
+SPF_QUESTIONS = 111
+"""The most that RFC 7208 4.6.4 lets a check ask: the record, ten terms, ten mail exchanges of each."""
+REVERSE_NAME_QUESTIONS = 11
+ARC_QUESTIONS = 10
+DMARC_QUESTIONS = 19
+"""The Author Domain's walk, whether it exists, and the walks of identifiers within its Organizational Domain.
+
+With ten signatures, a message asks at most 150 different questions.
+"""
+DMARC_SECONDS = 3.0
+"""What the questions of DMARC have at least, once the end of the message waits for nothing else."""
+
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
     """What the evaluation itself may be told."""
 
     deadline: float = 15.0
-    """Seconds that the questions of MAIL FROM, and again those of the message, may take in all."""
+    """Seconds that SPF, the keys and DMARC may each wait for the DNS, from where they begin to ask."""
     max_signatures: int = 10
     allow_partial_body: bool = False
     trusted_relays: tuple[Network, ...] = ()
@@ -52,8 +65,8 @@ class EvaluationSettings:
 class Surroundings:
     """What every evaluation of a process shares."""
 
-    lookups: Lookups
-    resolver: BoundedResolver
+    runner: Runner
+    source: Source
     settings: EvaluationSettings = field(default_factory=EvaluationSettings)
     clock: Callable[[], float] = time.time
     """Seconds since 1970, for signatures that expire."""
@@ -72,7 +85,7 @@ class Evaluation:
         self._envelope = envelope
         self._around = around
         self._now = int(around.clock())
-        self._resolver = WithinDeadline(around.resolver, time.monotonic() + around.settings.deadline)
+        self._questions = MessageQuestions(around.source, client_network(envelope.client_address))
         self.header = header
         self._expected: _Expected | None = None
         self._relayed: Relayed | None = None
@@ -82,16 +95,27 @@ class Evaluation:
         """How long the end of the message waited for the DNS."""
         self._client: Future[_ClientFindings] | None = None
         if not contains(around.settings.trusted_relays, envelope.client_address):
-            self._client = around.lookups.start(self._look_into(envelope.client_address, envelope.helo))
+            self._client = around.runner.start(self._look_into(envelope.client_address, envelope.helo))
+
+    def _resolver(self, limit: int, *, is_reserved: bool = False) -> MessageResolver:
+        """For one mechanism, which begins to ask now."""
+        deadline = time.monotonic() + self._around.settings.deadline
+        return self._questions.resolver(deadline, limit, is_reserved=is_reserved)
+
+    def close(self) -> None:
+        """The message has ended, judged or not: its open questions leave."""
+        self._questions.close()
 
     async def _look_into(self, address: bytes | None, helo: str) -> "_ClientFindings":
         spf = await self._check_spf(address, helo)
         names: tuple[str, ...] = ()
         if self._around.settings.wants_reverse_names and address is not None:
-            names = tuple([name async for name in validated_names(self._resolver, address)])
+            resolver = self._resolver(REVERSE_NAME_QUESTIONS)
+            names = tuple([name async for name in validated_names(resolver, address)])
         return _ClientFindings(spf, names)
 
     async def _check_spf(self, address: bytes | None, helo: str) -> SpfResult:
+        resolver = self._resolver(SPF_QUESTIONS)
         mail_from = self._envelope.mail_from
         domain, sender = identity(mail_from, helo)
         which = SpfIdentity.MAIL_FROM if mail_from else SpfIdentity.HELO
@@ -99,7 +123,7 @@ class Evaluation:
             reason = self._relayed.reason if self._relayed is not None else "no client address"
             check = Check(SpfCheckResult.NONE, reason)
         else:
-            check = await check_host(self._resolver, address, domain, sender, helo, trace=self._spf_trace)
+            check = await check_host(resolver, address, domain, sender, helo, trace=self._spf_trace)
         return SpfResult(check, which, to_identifier(domain))
 
     def _follow_relays(self) -> "Future[_ClientFindings]":
@@ -109,26 +133,27 @@ class Evaluation:
         self._relayed = outermost(received, lambda address: contains(relays, address))
         client = self._relayed.client
         address, helo = (client.address, client.helo) if client is not None else (None, self._envelope.helo)
-        return self._around.lookups.start(self._look_into(address, helo))
+        return self._around.runner.start(self._look_into(address, helo))
 
     def end_of_headers(self) -> bool:
         """All header fields are there. Returns whether anything needs to see the body."""
         settings = self._around.settings
-        self._resolver.deadline = time.monotonic() + settings.deadline
+        self._dmarc = self._resolver(DMARC_QUESTIONS, is_reserved=True)
+        self._keys = self._resolver(settings.max_signatures)
+        self._arc_keys = self._resolver(ARC_QUESTIONS)
+        found = author([each.value for each in self.header.all("from")])
         if self._client is None:
             self._client = self._follow_relays()
-        found = author([each.value for each in self.header.all("from")])
         signatures = verification.expect(self.header, found.domain, self._now, settings.max_signatures)
+        for each in found.authors:
+            self._around.runner.start(prefetch(self._dmarc, each, self._candidates(signatures)))
         arc = chain.expect(self.header, self._now)
         kinds = [each.body for each in signatures.expected]
-        questions = [each.key_question for each in signatures.expected]
+        # All at once and early; at the end of the message they are awaited one by one.
+        self._keys.prefetch([each.key_question for each in signatures.expected])
         if isinstance(arc, chain.ExpectedChain):
             kinds += arc.bodies
-            questions += arc.key_questions
-        # All at once and early; at the end of the message they are awaited one by one.
-        self._resolver.prefetch(questions)
-        if found.domain is not None:
-            look_ahead(self._resolver, found.domain, self._candidates(signatures))
+            self._arc_keys.prefetch(arc.key_questions)
         self._expected = _Expected(found, signatures, arc, BodyHashes(kinds))
         return self._expected.bodies.is_needed
 
@@ -141,12 +166,12 @@ class Evaluation:
     @property
     def dns_cache_hits(self) -> int:
         """How many of the message's questions the cache answered."""
-        return self._resolver.cache_hits
+        return self._questions.cache_hits
 
     @property
     def answers(self) -> Mapping[Question, Answer[Any]]:
         """Every question of the message, with the answer that was used for it."""
-        return self._resolver.asked
+        return self._questions.used
 
     def body(self, chunk: bytes) -> None:
         """The next octets of the body, cut anywhere."""
@@ -157,7 +182,7 @@ class Evaluation:
         """The verdict; waits for the DNS as long as the deadline allows."""
         assert self._client is not None
         assert self._expected is not None
-        start = self._around.lookups.start
+        start = self._around.runner.start
         # Keys are often there before SPF is through: signatures are verified meanwhile.
         signed = self._awaited(start(self._verify(self._expected)))
         client = self._awaited(self._client)
@@ -173,20 +198,15 @@ class Evaluation:
     async def _verify(self, expected: "_Expected") -> "_Signed":
         bodies = expected.bodies.finish()
         signatures = await verification.verify_all(
-            self._resolver,
+            self._keys,
             expected.signatures,
             bodies,
             allow_partial_body=self._around.settings.allow_partial_body,
         )
-        return _Signed(signatures, await chain.validate(self._resolver, expected.arc, bodies))
+        return _Signed(signatures, await chain.validate(self._arc_keys, expected.arc, bodies))
 
     async def _judge(self, client: "_ClientFindings", signed: "_Signed", expected: "_Expected") -> Verdict:
-        found = expected.author
-        if found.unusable is not None or found.domain is None:
-            reason = found.unusable.value if found.unusable else "no Author Domain"
-            judged = dmarc.not_applicable(reason)
-        else:
-            judged = await dmarc.evaluate(self._resolver, found.domain, identifiers(client.spf, signed.signatures))
+        found, judged = await self._apply_dmarc(expected.author, identifiers(client.spf, signed.signatures))
         return Verdict(
             self._envelope,
             client.spf,
@@ -200,6 +220,17 @@ class Evaluation:
             mailing_list(self.header),
             self.recipient_domains,
         )
+
+    async def _apply_dmarc(self, found: Author, identifiers: list[dmarc.Identifier]) -> tuple[Author, dmarc.Evaluation]:
+        """DMARC for the Author Domain, or for each apparent author of a From field that cannot be read."""
+        self._dmarc.deadline = max(self._dmarc.deadline, time.monotonic() + DMARC_SECONDS)
+        evaluations = [await dmarc.evaluate(self._dmarc, each, identifiers) for each in found.authors]
+        if len(evaluations) > 1 and self._dmarc.is_exhausted:
+            # Which of them is whose cannot be asked any more; whoever wrote the field chose how many there are.
+            found, evaluations = Author(unusable=Unusable.TOO_MANY_AUTHORS), []
+        if evaluations:
+            return found, dmarc.strictest(evaluations)
+        return found, dmarc.not_applicable(found.unusable.value if found.unusable else "no Author Domain")
 
 
 class _Expected(NamedTuple):

@@ -43,4 +43,12 @@ def contains(networks: Iterable[Network], address: bytes | None) -> bool:
     return any(in_network(plain, each.address, each.length) for each in networks)
 
 
+def client_network(address: bytes | None) -> bytes:
+    """The network that one client is likely to have to itself: an IPv4 /24, an IPv6 /64; empty without an address."""
+    if address is None:
+        return b""
+    plain = unmapped(address)
+    return plain[: 3 if len(plain) == 4 else 8]
+
+
 LOOPBACK = (parse("127.0.0.0/8"), parse("::1/128"))

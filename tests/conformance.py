@@ -1,5 +1,7 @@
 """Public test suites, read from $DMARC_MILTER_CONFORMANCE, or from ../shared/conformance beside the checkout."""
 
+import base64
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -115,3 +117,34 @@ def _escaped(text: str) -> str:
         f"\\{octet:03d}" if octet < 32 or octet > 126 or octet in b'"\\' else chr(octet)
         for octet in text.encode("latin-1")
     )
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One message of the casebook: what came in, and what must be said of it."""
+
+    name: str
+    message: bytes
+    zone: str
+    ip: str
+    helo: str
+    mail_from: str
+    config: str
+    want: Mapping[str, Any]
+
+
+ENFORCE = '[policy]\nmode = "enforce"\n[journal]\nenabled = false\n'
+
+
+@cache
+def casebook() -> list[Judged]:
+    """All messages, or none where the casebook is not here."""
+    path = FOLDER / "casebook.jsonl"
+    if not path.exists():
+        return []
+    return [_judged(json.loads(line)) for line in path.read_text().splitlines()]
+
+
+def _judged(row: dict[str, Any]) -> Judged:
+    row |= {"message": base64.b64decode(row["message"]), "config": row["config"] or ENFORCE}
+    return Judged(**row)

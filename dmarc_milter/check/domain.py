@@ -1,5 +1,6 @@
 """`check --domain`: what a domain publishes, and what is wrong with it."""
 
+import time
 from typing import Any
 
 from dmarc_milter.api import Dns
@@ -15,6 +16,8 @@ from dmarc_milter.dns.name import is_at_or_below, to_identifier
 from dmarc_milter.spf.evaluation import Check, Result, Step, check_host
 from dmarc_milter.spf.limits import MAX_DNS_TERMS, MAX_VOID_LOOKUPS
 
+DEADLINE = 30.0
+"""Seconds that all questions about a domain may take."""
 NOBODY = bytes(4)
 """0.0.0.0 sends no mail: with it every term of a record is evaluated."""
 
@@ -168,7 +171,8 @@ async def _dkim(found: Report, resolver: Resolver, name: str) -> None:
 
 def run(dns: Dns, domain: str, selectors: list[str]) -> Report:
     """The report, waited for."""
-    resolver = dns.within()
-    found = dns.lookups.start(report(resolver, domain, selectors)).result()
-    found.answers = resolver.asked
+    questions = dns.questions()
+    resolver = questions.resolver(time.monotonic() + DEADLINE)
+    found = dns.runner.start(report(resolver, domain, selectors)).result()
+    found.answers = questions.used
     return found

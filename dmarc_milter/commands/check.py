@@ -25,7 +25,6 @@ from dmarc_milter.config import ConfigError, Settings
 from dmarc_milter.dns.answer import Answer, Question
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.zone import ZoneError
-from dmarc_milter.lookups import Lookups
 from dmarc_milter.message.header import split_message
 from dmarc_milter.name_servers import name_servers
 from dmarc_milter.policy import Mode
@@ -78,7 +77,7 @@ def _dns(options: argparse.Namespace, settings: Settings) -> Dns:
             text = options.zone.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise _UsageError(f"{options.zone}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
-        return Dns(zone_file.read(text), Lookups())
+        return Dns(zone_file.read(text))
     servers = [config.name_server(each, "--nameserver") for each in options.nameserver]
     return Dns.servers(servers or name_servers(settings), settings.dns.timeout, settings.dns.tries)
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dmarc_milter.dmarc.record import AlignmentMode, Policy, Record
-from dmarc_milter.dmarc.tree_walk import TreeWalks, Walk
+from dmarc_milter.dmarc.tree_walk import TreeWalks, Walk, may_share_organizational_domain
 from dmarc_milter.dns.answer import Outcome, RecordType, Resolver, addresses
+from dmarc_milter.dns.name import is_at_or_below
 
 
 class Result(Enum):
@@ -182,21 +183,32 @@ def _without_walk(author_domain: str, identifier: Identifier, mode: AlignmentMod
         return Alignment(identifier, False, "not authenticated")
     if mode is AlignmentMode.STRICT:
         return Alignment(identifier, False, "not identical, and alignment is strict")
+    if not may_share_organizational_domain(identifier.domain, author_domain):
+        return Alignment(identifier, False, f"has no domain in common with {author_domain}")
     return Alignment(identifier, None, "another identifier was enough")
 
 
 async def _by_walk(walks: TreeWalks, author_domain: str, identifier: Identifier) -> Alignment:
-    """Relaxed alignment: the same Organizational Domain, found by a walk for each of the two (3.2.10.1)."""
-    own, other = await walks.walk(author_domain), await walks.walk(identifier.domain)
-    failure = own.failure or other.failure
-    if failure is not None:
-        return Alignment(identifier, None, failure)
-    if own.organizational_domain == other.organizational_domain:
-        return Alignment(identifier, True, f"same organizational domain, {own.organizational_domain}")
+    """Relaxed alignment: the same Organizational Domain, found by a walk for each of the two (3.2.10.1).
+
+    That of an identifier is at or above it (4.10.2). So one that is not below the Author Domain's is not aligned, and
+    nothing is asked about it: a stranger's DNS is no part of the answer.
+    """
+    own = await walks.walk(author_domain)
+    if own.failure is not None:
+        return Alignment(identifier, None, own.failure)
+    organizational_domain = own.organizational_domain
+    if not is_at_or_below(identifier.domain, organizational_domain):
+        return Alignment(identifier, False, f"is not within the organizational domain {organizational_domain}")
+    other = await walks.walk(identifier.domain)
+    if other.failure is not None:
+        return Alignment(identifier, None, other.failure)
+    if other.organizational_domain == organizational_domain:
+        return Alignment(identifier, True, f"same organizational domain, {organizational_domain}")
     return Alignment(
         identifier,
         False,
-        f"organizational domain is {other.organizational_domain}, not {own.organizational_domain}",
+        f"organizational domain is {other.organizational_domain}, not {organizational_domain}",
     )
 
 
@@ -223,6 +235,23 @@ def _why_not(alignments: tuple[Alignment, ...]) -> str:
         return "neither SPF nor DKIM authenticated any domain"
     whys = [f"{each.identifier.mechanism.value} {each.identifier.domain}: {each.why}" for each in authenticated]
     return f"no authenticated identifier is aligned ({'; '.join(whys)})"
+
+
+_SEVERITY = {Policy.NONE: 2, Policy.QUARANTINE: 4, Policy.REJECT: 5}
+
+
+def strictest(evaluations: Sequence[Evaluation]) -> Evaluation:
+    """Of a message that shows several authors, the evaluation that asks for most (RFC 9989 11.5).
+
+    The strictest policy among those that fail; then what the DNS could not tell; a pass only where all pass.
+    """
+    return max(evaluations, key=_severity)
+
+
+def _severity(evaluation: Evaluation) -> int:
+    if evaluation.result is Result.FAIL:
+        return _SEVERITY[evaluation.policy or Policy.NONE]
+    return {Result.PASS: 0, Result.TEMPERROR: 3}.get(evaluation.result, 1)
 
 
 def not_applicable(reason: str) -> Evaluation:

@@ -73,6 +73,19 @@ def query_name(domain: str) -> str:
     return f"_dmarc.{domain}"
 
 
+def questions(domain: str) -> list[Question]:
+    """What the walk from `domain` may ask, in its order."""
+    return [Question(query_name(name), RecordType.TXT) for name in targets(domain)]
+
+
+def may_share_organizational_domain(domain: str, author_domain: str) -> bool:
+    """Whether two different names may have one Organizational Domain.
+
+    It is at or above each of them (4.10.2), so names without a common ancestor share none, whatever the DNS says.
+    """
+    return domain != author_domain and domain.rpartition(".")[2] == author_domain.rpartition(".")[2]
+
+
 def published(answer: Answer[bytes]) -> Record | None:
     """The one DMARC Policy Record among the TXT records of a name; several count as none (4.10, step 2)."""
     records = [text for text in answer.records if is_dmarc(text)]
@@ -107,7 +120,7 @@ class TreeWalks:
 
     async def _walk(self, domain: str) -> Walk:
         names = targets(domain)
-        self._resolver.prefetch([Question(query_name(name), RecordType.TXT) for name in names])
+        self._resolver.prefetch(questions(domain))
         asked: list[str] = []
         found: list[Found] = []
         for name in names:

@@ -76,11 +76,15 @@ class Resolver(Protocol):
     def peek(self, question: Question) -> Answer[Any] | None:
         """The answer where it is known without asking anyone, else None."""
 
-    def prefetch(self, questions: Sequence[Question], then: "Then | None" = None) -> None:
-        """Start asking, so that a later `resolve` waits less. `then` is called with each answer, on any thread."""
+    def prefetch(self, questions: Sequence[Question], then: "OnAnswer | None" = None) -> None:
+        """Start asking, so that a later `resolve` waits less. `then` is called with each answer, on any thread.
+
+        A prefetch is a courtesy: where there is no room for it, nothing is asked, and `then` is never called.
+        """
 
 
-Then = Callable[[Question, Answer[Any]], None]
+OnAnswer = Callable[[Question, Answer[Any]], None]
+"""Whoever wants to know an answer once it is there."""
 
 
 async def text_records(resolver: Resolver, name: str) -> Answer[bytes]:

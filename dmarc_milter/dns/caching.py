@@ -1,69 +1,114 @@
-"""The resolver of the running filter: a cache, and one question in flight for each name and type.
+"""The source of the running filter: a cache, and one question in flight for each name and type.
 
 What is not in its own cache may be in the memory that all workers share: the DNS is asked once by all of them.
 
-A coroutine that judges mail is stepped on the thread on which the message arrived. As long as every answer is in the
-cache it never stops, and nothing is handed to another thread. For an answer that is missing it yields what begins the
-waiting; whoever steps it (``lookups.Lookups``) has it go on when the answer is there, on the loop's thread.
+Room is shared out, so that nobody who asks much, or whose names are answered late, keeps others from being answered:
+a prefetch takes nothing beyond the share of its message and its client, ordinary questions leave room for those of
+DMARC itself, and a question that nobody waits for any more leaves.
 """
 
 import threading
-import types
-from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from dmarc_milter.dns import wire
-from dmarc_milter.dns.answer import Answer, Question, Then
+from dmarc_milter.dns.answer import Answer, OnAnswer, Question
 from dmarc_milter.dns.cache import Cache
 from dmarc_milter.dns.loop import Loop
 from dmarc_milter.dns.shared import SharedAnswers
-
-MAX_IN_FLIGHT = 5_000
-"""Different questions under way at once. What is asked beyond that fails at once rather than queue without end."""
-
-Tell = Callable[[Answer[Any]], None]
-Ask = Callable[[Question, Tell], None]
-"""Asks somebody, and tells later, on the loop's thread."""
-Begin = Callable[[Tell], Answer[Any] | None]
-"""What a waiting coroutine yields: told whom to tell, it gives the answer, or None where it will be told later."""
+from dmarc_milter.dns.source import Asker, Need
 
 
-@types.coroutine
-def _wait(begin: Begin) -> Generator[Begin, Answer[Any], Answer[Any]]:
-    answer = yield begin
-    return answer
+class Room(NamedTuple):
+    """How many different questions may be in flight at once."""
+
+    ordinary: int = 4_000
+    reserved: int = 4_000
+    """Of DMARC itself, beside the ordinary ones."""
+    message_prefetches: int = 24
+    """Prefetches that one message may have open."""
+    client_prefetches: int = 256
+    """Prefetches that all messages of one client network may have open."""
+
+    def limit(self, need: Need) -> int:
+        """In flight of its kind, beyond which `need` is not asked; prefetches leave half of the room."""
+        room = self.reserved if need.is_reserved else self.ordinary
+        return room // 2 if need.is_prefetch else room
+
+    def client_limit(self) -> int:
+        """Ordinary questions that one client network may wait for."""
+        return self.ordinary // 2
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
-    """One who waits for an answer until a deadline."""
+class Asking(Protocol):
+    """One question on its way to the name servers."""
 
-    tell: Tell
-    deadline: float
+    def start(self) -> None:
+        """Send it."""
+
+    def abandon(self) -> None:
+        """Nobody wants the answer any more."""
+
+
+class Upstream(Protocol):
+    """Whoever asks name servers."""
+
+    def prepare(self, question: Question, on_answer: OnAnswer, *, is_reserved: bool) -> Asking:
+        """A question to be started; `on_answer` is called once, on the loop's thread, unless it is abandoned."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiter:
+    """One who waits for an answer. It is told by whoever takes it out of its flight."""
+
+    need: Need
+    on_answer: OnAnswer
+
+
+@dataclass(slots=True, eq=False)
+class _Flight:
+    """A question in flight, and those who wait for its answer."""
+
+    question: Question
+    is_reserved: bool
+    waiters: set[_Waiter] = field(default_factory=set)
+    asking: Asking | None = None
 
 
 class CachingResolver:
-    """A :class:`~dmarc_milter.dns.within.BoundedResolver` that may be called from any thread."""
+    """A :class:`~dmarc_milter.dns.source.Source` that may be called from any thread."""
 
     def __init__(
         self,
-        ask: Ask,
+        upstream: Upstream,
         loop: Loop,
         cache: Cache | None = None,
-        observe: Then = lambda _question, _answer: None,
+        observe: OnAnswer = lambda _question, _answer: None,
         shared: SharedAnswers | None = None,
+        room: Room | None = None,
     ) -> None:
-        self._observe = observe
-        self._ask = ask
+        self._upstream = upstream
         self._loop = loop
         self._cache = Cache() if cache is None else cache
+        self._observe = observe
         self._shared = shared
+        self._room = room or Room()
         self._lock = threading.Lock()
-        self._in_flight: dict[Question, list[Tell]] = {}
-        self._waiting: set[_Waiting] = set()
+        self._flights: dict[Question, _Flight] = {}
+        self._reserved = 0
+        """How many of the flights are reserved ones."""
+        self._waiting = Counter[bytes]()
+        """Ordinary waiters by client network."""
+        self._prefetching = Counter[bytes]()
         loop.sweep_with(self._end_late)
+
+    @property
+    def in_flight(self) -> int:
+        """Questions under way."""
+        return len(self._flights)
 
     def peek(self, question: Question) -> Answer[Any] | None:
         return self._cache.get(question) or self._from_others(question)
@@ -76,63 +121,134 @@ class CachingResolver:
                 self._cache.put(question, answer)
         return answer
 
-    async def resolve_before(self, question: Question, deadline: float) -> Answer[Any]:
-        """The answer, or a temporary failure at `deadline` (``time.monotonic()``)."""
-        # Not cancelled at the deadline: other messages may wait for the same answer.
-        return await _wait(partial(self._begin_waiting, question, deadline))
-
-    def _begin_waiting(self, question: Question, deadline: float, tell: Tell) -> Answer[Any] | None:
-        waiting = _Waiting(tell, deadline)
-        self._waiting.add(waiting)
-        answer = self._begin(question, lambda answer: self._arrived_for(waiting, answer))
-        if answer is not None:
-            self._waiting.discard(waiting)
-        return answer
-
-    def _arrived_for(self, waiting: _Waiting, answer: Answer[Any]) -> None:
-        """Tell once, of the answer or the deadline, whichever comes first; both come on the loop's thread."""
-        if waiting in self._waiting:
-            self._waiting.discard(waiting)
-            waiting.tell(answer)
-
-    def _end_late(self, now: float) -> None:
-        for waiting in self._waiting.copy():
-            if waiting.deadline <= now:
-                self._loop.safely(self._arrived_for, waiting, wire.failure("deadline of the message passed"))
-
-    def prefetch(self, questions: Sequence[Question], then: Then | None = None) -> None:
-        for question in questions:
-            tell: Tell = _ignore if then is None else partial(then, question)
-            answer = self._begin(question, tell)
-            if answer is not None:
-                tell(answer)
-
-    def _begin(self, question: Question, tell: Tell) -> Answer[Any] | None:
-        """The answer, where it is there meanwhile; else `tell` is told, and the question is asked unless it is."""
+    def ask(self, need: Need, on_answer: OnAnswer) -> Answer[Any] | None:
+        started = None
         with self._lock:
-            known = self._cache.get(question)
+            known = self._cache.get(need.question)
             if known is not None:
                 return known
-            told = self._in_flight.get(question)
-            if told is not None:
-                told.append(tell)
-                return None
-            if len(self._in_flight) >= MAX_IN_FLIGHT:
+            if need.asker.has_left:
+                return wire.failure("the message has ended")
+            flight = self._flights.get(need.question)
+            if not self._has_room(need, flight):
                 return wire.failure("too many questions under way")
-            self._in_flight[question] = [tell]
-        self._ask(question, partial(self._arrived, question))
+            if flight is None:
+                flight = self._take_off(need)
+                started = flight.asking
+            self._join(flight, _Waiter(need, on_answer))
+        if started is not None:
+            started.start()
         return None
 
-    def _arrived(self, question: Question, answer: Answer[Any]) -> None:
+    # Room; all of this under the lock
+
+    def _has_room(self, need: Need, flight: _Flight | None) -> bool:
+        if not need.is_reserved and not self._has_share(need):
+            return False
+        if flight is not None and (flight.is_reserved or not need.is_reserved):
+            return True
+        taken = self._reserved if need.is_reserved else len(self._flights) - self._reserved
+        return taken < self._room.limit(need)
+
+    def _has_share(self, need: Need) -> bool:
+        client = need.asker.client
+        if need.is_prefetch and (
+            len(need.asker.waiting) >= self._room.message_prefetches
+            or self._prefetching[client] >= self._room.client_prefetches
+        ):
+            return False
+        return self._waiting[client] < self._room.client_limit()
+
+    def _take_off(self, need: Need) -> _Flight:
+        flight = _Flight(need.question, need.is_reserved)
+        flight.asking = self._upstream.prepare(
+            need.question, partial(self._arrived, flight), is_reserved=need.is_reserved
+        )
+        self._flights[need.question] = flight
+        self._reserved += need.is_reserved
+        return flight
+
+    def _join(self, flight: _Flight, waiter: _Waiter) -> None:
+        need = waiter.need
+        flight.waiters.add(waiter)
+        need.asker.waiting.add(waiter)
+        if need.is_reserved and not flight.is_reserved:
+            flight.is_reserved = True
+            self._reserved += 1
+        self._count(need, 1)
+
+    def _count(self, need: Need, by: int) -> None:
+        if need.is_reserved:
+            return
+        counters = (self._waiting, self._prefetching) if need.is_prefetch else (self._waiting,)
+        for counter in counters:
+            counter[need.asker.client] += by
+            if not counter[need.asker.client]:
+                del counter[need.asker.client]
+
+    def _take_out(self, flight: _Flight, waiter: _Waiter) -> None:
+        flight.waiters.discard(waiter)
+        waiter.need.asker.waiting.discard(waiter)
+        self._count(waiter.need, -1)
+
+    def _land(self, flight: _Flight) -> bool:
+        """Remove `flight`; False where it has left already."""
+        if self._flights.get(flight.question) is not flight:
+            return False
+        del self._flights[flight.question]
+        self._reserved -= flight.is_reserved
+        return True
+
+    # The ways to be told, each under the lock until the waiter is taken out
+
+    def _arrived(self, flight: _Flight, question: Question, answer: Answer[Any]) -> None:
+        """On the loop's thread."""
         with self._lock:
+            if not self._land(flight):
+                return
             self._cache.put(question, answer)
-            told = self._in_flight.pop(question)
+            told = list(flight.waiters)
+            for waiter in told:
+                self._take_out(flight, waiter)
         if self._shared is not None:
             self._shared.put(question, answer)
         self._loop.safely(self._observe, question, answer)
-        for tell in told:
-            self._loop.safely(tell, answer)
+        for waiter in told:
+            self._loop.safely(waiter.on_answer, question, answer)
 
+    def _end_late(self, now: float) -> None:
+        """On the loop's thread: tell those whose deadline has come."""
+        with self._lock:
+            late = [
+                (flight, waiter)
+                for flight in self._flights.values()
+                for waiter in flight.waiters
+                if waiter.need.deadline <= now
+            ]
+            for flight, waiter in late:
+                self._take_out(flight, waiter)
+            abandoned = self._abandoned(flight for flight, _ in late)
+        for flight, waiter in late:
+            self._loop.safely(waiter.on_answer, flight.question, wire.failure("deadline of the message passed"))
+        for asking in abandoned:
+            asking.abandon()
 
-def _ignore(_answer: Answer[Any]) -> None:
-    pass
+    def leave(self, asker: Asker) -> None:
+        asker.has_left = True
+        if not asker.waiting:
+            return
+        with self._lock:
+            left = [(self._flights[waiter.need.question], waiter) for waiter in asker.waiting]
+            for flight, waiter in left:
+                self._take_out(flight, waiter)
+            abandoned = self._abandoned(flight for flight, _ in left)
+        for asking in abandoned:
+            asking.abandon()
+
+    def _abandoned(self, flights: Iterable[_Flight]) -> list[Asking]:
+        """Remove those of `flights` for whose answer nobody waits."""
+        return [
+            flight.asking
+            for flight in dict.fromkeys(flights)
+            if not flight.waiters and self._land(flight) and flight.asking is not None
+        ]

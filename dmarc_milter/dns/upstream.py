@@ -5,9 +5,13 @@ not on this host goes out from a socket, and so a source port, of its own (RFC 5
 loopback, where nobody can inject packets without already being on the host, one socket is kept.
 
 A question is sent by the thread that asks it; all that follows happens on the loop's thread.
+
+Sockets of single questions are bounded, for descriptors are what the connections of the MTA need, too; half of them are
+kept for the questions of DMARC itself.
 """
 
 import contextlib
+import errno
 import ipaddress
 import math
 import os
@@ -15,16 +19,18 @@ import queue
 import select
 import socket
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 from dmarc_milter.dns import wire
-from dmarc_milter.dns.answer import Answer, Question
+from dmarc_milter.dns.answer import Answer, OnAnswer, Question
 from dmarc_milter.dns.loop import Loop
 
 _MAX_MESSAGE = 65_535
+MAX_SOCKETS = 512
+"""Sockets that belong to one question each, unless the process has fewer descriptors to spare."""
 _READS_AT_ONCE = 64
 """Datagrams read from one socket before the others get their turn."""
 
@@ -58,28 +64,71 @@ class _Way(Protocol):
 class _Asking:
     """One question on its way through servers and tries."""
 
-    __slots__ = ("_attempts", "_last", "_then", "_upstream", "expires", "number", "question", "rest", "server", "way")
+    __slots__ = (
+        "_attempts",
+        "_is_abandoned",
+        "_last",
+        "_on_answer",
+        "_upstream",
+        "expires",
+        "is_reserved",
+        "number",
+        "question",
+        "rest",
+        "server",
+        "way",
+    )
 
-    def __init__(self, upstream: "Upstream", question: Question, rest: bytes, then: Callable[[Answer[Any]], None]):
+    def __init__(
+        self, upstream: "Upstream", question: Question, rest: bytes | None, on_answer: OnAnswer, *, is_reserved: bool
+    ):
         self._upstream = upstream
         self._attempts: Iterator[NameServer] = iter(upstream.attempts)
         self._last = wire.failure("no name server is configured")
-        self._then = then
+        self._on_answer = on_answer
+        self._is_abandoned = False
         self.question = question
         self.rest = rest
-        """The query without its id."""
+        """The query without its id; None where the name cannot be asked for."""
+        self.is_reserved = is_reserved
         self.number = 0
         self.expires = math.inf
         self.server: NameServer | None = None
         self.way: _Way | None = None
 
+    def start(self) -> None:
+        """Send it to the first server, from the thread that asks."""
+        loop = self._upstream.loop
+        if self.rest is None:
+            loop.call(partial(self.end, wire.no_such_name(detail="not a valid name")))
+            return
+        self._upstream.under_way.add(self)
+        failure = self.try_next()
+        if failure is not None:
+            loop.call(partial(self.end, failure))
+        if self._is_abandoned:
+            # It was abandoned while it was being sent: the socket that it had not then goes now.
+            loop.call(self._leave_for_good)
+
+    def abandon(self) -> None:
+        """Nobody wants the answer any more. From any thread."""
+        self._is_abandoned = True
+        self._upstream.loop.call(self._leave_for_good)
+
+    def _leave_for_good(self) -> None:
+        self._upstream.under_way.discard(self)
+        self._leave()
+
     @property
     def query(self) -> bytes:
+        assert self.rest is not None
         return self.number.to_bytes(2, "big") + self.rest
 
     def try_next(self) -> Answer[Any] | None:
         """Send it to the next server; the last failure, where none is left."""
         for server in self._attempts:
+            if self._is_abandoned:
+                break
             self.server = server
             self.expires = time.monotonic() + self._upstream.timeout
             try:
@@ -140,7 +189,8 @@ class _Asking:
     def end(self, answer: Answer[Any]) -> None:
         """On the loop's thread, as all that follows the first sending."""
         self._upstream.under_way.discard(self)
-        self._then(answer)
+        if not self._is_abandoned:
+            self._on_answer(self.question, answer)
 
 
 class _Datagrams:
@@ -210,16 +260,36 @@ class _Datagrams:
 class _OneQuestion(_Datagrams):
     """A socket for one question."""
 
+    def __init__(self, server: NameServer, loop: Loop, sockets: "_Sockets") -> None:
+        super().__init__(server, loop)
+        self._sockets = sockets
+        sockets.add(self)
+
     def drop(self, asking: _Asking) -> None:
         super().drop(asking)
+        self._sockets.discard(self)
         self.close()
+
+
+class _Sockets(set[object]):
+    """The sockets that belong to one question each."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def check_room(self, asking: _Asking) -> None:
+        """Raises OSError where no more may be opened: an ordinary question leaves half to those of DMARC."""
+        if len(self) >= (self._limit if asking.is_reserved else self._limit // 2):
+            raise OSError(errno.EMFILE, "too many sockets for questions")
 
 
 class _Stream:
     """One question over TCP (RFC 7766): two octets of length before each message."""
 
-    def __init__(self, server: NameServer, loop: Loop, asking: _Asking) -> None:
+    def __init__(self, server: NameServer, loop: Loop, sockets: _Sockets, asking: _Asking) -> None:
         self._loop = loop
+        self._sockets = sockets
         self._asking = asking
         query = asking.query
         self._unsent = len(query).to_bytes(2, "big") + query
@@ -232,8 +302,10 @@ class _Stream:
             self._socket.close()
             raise
         loop.watch(self._socket.fileno(), self._ready, select.EPOLLOUT)
+        sockets.add(self)
 
     def drop(self, asking: _Asking) -> None:
+        self._sockets.discard(self)
         self._loop.forget(self._socket.fileno())
         self._socket.close()
 
@@ -272,35 +344,35 @@ class _Stream:
 class Upstream:
     """The name servers of the settings."""
 
-    def __init__(self, servers: tuple[NameServer, ...], timeout: float, tries: int, loop: Loop) -> None:
+    def __init__(
+        self, servers: tuple[NameServer, ...], timeout: float, tries: int, loop: Loop, max_sockets: int = MAX_SOCKETS
+    ) -> None:
         self.attempts = servers * tries
         self.timeout = timeout
         self.under_way: set[_Asking] = set()
-        self._loop = loop
+        self.loop = loop
         self._kept: dict[NameServer, _Datagrams] = {}
+        self._sockets = _Sockets(max_sockets)
         self._on_this_host = {server for server in servers if server.is_on_this_host}
         loop.sweep_with(self._expire)
 
-    def ask(self, question: Question, then: Callable[[Answer[Any]], None]) -> None:
-        """Have `then` called on the loop's thread with the first usable answer, else the last server's failure."""
+    def prepare(self, question: Question, on_answer: OnAnswer, *, is_reserved: bool = False) -> _Asking:
+        """A question to be started. `on_answer` is called once, on the loop's thread, unless it is abandoned.
+
+        It is told the first usable answer, else the last server's failure.
+        """
         query = wire.query(question, 0)
-        if query is None:
-            self._loop.call(partial(then, wire.no_such_name(detail="not a valid name")))
-            return
-        asking = _Asking(self, question, query[2:], then)
-        self.under_way.add(asking)
-        failure = asking.try_next()
-        if failure is not None:
-            self._loop.call(partial(asking.end, failure))
+        return _Asking(self, question, query and query[2:], on_answer, is_reserved=is_reserved)
 
     def send(self, server: NameServer, asking: _Asking) -> None:
         """Raises OSError."""
         if server not in self._on_this_host:
-            _OneQuestion(server, self._loop).send(asking)
+            self._sockets.check_room(asking)
+            _OneQuestion(server, self.loop, self._sockets).send(asking)
             return
         kept = self._kept.get(server)
         if kept is None:
-            made = _Datagrams(server, self._loop)
+            made = _Datagrams(server, self.loop)
             kept = self._kept.setdefault(server, made)
             if kept is not made:
                 made.close()
@@ -309,8 +381,9 @@ class Upstream:
     def send_over_tcp(self, asking: _Asking) -> None:
         """Raises OSError."""
         assert asking.server is not None
+        self._sockets.check_room(asking)
         asking.expires = time.monotonic() + self.timeout
-        asking.way = _Stream(asking.server, self._loop, asking)
+        asking.way = _Stream(asking.server, self.loop, self._sockets, asking)
 
     def _expire(self, now: float) -> None:
         for asking in self.under_way.copy():
@@ -330,7 +403,7 @@ def ask_once(servers: tuple[NameServer, ...], timeout: float, tries: int, questi
     upstream = Upstream(servers, timeout, tries, loop)
     arrived: queue.SimpleQueue[Answer[Any]] = queue.SimpleQueue()
     try:
-        upstream.ask(question, arrived.put)
+        upstream.prepare(question, lambda _question, answer: arrived.put(answer)).start()
         return arrived.get()
     finally:
         upstream.close()

@@ -12,8 +12,9 @@ import dns.rdatatype
 import dns.zone
 
 from dmarc_milter.dns import wire
-from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType, Then
+from dmarc_milter.dns.answer import Answer, OnAnswer, Outcome, Question, RecordType
 from dmarc_milter.dns.name import labels
+from dmarc_milter.dns.source import Asker, Need
 
 _MAX_CNAMES = 12
 _ZONE_TTL = 300.0
@@ -56,11 +57,14 @@ class ZoneResolver:
     async def resolve(self, question: Question) -> Answer[Any]:
         return self.look_up(question)
 
-    async def resolve_before(self, question: Question, deadline: float) -> Answer[Any]:
-        """The same: nothing here takes time."""
-        return self.look_up(question)
+    def ask(self, need: Need, on_answer: OnAnswer) -> Answer[Any] | None:
+        """The answer at once: nothing here takes time."""
+        return self.look_up(need.question)
 
-    def prefetch(self, questions: Sequence[Question], then: Then | None = None) -> None:
+    def leave(self, asker: Asker) -> None:
+        """Nobody ever waits."""
+
+    def prefetch(self, questions: Sequence[Question], then: OnAnswer | None = None) -> None:
         """Nothing to do: every answer is at hand."""
 
     def look_up(self, question: Question) -> Answer[Any]:

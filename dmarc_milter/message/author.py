@@ -33,6 +33,7 @@ class Unusable(Enum):
     CONTROL_CHARACTER = "a control character in From"
     MALFORMED = "a From field that cannot be read by RFC 5322"
     TOO_LONG = "a From field that is too long"
+    TOO_MANY_AUTHORS = "a From field that shows too many domains"
 
     @property
     def names_several(self) -> bool:
@@ -46,6 +47,13 @@ class Author:
 
     domain: str | None = None
     unusable: Unusable | None = None
+    apparent: tuple[str, ...] = ()
+    """Apparent authors of a field that cannot be read: every domain that a lenient reader would show."""
+
+    @property
+    def authors(self) -> tuple[str, ...]:
+        """The domains to which DMARC is applied: the Author Domain, or each apparent author."""
+        return self.apparent if self.domain is None else (self.domain,)
 
 
 def author(from_fields: Sequence[bytes]) -> Author:

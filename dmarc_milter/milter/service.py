@@ -13,15 +13,16 @@ import milter
 
 from dmarc_milter import metrics
 from dmarc_milter.config import InetAddress, ListenAddress, Settings
-from dmarc_milter.dns.answer import Then
+from dmarc_milter.dns.answer import OnAnswer
 from dmarc_milter.dns.cache import Cache
 from dmarc_milter.dns.caching import CachingResolver
+from dmarc_milter.dns.loop import Loop
+from dmarc_milter.dns.runner import Runner
 from dmarc_milter.dns.shared import SharedAnswers
 from dmarc_milter.dns.upstream import Upstream
 from dmarc_milter.evaluation import Surroundings
 from dmarc_milter.journal.writer import Writer
 from dmarc_milter.log import logger, message_line
-from dmarc_milter.lookups import Lookups
 from dmarc_milter.milter.balance import Gate, Loads
 from dmarc_milter.milter.callbacks import register
 from dmarc_milter.milter.worker_state import Activity, Observer, Service
@@ -39,13 +40,13 @@ JOURNAL_SECONDS = 4.0
 """What a worker that ends gives the journal to write what waits."""
 
 
-def surroundings(settings: Settings, observe: Then, shared: SharedAnswers) -> Surroundings:
+def surroundings(settings: Settings, observe: OnAnswer, shared: SharedAnswers) -> Surroundings:
     """A loop and a resolver of this process."""
-    lookups = Lookups()
-    upstream = Upstream(name_servers(settings), settings.dns.timeout, settings.dns.tries, lookups.loop)
+    loop = Loop()
+    upstream = Upstream(name_servers(settings), settings.dns.timeout, settings.dns.tries, loop)
     cache = Cache(settings.dns.cache_megabytes << 20)
-    resolver = CachingResolver(upstream.ask, lookups.loop, cache, observe, shared)
-    return Surroundings(lookups, resolver, settings.evaluation)
+    source = CachingResolver(upstream, loop, cache, observe, shared)
+    return Surroundings(Runner(source), source, settings.evaluation)
 
 
 def work(

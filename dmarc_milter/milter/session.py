@@ -317,6 +317,8 @@ class Session:
 
     def _end_message(self) -> None:
         self._end_turn()
+        if self._evaluation is not None:
+            self._evaluation.close()
         if self._in_message:
             self._service.activity.change(messages=-1)
         self._clear()

@@ -129,6 +129,13 @@ OUTCOMES = [
     (P, [Identifier(SPF, "news.example.com", UNKNOWN), Identifier(DKIM, "example.com", YES)], (), "pass"),
     (P, [Identifier(DKIM, "lost.example.com", YES)], ("lost.example.com",), "temperror"),
     (P, [Identifier(DKIM, "lost.example.com", NO)], ("lost.example.com",), "fail"),
+    # Strangers: whatever their DNS does, they are not aligned (4.10.2), and nothing of theirs is required (5.3.6).
+    (P, [Identifier(SPF, "crook.test", YES)], ("crook.test", "test"), "fail"),
+    (P, [Identifier(SPF, "crook.test", UNKNOWN)], ("crook.test", "test"), "fail"),
+    (P, [Identifier(SPF, "crook.com", YES)], ("crook.com",), "fail"),
+    (P, [Identifier(DKIM, "crook.com", UNKNOWN)], ("crook.com",), "fail"),
+    (P, [Identifier(DKIM, "com", YES)], ("x.com",), "fail"),
+    (P + "; psd=n", [Identifier(DKIM, "com", YES)], ("com",), "fail"),
     (P, [], ("news.example.com",), "temperror"),
     (P, [], ("com",), "temperror"),
 ]

@@ -10,11 +10,12 @@ from dmarc_milter.demo.nameserver import NameServerThread
 from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType, text_records
 from dmarc_milter.dns.cache import Cache
 from dmarc_milter.dns.caching import CachingResolver
+from dmarc_milter.dns.loop import Loop
+from dmarc_milter.dns.message import MessageQuestions, MessageResolver
 from dmarc_milter.dns.name import to_identifier
+from dmarc_milter.dns.runner import Runner
 from dmarc_milter.dns.upstream import NameServer, Upstream
-from dmarc_milter.dns.within import WithinDeadline
 from dmarc_milter.dns.zone import ZoneResolver
-from dmarc_milter.lookups import Lookups
 
 ZONE = """
 $TTL 300
@@ -41,21 +42,23 @@ def server() -> Iterator[NameServerThread]:
 
 
 @pytest.fixture
-def lookups() -> Iterator[Lookups]:
-    started = Lookups()
+def loop() -> Iterator[Loop]:
+    started = Loop()
     yield started
     started.close()
 
 
-def resolver(lookups: Lookups, *servers: NameServer, timeout: float = 2.0) -> CachingResolver:
-    return CachingResolver(Upstream(servers, timeout, 1, lookups.loop).ask, lookups.loop)
+def caching_resolver(loop: Loop, *servers: NameServer, timeout: float = 2.0) -> CachingResolver:
+    return CachingResolver(Upstream(servers, timeout, 1, loop), loop)
 
 
-def ask(
-    lookups: Lookups, caching: CachingResolver, name: str, type_: str = "TXT", seconds: float = 5.0
-) -> Answer[object]:
-    within = WithinDeadline(caching, time.monotonic() + seconds)
-    return lookups.start(within.resolve(Question(name, RecordType[type_]))).result(20)
+def for_a_message(source: CachingResolver, seconds: float = 5.0) -> MessageResolver:
+    return MessageQuestions(source).resolver(time.monotonic() + seconds)
+
+
+def ask(source: CachingResolver, name: str, type_: str = "TXT", seconds: float = 5.0) -> Answer[object]:
+    resolver = for_a_message(source, seconds)
+    return Runner(source).start(resolver.resolve(Question(name, RecordType[type_]))).result(20)
 
 
 ANSWERS = [
@@ -77,21 +80,21 @@ ANSWERS = [
 
 @pytest.mark.parametrize(("name", "type_", "outcome", "records"), ANSWERS)
 def test_outcomes(
-    server: NameServerThread, lookups: Lookups, name: str, type_: str, outcome: Outcome, records: tuple[object, ...]
+    server: NameServerThread, loop: Loop, name: str, type_: str, outcome: Outcome, records: tuple[object, ...]
 ) -> None:
-    answer = ask(lookups, resolver(lookups, NameServer("127.0.0.1", server.port)), name, type_)
+    answer = ask(caching_resolver(loop, NameServer("127.0.0.1", server.port)), name, type_)
     assert (answer.outcome, set(answer.records)) == (outcome, set(records))
 
 
-def test_an_answer_is_asked_for_once(server: NameServerThread, lookups: Lookups) -> None:
-    caching = resolver(lookups, NameServer("127.0.0.1", server.port))
+def test_an_answer_is_asked_for_once(server: NameServerThread, loop: Loop) -> None:
+    caching = caching_resolver(loop, NameServer("127.0.0.1", server.port))
     server.asked.clear()
     waiting = [
-        lookups.start(WithinDeadline(caching, time.monotonic() + 5).resolve(Question("example.com", RecordType.TXT)))
+        Runner(caching).start(for_a_message(caching).resolve(Question("example.com", RecordType.TXT)))
         for _ in range(20)
     ]
     assert all(each.result(10).outcome is Outcome.RECORDS for each in waiting)
-    ask(lookups, caching, "example.com")
+    ask(caching, "example.com")
     assert server.asked == [Question("example.com", RecordType.TXT)]
 
 
@@ -105,17 +108,17 @@ DISTURBANCES = {
 
 
 @pytest.mark.parametrize(("disturb", "detail"), DISTURBANCES.values(), ids=DISTURBANCES.keys())
-def test_a_server_that_does_not_answer_properly(lookups: Lookups, disturb: object, detail: str) -> None:
+def test_a_server_that_does_not_answer_properly(loop: Loop, disturb: object, detail: str) -> None:
     with NameServerThread(ZoneResolver.from_text(ZONE), disturb=disturb) as bad:  # type: ignore[arg-type]
-        answer = ask(lookups, resolver(lookups, NameServer("127.0.0.1", bad.port), timeout=0.2), "example.com")
+        answer = ask(caching_resolver(loop, NameServer("127.0.0.1", bad.port), timeout=0.2), "example.com")
     assert answer.outcome is Outcome.TEMPORARY_FAILURE
     assert detail in answer.detail
 
 
-def test_the_next_server_is_tried(server: NameServerThread, lookups: Lookups) -> None:
+def test_the_next_server_is_tried(server: NameServerThread, loop: Loop) -> None:
     with NameServerThread(ZoneResolver.from_text(ZONE), disturb=lambda question, wire: None) as dead:
         servers = NameServer("127.0.0.1", dead.port), NameServer("127.0.0.1", server.port)
-        assert ask(lookups, resolver(lookups, *servers, timeout=0.2), "example.com").outcome is Outcome.RECORDS
+        assert ask(caching_resolver(loop, *servers, timeout=0.2), "example.com").outcome is Outcome.RECORDS
 
 
 class FarNameServer(NameServer):
@@ -128,71 +131,71 @@ class FarNameServer(NameServer):
         return False
 
 
-def sockets(lookups: Lookups) -> int:
+def sockets(loop: Loop) -> int:
     """Those of questions that the loop watches; one descriptor is its own."""
-    return len(lookups.loop._watched) - 1
+    return len(loop._watched) - 1
 
 
 @pytest.mark.parametrize(("name", "type_", "outcome", "records"), ANSWERS)
 def test_outcomes_from_afar(
-    server: NameServerThread, lookups: Lookups, name: str, type_: str, outcome: Outcome, records: tuple[object, ...]
+    server: NameServerThread, loop: Loop, name: str, type_: str, outcome: Outcome, records: tuple[object, ...]
 ) -> None:
-    answer = ask(lookups, resolver(lookups, FarNameServer("127.0.0.1", server.port)), name, type_)
+    answer = ask(caching_resolver(loop, FarNameServer("127.0.0.1", server.port)), name, type_)
     assert (answer.outcome, set(answer.records)) == (outcome, set(records))
-    assert sockets(lookups) == 0
+    assert sockets(loop) == 0
 
 
 @pytest.mark.parametrize("kind", [NameServer, FarNameServer])
-def test_many_questions_at_once(server: NameServerThread, lookups: Lookups, kind: type[NameServer]) -> None:
-    caching = resolver(lookups, kind("127.0.0.1", server.port))
-    within = WithinDeadline(caching, time.monotonic() + 10)
+def test_many_questions_at_once(server: NameServerThread, loop: Loop, kind: type[NameServer]) -> None:
+    caching = caching_resolver(loop, kind("127.0.0.1", server.port))
+    resolver, runner = for_a_message(caching, 10), Runner(caching)
     waiting = [
-        lookups.start(within.resolve(Question(f"{number}.wild.example.com", RecordType.TXT))) for number in range(200)
+        runner.start(resolver.resolve(Question(f"{number}.wild.example.com", RecordType.TXT))) for number in range(200)
     ]
     assert {each.result(10).records for each in waiting} == {(b"w",)}
-    assert sockets(lookups) == (kind is NameServer)
+    assert sockets(loop) == (kind is NameServer)
 
 
 @pytest.mark.parametrize("kind", [NameServer, FarNameServer])
-def test_silence_leaves_nothing_open(lookups: Lookups, kind: type[NameServer]) -> None:
+def test_silence_leaves_nothing_open(loop: Loop, kind: type[NameServer]) -> None:
     with NameServerThread(ZoneResolver.from_text(ZONE), disturb=lambda question, wire: None) as dead:
-        caching = resolver(lookups, kind("127.0.0.1", dead.port), timeout=0.2)
-        assert ask(lookups, caching, "example.com").detail == "timeout"
-        assert sockets(lookups) == (kind is NameServer)
+        caching = caching_resolver(loop, kind("127.0.0.1", dead.port), timeout=0.2)
+        assert ask(caching, "example.com").detail == "timeout"
+        assert sockets(loop) == (kind is NameServer)
 
 
 def test_a_bug_in_a_callback_stops_nothing(
-    server: NameServerThread, lookups: Lookups, caplog: pytest.LogCaptureFixture
+    server: NameServerThread, loop: Loop, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caching = resolver(lookups, NameServer("127.0.0.1", server.port))
+    caching = caching_resolver(loop, NameServer("127.0.0.1", server.port))
 
     def broken(question: Question, answer: Answer[object]) -> None:
         raise RuntimeError("a bug")
 
-    caching.prefetch([Question("example.com", RecordType.TXT)], broken)
-    assert ask(lookups, caching, "example.com").outcome is Outcome.RECORDS
+    for_a_message(caching).prefetch([Question("example.com", RecordType.TXT)], broken)
+    assert ask(caching, "example.com").outcome is Outcome.RECORDS
     assert "a bug" in caplog.text
 
 
-def test_a_bug_in_a_coroutine_comes_out(server: NameServerThread, lookups: Lookups) -> None:
-    caching = resolver(lookups, NameServer("127.0.0.1", server.port))
+def test_a_bug_in_a_coroutine_comes_out(server: NameServerThread, loop: Loop) -> None:
+    caching = caching_resolver(loop, NameServer("127.0.0.1", server.port))
 
     async def broken() -> None:
-        await caching.resolve_before(Question("example.com", RecordType.TXT), time.monotonic() + 5)
+        await for_a_message(caching).resolve(Question("example.com", RecordType.TXT))
         raise RuntimeError("a bug")
 
     with pytest.raises(RuntimeError, match="a bug"):
-        lookups.start(broken()).result(10)
+        Runner(caching).start(broken()).result(10)
 
 
-def test_nobody_listens(lookups: Lookups) -> None:
-    answer = ask(lookups, resolver(lookups, NameServer("127.0.0.1", 1)), "example.com")
+def test_nobody_listens(loop: Loop) -> None:
+    answer = ask(caching_resolver(loop, NameServer("127.0.0.1", 1)), "example.com")
     assert answer.outcome is Outcome.TEMPORARY_FAILURE
 
 
-def test_the_deadline_of_a_message(lookups: Lookups) -> None:
+def test_the_deadline_of_a_message(loop: Loop) -> None:
     with NameServerThread(ZoneResolver.from_text(ZONE), disturb=lambda question, wire: None) as dead:
-        answer = ask(lookups, resolver(lookups, NameServer("127.0.0.1", dead.port)), "example.com", seconds=0.2)
+        answer = ask(caching_resolver(loop, NameServer("127.0.0.1", dead.port)), "example.com", seconds=0.2)
     assert answer.detail == "deadline of the message passed"
 
 

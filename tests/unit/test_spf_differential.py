@@ -9,7 +9,7 @@ import spf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType, Then
+from dmarc_milter.dns.answer import Answer, OnAnswer, Outcome, Question, RecordType
 from dmarc_milter.dns.zone import ZoneResolver, records_of
 from dmarc_milter.spf.evaluation import Check, Step, check_host
 from tests.unit.keys import strings
@@ -76,7 +76,7 @@ class Slow:
             self._known[question] = self._zone.look_up(question)
         return self._known[question]
 
-    def prefetch(self, questions: list[Question], then: Then | None = None) -> None:
+    def prefetch(self, questions: list[Question], then: OnAnswer | None = None) -> None:
         for question in questions:
             self._known[question] = self._zone.look_up(question)
             if then is not None:

@@ -97,7 +97,9 @@ def check(engine: Engine, version: int = VERSION) -> None:
     if found is None:
         raise SchemaError("it has no tables yet: the filter makes them with the first record")
     if found < version:
-        raise SchemaError(f"it has version {found}, not {version}: the filter brings it up to date when it is restarted")
+        raise SchemaError(
+            f"it has version {found}, not {version}: the filter brings it up to date when it is restarted"
+        )
     if found > version:
         raise SchemaError(f"it has version {found}, this program knows {version}")
 

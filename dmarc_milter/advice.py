@@ -25,9 +25,9 @@ def advice(found: Found) -> list[str]:
 
 
 def _about_from(found: Found) -> list[str]:
-    if found["author_domain"] is None:
-        return [f"The message has {found['dmarc_reason']}: its sender has to write one address of one domain."]
-    return []
+    # Records of older versions have only DMARC's reason.
+    reason = found["from_reason"] or (found["dmarc_reason"] if found["author_domain"] is None else None)
+    return [f"The message has {reason}: its sender has to write one address of one domain."] if reason else []
 
 
 _SIGNATURE_FAULTS = (

@@ -15,6 +15,7 @@ from dmarc_milter import network
 from dmarc_milter.dns.name import DomainPattern, domain_pattern
 from dmarc_milter.dns.upstream import NameServer
 from dmarc_milter.evaluation import EvaluationSettings
+from dmarc_milter.message.mailing_list import ListPattern, list_pattern
 from dmarc_milter.network import Network
 from dmarc_milter.override import Override
 from dmarc_milter.policy import (
@@ -122,6 +123,7 @@ class IndirectSettings:
     """[policy.indirect]"""
 
     trusted_sealers: tuple[DomainPattern, ...] = ()
+    trusted_lists: tuple[ListPattern, ...] = ()
     mailing_list: OnMailingList = OnMailingList.QUARANTINE
 
 
@@ -131,8 +133,8 @@ class PolicySection:
 
     mode: Mode = Mode.MONITOR
     quarantine: Quarantine = Quarantine.HEADER
-    temperror: OnTemporaryError = OnTemporaryError.ACCEPT
-    unusable_from: OnUnusableFrom | None = None
+    temperror: OnTemporaryError = OnTemporaryError.BY_POLICY
+    unusable_from: OnUnusableFrom = OnUnusableFrom.REJECT
     on_error: OnError = OnError.TEMPFAIL
     trusted_networks: tuple[Network, ...] = ()
     trusted_relays: tuple[Network, ...] = ()
@@ -201,6 +203,7 @@ class Settings:
             policy.unusable_from,
             self.override,
             policy.indirect.trusted_sealers,
+            policy.indirect.trusted_lists,
             policy.indirect.mailing_list,
         )
 
@@ -291,6 +294,7 @@ _TYPE_NAMES = {
     NameServer: 'a string like "127.0.0.1:53"',
     Network: 'a string like "192.0.2.0/24"',
     DomainPattern: 'a string like "example.com" or ".example.com"',
+    ListPattern: 'a string like "lists.example.org" or ".example.org"',
     ReplyTemplate: 'a string like "550 5.7.1 Refused"',
 }
 
@@ -356,6 +360,14 @@ def _domain_pattern(text: str, name: str) -> DomainPattern:
     return pattern
 
 
+def _list_pattern(text: str, name: str) -> ListPattern:
+    pattern = list_pattern(text)
+    if pattern is None:
+        wanted = '"lists.example.org", ".example.org" for all below it too, or "*" for every list'
+        raise ConfigError(f'{name} is "{text}"; it has to be a domain like {wanted}')
+    return pattern
+
+
 def _reply_template(text: str, name: str) -> ReplyTemplate:
     try:
         return template(text)
@@ -386,6 +398,7 @@ _TEXTS: dict[Any, Callable[[str, str], Any]] = {
     NameServer: name_server,
     Network: _network,
     DomainPattern: _domain_pattern,
+    ListPattern: _list_pattern,
     ReplyTemplate: _reply_template,
 }
 

@@ -228,8 +228,9 @@ class Evaluation:
         if len(evaluations) > 1 and self._dmarc.is_exhausted:
             # Which of them is whose cannot be asked any more; whoever wrote the field chose how many there are.
             found, evaluations = Author(unusable=Unusable.TOO_MANY_AUTHORS), []
-        if evaluations:
-            return found, dmarc.strictest(evaluations)
+        judged = dmarc.strictest(evaluations) if evaluations else None
+        if judged is not None and (found.unusable is None or judged.result is not dmarc.Result.NONE):
+            return found, judged
         return found, dmarc.not_applicable(found.unusable.value if found.unusable else "no Author Domain")
 
 

@@ -61,7 +61,7 @@ def _found(verdict: Verdict) -> list[tuple[str, str | None]]:
     dmarc = verdict.dmarc
     return [
         ("outer_client", (_address(verdict.client_address) or "unknown") if verdict.relayed else None),
-        ("from_domain", verdict.author.domain),
+        ("from_domain", verdict.dmarc.author_domain),
         ("spf", verdict.spf.check.result.value),
         ("spf_reason", verdict.spf.check.reason),
         ("dkim", ",".join(f"{each.result.value}:{each.domain or '?'}" for each in verdict.signatures) or "none"),

@@ -24,7 +24,7 @@ class Override:
     reverse_name: tuple[DomainPattern, ...] = ()
     """A name of the client that resolves back to its address."""
     from_domain: tuple[DomainPattern, ...] = ()
-    """The Author Domain."""
+    """The Author Domain; where From is malformed, each domain that it shows in turn."""
     spf_domain: tuple[DomainPattern, ...] = ()
     """The domain for which SPF passed."""
     dkim_domain: tuple[DomainPattern, ...] = ()
@@ -52,14 +52,14 @@ class Override:
             self.recipient_domain,
         )
 
-    def matches(self, verdict: Verdict) -> bool:
-        """Whether every condition holds for a message."""
+    def matches(self, verdict: Verdict, author_domain: str | None) -> bool:
+        """Whether every condition holds for a message, with `author_domain` as the domain of From."""
         if self.client and not contains(self.client, verdict.client_address):
             return False
         recipients = verdict.recipient_domains
         return (
             _any(self.reverse_name, verdict.reverse_names)
-            and _any(self.from_domain, _present(verdict.author.domain))
+            and _any(self.from_domain, _present(author_domain))
             and _any(self.spf_domain, _spf_domains(verdict))
             and _any(self.dkim_domain, _dkim_domains(verdict))
             and _any(self.arc_sealer, _sealers(verdict))

@@ -9,6 +9,7 @@ from dmarc_milter.dmarc.evaluation import Evaluation, Result
 from dmarc_milter.dmarc.record import Policy
 from dmarc_milter.dns.name import DomainPattern, to_identifier
 from dmarc_milter.message.author import Unusable
+from dmarc_milter.message.mailing_list import ListPattern
 from dmarc_milter.network import Network, contains
 from dmarc_milter.override import Override, authenticated_domains
 from dmarc_milter.verdict import Action, Disposition, OverrideType, Verdict
@@ -34,12 +35,14 @@ class Quarantine(Enum):
 class OnTemporaryError(Enum):
     """What is done where the DNS could not tell (RFC 9989 5.3.6)."""
 
+    BY_POLICY = "by-policy"
+    """Tempfail where a known policy asks for quarantine or reject, else accept."""
     ACCEPT = "accept"
     TEMPFAIL = "tempfail"
 
 
 class OnUnusableFrom(Enum):
-    """What is done with a message that has no single Author Domain (RFC 9989 11.5)."""
+    """What is done with a message that has no single Author Domain, and shows none either (RFC 9989 11.5)."""
 
     ACCEPT = "accept"
     QUARANTINE = "quarantine"
@@ -47,7 +50,7 @@ class OnUnusableFrom(Enum):
 
 
 class OnMailingList(Enum):
-    """What becomes of a failing message of a mailing list; never more than the Domain Owner asked for."""
+    """What becomes of a failing message of a trusted list; never more than the Domain Owner asked for."""
 
     ACCEPT = "accept"
     QUARANTINE = "quarantine"
@@ -60,16 +63,16 @@ class PolicySettings:
 
     mode: Mode = Mode.MONITOR
     quarantine: Quarantine = Quarantine.HEADER
-    temperror: OnTemporaryError = OnTemporaryError.ACCEPT
-    unusable_from: OnUnusableFrom | None = None
-    """None: reject several From fields or domains, accept the rest."""
+    temperror: OnTemporaryError = OnTemporaryError.BY_POLICY
+    unusable_from: OnUnusableFrom = OnUnusableFrom.REJECT
     overrides: tuple[Override, ...] = ()
     trusted_sealers: tuple[DomainPattern, ...] = ()
+    trusted_lists: tuple[ListPattern, ...] = ()
     mailing_list: OnMailingList = OnMailingList.QUARANTINE
 
 
 _ACTIONS = {Policy.NONE: Action.ACCEPT, Policy.QUARANTINE: Action.QUARANTINE, Policy.REJECT: Action.REJECT}
-_SEVERITY = {Action.ACCEPT: 0, Action.QUARANTINE: 1, Action.REJECT: 2}
+_SEVERITY = {Action.ACCEPT: 0, Action.QUARANTINE: 1, Action.TEMPFAIL: 2, Action.REJECT: 3}
 
 
 def unjudged(
@@ -97,8 +100,15 @@ def decide(verdict: Verdict, settings: PolicySettings) -> Disposition:
 
 
 def _wanted(verdict: Verdict, settings: PolicySettings) -> Disposition:
+    """The strictest outcome of the domains that From shows: none of them may get another one out of a rule."""
+    shown = verdict.author.apparent or (verdict.author.domain,)
+    found = [_by_rule_or_verdict(verdict, settings, each) for each in shown]
+    return max(found, key=lambda each: _SEVERITY[each.wanted])
+
+
+def _by_rule_or_verdict(verdict: Verdict, settings: PolicySettings, author_domain: str | None) -> Disposition:
     """First match decides: the operator's rules, then what the message itself comes to."""
-    rule = next((each for each in settings.overrides if each.matches(verdict)), None)
+    rule = next((each for each in settings.overrides if each.matches(verdict, author_domain)), None)
     if rule is not None:
         return _by_rule(rule, verdict, settings)
     return _by_verdict(verdict, settings)
@@ -115,8 +125,10 @@ def _by_rule(rule: Override, verdict: Verdict, settings: PolicySettings) -> Disp
 
 
 def _by_verdict(verdict: Verdict, settings: PolicySettings) -> Disposition:
-    if verdict.author.unusable is not None:
-        return _without_author(verdict.author.unusable, settings)
+    """A malformed From that shows domains is judged by DMARC: it was applied to each of them."""
+    author = verdict.author
+    if author.unusable is not None and (author.unusable.is_always_refused or not author.apparent):
+        return _without_author(author.unusable, settings)
     evaluation = verdict.dmarc
     if evaluation.result is Result.TEMPERROR:
         return _on_temporary_error(evaluation, settings)
@@ -133,15 +145,21 @@ def _indirect(verdict: Verdict, settings: PolicySettings, asked: Disposition) ->
     if sealer is not None:
         comment = f"arc=pass, and {sealer} saw dmarc=pass"
         return _milder(asked, Action.ACCEPT, OverrideType.TRUSTED_FORWARDER, comment)
-    found = verdict.mailing_list
-    if found is None or not found.has_address:
-        return asked
-    operator = next((each for each in authenticated_domains(verdict) if found.is_run_by(each)), None)
-    if operator is None:
+    operator = _list_operator(verdict, settings.trusted_lists)
+    if operator is None or verdict.mailing_list is None:
         return asked
     action = _as_set(Action(settings.mailing_list.value), settings)
-    comment = f"mailing list {found.list_id}, authenticated by {operator}"
+    comment = f"mailing list {verdict.mailing_list.list_id}, authenticated by {operator}"
     return _milder(asked, action, OverrideType.MAILING_LIST, comment)
+
+
+def _list_operator(verdict: Verdict, trusted: tuple[ListPattern, ...]) -> str | None:
+    """The authenticated domain for whose lists an exception is made, or None: anybody can write List-Id."""
+    found = verdict.mailing_list
+    if found is None or not found.has_address:
+        return None
+    domains = authenticated_domains(verdict)
+    return next((each for each in domains if any(pattern.covers(found, each) for pattern in trusted)), None)
 
 
 def _milder(asked: Disposition, action: Action, override: OverrideType, comment: str) -> Disposition:
@@ -174,16 +192,26 @@ def _is_pass_for(result: MethodResult, author_domain: str | None) -> bool:
 
 
 def _without_author(unusable: Unusable, settings: PolicySettings) -> Disposition:
-    configured = settings.unusable_from
-    if configured is None:
-        configured = OnUnusableFrom.REJECT if unusable.names_several else OnUnusableFrom.ACCEPT
-    action = _as_set(Action(configured.value), settings)
+    wanted = OnUnusableFrom.REJECT if unusable.is_always_refused else settings.unusable_from
+    action = _as_set(Action(wanted.value), settings)
     return Disposition(action, action, unusable.value)
 
 
 def _on_temporary_error(evaluation: Evaluation, settings: PolicySettings) -> Disposition:
-    action = Action(settings.temperror.value)
-    return Disposition(action, action, f"dmarc=temperror: {evaluation.reason}")
+    reason = f"dmarc=temperror: {evaluation.reason}"
+    if settings.temperror is not OnTemporaryError.BY_POLICY:
+        action = Action(settings.temperror.value)
+        return Disposition(action, action, reason)
+    # Without a policy it is the Author Domain's own DNS that fails, which the sender does not control.
+    action = Action.ACCEPT if evaluation.policy in (None, Policy.NONE) else Action.TEMPFAIL
+    return Disposition(action, action, f"{reason}; {_known_policy(evaluation)}")
+
+
+def _known_policy(evaluation: Evaluation) -> str:
+    if evaluation.policy is None:
+        return "policy is not known"
+    where = evaluation.discovery.policy_domain if evaluation.discovery else None
+    return f"policy of {where} is {evaluation.policy.value}"
 
 
 def _by_domain_owner(evaluation: Evaluation, settings: PolicySettings) -> Disposition:
@@ -191,8 +219,7 @@ def _by_domain_owner(evaluation: Evaluation, settings: PolicySettings) -> Dispos
     assert evaluation.policy is not None
     assert evaluation.published_policy is not None
     action = _as_set(_ACTIONS[evaluation.policy], settings)
-    where = evaluation.discovery.policy_domain if evaluation.discovery else None
-    reason = f"dmarc=fail: {evaluation.reason}; policy of {where} is {evaluation.policy.value}"
+    reason = f"dmarc=fail: {evaluation.reason}; {_known_policy(evaluation)}"
     if not evaluation.is_test:
         return Disposition(action, action, reason)
     comment = f"t=y: {evaluation.published_policy.value} becomes {evaluation.policy.value}"

@@ -81,7 +81,7 @@ def reply(verdict: Verdict, disposition: Disposition, settings: ReplySettings, q
     policy = verdict.dmarc.policy
     return chosen.fill(
         {
-            "domain": verdict.author.domain or "unknown",
+            "domain": verdict.dmarc.author_domain or "unknown",
             "policy": policy.value if policy else "none",
             "queue_id": queue_id,
             "reason": disposition.comment if disposition.rule and disposition.comment else disposition.reason,
@@ -96,4 +96,4 @@ def _template(verdict: Verdict, disposition: Disposition, settings: ReplySetting
         return None
     if disposition.rule:
         return settings.reject_by_rule
-    return settings.reject if verdict.author.domain else settings.reject_without_author
+    return settings.reject if verdict.dmarc.author_domain else settings.reject_without_author

@@ -162,6 +162,8 @@ def _dmarc(root: Node, dmarc: Evaluation, verdict: Verdict) -> None:
     result = dmarc.result.value
     below = root.add(f"DMARC {result}: {dmarc.reason}", MOODS.get(result, Mood.PLAIN))
     below.add(f"Author Domain {verdict.author.domain or 'none'}")
+    if verdict.author.apparent:
+        below.add(f"malformed From, which shows {', '.join(verdict.author.apparent)}: each is judged", Mood.DOUBTFUL)
     for walk in dmarc.walks:
         add_walk(below, walk)
     if dmarc.discovery is not None and dmarc.discovery.record is not None:

@@ -7,6 +7,8 @@ import re
 import shutil
 import sys
 import time
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -17,15 +19,26 @@ from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.journal import reader
 from dmarc_milter.journal.database import DatabaseError, open_engine
 from dmarc_milter.journal.reader import Criteria
+from dmarc_milter.journal.schema import SchemaError, check
+from dmarc_milter.journal.seen_lists import SeenList, seen_lists, setting
 from dmarc_milter.journal.trace import tell, when
 from dmarc_milter.journal.upkeep import prune_all
 from dmarc_milter.journal.what_if import Group, groups
+from dmarc_milter.message.mailing_list import ListPattern
 
 FOUND, NOT_FOUND, ERROR = 0, 1, 2
+_JOURNAL_ERRORS = (DatabaseError, SchemaError, sa.exc.SQLAlchemyError)
 
 
 def _open(options: argparse.Namespace) -> Engine:
-    return open_engine(options.journal or config.load_default(options.config).journal.database, create=False)
+    return _open_database(options.journal or config.load_default(options.config).journal.database)
+
+
+def _open_database(url: str) -> Engine:
+    """Raises DatabaseError, SchemaError, SQLAlchemyError."""
+    engine = open_engine(url, create=False)
+    check(engine)
+    return engine
 
 
 def _fail(text: str) -> int:
@@ -40,7 +53,7 @@ def trace(options: argparse.Namespace) -> int:
         found = reader.find(_open(options), criteria, options.limit)
     except ValueError as error:
         return _fail(str(error))
-    except (DatabaseError, sa.exc.SQLAlchemyError) as error:
+    except _JOURNAL_ERRORS as error:
         return _fail(_why(error))
     if not found:
         print("dmarc-milter: no such message in the journal", file=sys.stderr)
@@ -105,17 +118,21 @@ def since(text: str | None, now: float) -> float | None:
 def what_if(options: argparse.Namespace) -> int:
     """dmarc-milter what-if"""
     earliest = time.time() - options.days * 86_400
+    settings = config.load_default(options.config)
+    trusted = settings.policy.indirect.trusted_lists
     try:
-        engine = _open(options)
+        engine = _open_database(options.journal or settings.journal.database)
         judged = reader.judged_in_monitor(engine, earliest)
         found = groups(reader.refused_in_monitor(engine, earliest))
-    except (DatabaseError, sa.exc.SQLAlchemyError) as error:
+        lists = seen_lists(reader.failing_list_mail_in_monitor(engine, earliest))
+    except _JOURNAL_ERRORS as error:
         return _fail(_why(error))
     if options.json:
-        for each in found:
-            print(json.dumps(_as_json(each)))
+        for line in (*map(_as_json, found), *(_list_as_json(each, trusted) for each in lists)):
+            print(json.dumps(line))
     else:
         _print_what_if(found, judged, options.days)
+        _print_lists(lists, trusted)
     return FOUND if not found else 1
 
 
@@ -134,14 +151,24 @@ def _as_json(group: Group) -> dict[str, object]:
     }
 
 
+def _list_as_json(found: SeenList, trusted: Sequence[ListPattern]) -> dict[str, object]:
+    return {
+        "list_id": found.list_id,
+        "messages": found.messages,
+        "wanted": dict(found.wanted),
+        "authenticated_as": found.authenticated_as,
+        "author_domains": dict(found.authors),
+        "trusted": found.is_trusted(trusted),
+    }
+
+
 def _print_what_if(found: list[Group], judged: int, days: int) -> None:
     hit = sum(each.count for each in found)
     print(f"In {days} days, mode monitor judged {judged} messages; enforce would have touched {hit} of them.")
     if not judged:
         print("Nothing to conclude from: was the filter in mode monitor, with [journal] enabled?")
     for each in found:
-        what = ", ".join(f"{count} {wanted}" for wanted, count in each.wanted.most_common())
-        print(f"\n{each.author_domain or '(no usable From)'} from {each.network}: {what}")
+        print(f"\n{each.author_domain or '(no usable From)'} from {each.network}: {_counted(each.wanted)}")
         print(f"  {when(each.first)} to {when(each.last)}")
         print(f"  mostly: {each.reasons.most_common(1)[0][0]}")
         print(f"  all authenticated as: {each.authenticated_as or 'nobody, which is what spoofed mail looks like'}")
@@ -153,6 +180,29 @@ def _print_what_if(found: list[Group], judged: int, days: int) -> None:
         print("\n".join(dict.fromkeys(rules)), end="")
 
 
+def _counted(wanted: "Counter[str]") -> str:
+    return ", ".join(f"{count} {action}" for action, count in wanted.most_common())
+
+
+def _print_lists(lists: list[SeenList], trusted: Sequence[ListPattern]) -> None:
+    if not lists:
+        return
+    print("\nMailing lists whose mail fails DMARC:\n")
+    for each in lists:
+        mark = "trusted" if each.is_trusted(trusted) else "not trusted"
+        print(f"{each.list_id}: {_counted(each.wanted)}; {mark}")
+        print(f"  authenticated as: {each.authenticated_as or 'nobody, so it cannot be named'}")
+        print(f"  in the name of: {', '.join(name for name, _ in each.authors.most_common(5)) or '(no usable From)'}")
+    line = setting(lists, trusted)
+    if line is not None:
+        print(f"\n{_ADVICE}\n\n{line}")
+
+
+_ADVICE = """\
+Anybody can send mail that looks like a list's, and whoever is named below may write in any name. Keep only the lists
+that your own users subscribe to, strike out all others, and put the line into [policy.indirect]:"""
+
+
 def prune(options: argparse.Namespace) -> int:
     """dmarc-milter prune"""
     try:
@@ -162,7 +212,7 @@ def prune(options: argparse.Namespace) -> int:
             print("no journal is kept")
             return 0
         total = prune_all(open_engine(options.journal or settings.database, create=False), settings.keep_days)
-    except (DatabaseError, sa.exc.SQLAlchemyError) as error:
+    except _JOURNAL_ERRORS as error:
         return _fail(_why(error))
     print(f"{total} records deleted")
     return 0

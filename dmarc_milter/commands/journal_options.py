@@ -29,7 +29,7 @@ def add_to(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "what-if",
         help="show who would have been refused in mode enforce",
         description="Read what mode monitor recorded: whose mail enforce would have refused or quarantined, from "
-        "where, and which rules would spare what was authenticated by somebody.",
+        "where, which rules would spare what was authenticated by somebody, and which mailing lists could be trusted.",
         epilog="Exit status: 0 nobody, 1 somebody, 2 error.",
     )
     what_if.add_argument("--days", type=_positive, default=7, metavar="N", help="how far to look back (default 7)")

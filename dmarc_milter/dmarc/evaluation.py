@@ -155,7 +155,8 @@ async def _published_policy(resolver: Resolver, discovery: Discovery, record: Re
     # 3.2.13: a name does not exist where a query for it, of whatever type, gives NXDOMAIN.
     answer = await addresses(resolver, discovery.author_domain, RecordType.A)
     if answer.failed:
-        return existing, f"A of {discovery.author_domain}: {answer.detail}"
+        stricter = max(existing, record.nonexistent_policy, key=list(Policy).index)
+        return stricter, f"A of {discovery.author_domain}: {answer.detail}"
     return (record.nonexistent_policy if answer.outcome is Outcome.NO_SUCH_NAME else existing), None
 
 

@@ -61,6 +61,23 @@ def refused_in_monitor(engine: Engine, since: float) -> Iterator[Row]:
             yield dict(each)
 
 
+def failing_list_mail_in_monitor(engine: Engine, since: float) -> Iterator[Row]:
+    """What lists sent that fails under a policy of quarantine or reject in mode monitor, oldest first.
+
+    Only mail that counts as a list's; where older records do not tell, it is shown.
+    """
+    query = (
+        sa.select(messages)
+        .where(messages.c.mode == "monitor", messages.c.time >= since, messages.c.list_id.is_not(None))
+        .where(messages.c.dmarc == "fail", messages.c.policy.in_(("quarantine", "reject")))
+        .where(sa.func.coalesce(messages.c.list_has_address, sa.true()))
+        .order_by(messages.c.time)
+    )
+    with engine.connect() as connection:
+        for each in connection.execution_options(stream_results=True).execute(query).mappings():
+            yield dict(each)
+
+
 def judged_in_monitor(engine: Engine, since: float) -> int:
     """How many messages mode monitor judged."""
     query = sa.select(sa.func.count()).where(

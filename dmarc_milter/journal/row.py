@@ -6,7 +6,7 @@ from typing import Any
 from dmarc_milter.record import Record
 from dmarc_milter.verdict import Verdict
 
-VERSION = 1
+VERSION = 2
 """Of the tables that rows go into (schema.py)."""
 
 MAX_TEXT = 500
@@ -47,6 +47,7 @@ def row(record: Record, *, uid: str, host: str, worker: int, addresses: bool) ->
 _FOUND = (
     "outer_client",
     "author_domain",
+    "from_reason",
     "spf",
     "spf_domain",
     "spf_reason",
@@ -55,6 +56,7 @@ _FOUND = (
     "arc_reason",
     "arc_sealers",
     "list_id",
+    "list_has_address",
     "dmarc",
     "dmarc_reason",
     "published_policy",
@@ -74,7 +76,8 @@ def _found(verdict: Verdict) -> Row:
     dmarc = verdict.dmarc
     return {
         "outer_client": _address(verdict.client_address) if verdict.relayed else None,
-        "author_domain": verdict.author.domain,
+        "author_domain": dmarc.author_domain,
+        "from_reason": verdict.author.unusable.value if verdict.author.unusable else None,
         "spf": verdict.spf.check.result.value,
         "spf_domain": verdict.spf.domain,
         "spf_reason": _clean(verdict.spf.check.reason, MAX_TEXT),
@@ -93,6 +96,7 @@ def _found(verdict: Verdict) -> Row:
         "arc_reason": _clean(verdict.arc.reason, MAX_TEXT) or None,
         "arc_sealers": list(verdict.arc.sealers) or None,
         "list_id": verdict.mailing_list.list_id if verdict.mailing_list else None,
+        "list_has_address": verdict.mailing_list.has_address if verdict.mailing_list else None,
         "dmarc": dmarc.result.value,
         "dmarc_reason": _clean(dmarc.reason, MAX_TEXT),
         "published_policy": dmarc.published_policy.value if dmarc.published_policy else None,

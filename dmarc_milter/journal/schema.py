@@ -26,6 +26,7 @@ messages = sa.Table(
     sa.Column("helo", sa.String(255), nullable=False),
     sa.Column("mail_from", sa.String(320), nullable=False),
     sa.Column("author_domain", sa.String(253), index=True),
+    sa.Column("from_reason", sa.Text),
     sa.Column("spf", sa.String(16)),
     sa.Column("spf_domain", sa.String(253)),
     sa.Column("spf_reason", sa.Text),
@@ -34,6 +35,7 @@ messages = sa.Table(
     sa.Column("arc_reason", sa.Text),
     sa.Column("arc_sealers", sa.JSON(none_as_null=True)),
     sa.Column("list_id", sa.String(253)),
+    sa.Column("list_has_address", sa.Boolean),
     sa.Column("dmarc", sa.String(16)),
     sa.Column("dmarc_reason", sa.Text),
     sa.Column("published_policy", sa.String(16)),
@@ -52,8 +54,15 @@ messages = sa.Table(
     sa.Column("seconds_waited", sa.Float(53), nullable=False),
 )
 
+
+def _from_1_to_2(connection: Connection) -> None:
+    """What From and the list say more exactly; rows that are there do not tell."""
+    connection.execute(sa.text("ALTER TABLE messages ADD COLUMN from_reason TEXT"))
+    connection.execute(sa.text("ALTER TABLE messages ADD COLUMN list_has_address BOOLEAN"))
+
+
 Migrations = Mapping[int, Callable[[Connection], None]]
-MIGRATIONS: Migrations = {}
+MIGRATIONS: Migrations = {1: _from_1_to_2}
 """For each older version, what makes the next one of it."""
 
 _LOCK = 0x646D6172
@@ -61,7 +70,7 @@ _LOCK = 0x646D6172
 
 
 class SchemaError(Exception):
-    """The journal was written by a newer program."""
+    """The journal's tables are not of the version that is wanted; the text says what to do."""
 
 
 def prepare(engine: Engine, version: int = VERSION, migrations: Migrations = MIGRATIONS) -> None:
@@ -79,6 +88,20 @@ def prepare(engine: Engine, version: int = VERSION, migrations: Migrations = MIG
         for number in range(found, version):
             migrations[number](connection)
             connection.execute(version_table.update().values(version=number + 1))
+
+
+def check(engine: Engine, version: int = VERSION) -> None:
+    """For those who only read: raises SchemaError where the tables are missing or of another version."""
+    with engine.connect() as connection:
+        found = _version(connection)
+    if found is None:
+        raise SchemaError("it has no tables yet: the filter makes them with the first record")
+    if found < version:
+        raise SchemaError(
+            f"it has version {found}, not {version}: the filter brings it up to date when it is restarted"
+        )
+    if found > version:
+        raise SchemaError(f"it has version {found}, this program knows {version}")
 
 
 def _version(connection: Connection) -> int | None:

@@ -47,7 +47,7 @@ def _path(row: Row) -> str:
 def _found(row: Row) -> list[tuple[str, str]]:
     if row["spf"] is None:
         return []
-    lines = [("From", row["author_domain"] or f"no usable domain: {row['dmarc_reason']}")]
+    lines = [("From", _author(row))]
     lines.append(("SPF", f"{row['spf']} for {row['spf_domain'] or 'no domain'}: {row['spf_reason']}"))
     for each in row["dkim"] or [None]:
         lines.append(("DKIM", "none" if each is None else _signature(each)))
@@ -63,6 +63,12 @@ def _found(row: Row) -> list[tuple[str, str]]:
         test = f", of which t=y leaves {row['policy']}" if row["policy"] != row["published_policy"] else ""
         lines.append(("policy", f"{row['published_policy']}, by the record of {row['policy_domain']}{test}"))
     return lines
+
+
+def _author(row: Row) -> str:
+    if row["author_domain"] is None:
+        return f"no usable domain: {row['from_reason'] or row['dmarc_reason']}"
+    return f"{row['author_domain']}, shown by {row['from_reason']}" if row["from_reason"] else row["author_domain"]
 
 
 def _signature(each: Row) -> str:

@@ -40,6 +40,11 @@ class Unusable(Enum):
         """Whether the message shows more than one author domain or field: the classic attack (RFC 9989 11.5)."""
         return self is Unusable.SEVERAL_FIELDS or self is Unusable.SEVERAL_DOMAINS
 
+    @property
+    def is_always_refused(self) -> bool:
+        """Whether it is refused whatever the settings say: there is more in From than can be judged."""
+        return self is Unusable.TOO_LONG
+
 
 @dataclass(frozen=True, slots=True)
 class Author:

@@ -2,8 +2,9 @@
 
 import re
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from dmarc_milter.dns.name import is_at_or_below, to_identifier
+from dmarc_milter.dns.name import DomainPattern, domain_pattern, is_at_or_below, to_identifier
 from dmarc_milter.message.header import Header
 
 _MAX_FIELD = 4096
@@ -28,6 +29,35 @@ class MailingList:
             return False
         parent = self.list_id.partition(".")[2]
         return is_at_or_below(self.list_id, domain) or ("." in parent and is_at_or_below(domain, parent))
+
+
+class ListPattern(NamedTuple):
+    """A list in a setting, by the domain that authenticates its mail.
+
+    List-Id has no say: whoever may send as that domain can write any.
+    """
+
+    domain: DomainPattern | None
+    """None for ``*``: every list that a domain of its own authenticates, a stranger's too."""
+
+    def covers(self, found: MailingList, authenticated: str) -> bool:
+        """Whether mail of the list `found` is meant, where SPF or DKIM authenticated the domain `authenticated`."""
+        if self.domain is None:
+            return found.is_run_by(authenticated)
+        return self.domain.matches(authenticated)
+
+    def __str__(self) -> str:
+        if self.domain is None:
+            return "*"
+        return f"{'.' if self.domain.with_subdomains else ''}{self.domain.domain}"
+
+
+def list_pattern(text: str) -> ListPattern | None:
+    """Read a pattern; None where it is neither a domain pattern nor ``*``."""
+    if text == "*":
+        return ListPattern(None)
+    domain = domain_pattern(text)
+    return None if domain is None else ListPattern(domain)
 
 
 def mailing_list(header: Header) -> MailingList | None:

@@ -38,7 +38,9 @@ def filtering(folder: Path, server: NameServerThread, temperror: str) -> Running
     )
 
 
-@pytest.mark.parametrize(("temperror", "action"), [("accept", "accept"), ("tempfail", "tempfail")])
+@pytest.mark.parametrize(
+    ("temperror", "action"), [("by-policy", "accept"), ("accept", "accept"), ("tempfail", "tempfail")]
+)
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_no_usable_answer(tmp_path: Path, trouble: str, temperror: str, action: str) -> None:
     zone = ZoneResolver.from_text(zone_text())
@@ -54,6 +56,21 @@ def test_no_usable_answer(tmp_path: Path, trouble: str, temperror: str, action: 
         assert "dkim=temperror" in answer.results
         assert "dmarc=temperror" in answer.results
     assert "Traceback" not in running.log
+
+
+@pytest.mark.parametrize(
+    ("temperror", "action"), [("by-policy", "tempfail"), ("accept", "accept"), ("tempfail", "tempfail")]
+)
+def test_a_policy_is_known_while_spf_and_keys_are_not(tmp_path: Path, temperror: str, action: str) -> None:
+    def disturb(question: Question, packet: bytes) -> bytes | None:
+        return packet if question.name.startswith("_dmarc.") else TROUBLES["SERVFAIL"](question, packet)
+
+    with NameServerThread(ZoneResolver.from_text(zone_text()), disturb=disturb) as server:
+        running = filtering(tmp_path, server, temperror)
+        answer = play(running, SCENES[0])
+        assert running.stop() == 0
+    assert answer.action == action, answer
+    assert ("policy of bank.example is reject" in running.log) is (temperror == "by-policy")
 
 
 def test_a_slow_dns_is_waited_for_until_the_deadline(tmp_path: Path) -> None:

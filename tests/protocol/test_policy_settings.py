@@ -176,7 +176,8 @@ LISTED: Fields = [(b"List-Id", b" <dev.lists.example>"), (b"List-Post", b" <mail
     ("setting", "shown"), [("quarantine", "policy.disposition=quarantine"), ("accept", "mailing_list")]
 )
 def test_mailing_lists(tmp_path: Path, setting: str, shown: str) -> None:
-    with filtering(tmp_path, f'[policy.indirect]\nmailing_list = "{setting}"\n') as (running, _):
+    settings = f'[policy.indirect]\ntrusted_lists = ["lists.example"]\nmailing_list = "{setting}"\n'
+    with filtering(tmp_path, settings) as (running, _):
         answer = send(running, LISTED, client="203.0.113.9", mail_from="dev-bounces@lists.example")
         assert answer.action == "accept"
         assert 'reason="mailing_list: mailing list dev.lists.example, authenticated by lists.example"' in re.sub(
@@ -184,6 +185,11 @@ def test_mailing_lists(tmp_path: Path, setting: str, shown: str) -> None:
         )
         assert shown in answer.results
         assert send(running, LISTED).reply == REFUSED
+
+
+def test_a_list_that_nobody_named_is_no_excuse(tmp_path: Path) -> None:
+    with filtering(tmp_path, '[policy.indirect]\nmailing_list = "accept"\n') as (running, _):
+        assert send(running, LISTED, client="203.0.113.9", mail_from="dev-bounces@lists.example").reply == REFUSED
 
 
 def test_a_trusted_sealer(tmp_path: Path) -> None:

@@ -9,9 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from dmarc_milter.demo.nameserver import NameServerThread
 from dmarc_milter.demo.scenes import SCENES
+from dmarc_milter.journal import schema
 from dmarc_milter.journal.database import open_engine
 from dmarc_milter.journal.reader import Criteria, find
 from tests.protocol.test_serve import settings
@@ -91,13 +93,26 @@ def test_postgresql_stopped_and_started_under_load(
     assert len({each["queue_id"] for each in found}) == 3_500
 
 
+def test_an_older_journal_in_postgresql_is_written_on(
+    tmp_path: Path, name_server: NameServerThread, postgresql: PostgreSql
+) -> None:
+    made = open_engine(postgresql.url, create=True)
+    schema.prepare(made)
+    with made.begin() as connection:
+        connection.execute(sa.text("ALTER TABLE messages DROP COLUMN from_reason, DROP COLUMN list_has_address"))
+        connection.execute(schema.version_table.update().values(version=1))
+    text = settings(name_server) + f'[journal]\ndatabase = "{postgresql.url}"\n'
+    running = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", text)
+    assert send(running, ["4X1"]) == ["accept"]
+    wait_for(lambda: count(made) == 1, "the record")
+    assert running.stop() == 0
+    schema.check(made)
+    made.dispose()
+
+
 def count(engine: object) -> int:
-    import sqlalchemy as sa
-
-    from dmarc_milter.journal.schema import messages
-
     try:
         with engine.connect() as connection:  # type: ignore[attr-defined]
-            return int(connection.execute(sa.select(sa.func.count()).select_from(messages)).scalar())
+            return int(connection.execute(sa.select(sa.func.count()).select_from(schema.messages)).scalar())
     except sa.exc.SQLAlchemyError:
         return 0

@@ -73,6 +73,7 @@ def test_trace_answers_for_the_number_that_smtp_gave(open_folder: Path) -> None:
 
 RULES = """trusted_networks = ["198.51.100.0/24"]
 [policy.indirect]
+trusted_lists = ["lists.example"]
 mailing_list = "quarantine"
 [[override]]
 name = "partner"

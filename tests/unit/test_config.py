@@ -28,6 +28,10 @@ GOOD = {
     '[policy.indirect]\nmailing_list = "accept"\ntrusted_sealers = [".example.com"]': lambda s: (
         s.policy.indirect.trusted_sealers[0].matches("a.example.com")
     ),
+    '[policy.indirect]\ntrusted_lists = ["lists.example.org", ".example.net", "*"]': lambda s: (
+        [str(each) for each in s.policy.indirect.trusted_lists] == ["lists.example.org", ".example.net", "*"]
+    ),
+    '[policy]\ntemperror = "by-policy"': lambda s: s == Settings(),
     '[policy.reply]\nreject = "554 5.7.1 No {domain} {policy} {queue_id} {reason}"': lambda s: (
         s.policy.reply.reject.code == "554"
     ),
@@ -57,6 +61,9 @@ BAD = {
     '[policy]\ntrusted_networks = ["10.0.0.1/8"]': "policy.trusted_networks[0]",
     '[policy]\ntrusted_relays = ["mx.example.org"]': "policy.trusted_relays[0]",
     '[policy.indirect]\ntrusted_sealers = ["a b"]': "policy.indirect.trusted_sealers[0]",
+    '[policy.indirect]\ntrusted_sealers = ["*"]': "policy.indirect.trusted_sealers[0]",
+    '[policy.indirect]\ntrusted_lists = ["*.example.org"]': "policy.indirect.trusted_lists[0]",
+    '[policy.indirect]\ntrusted_lists = "lists.example.org"': "policy.indirect.trusted_lists",
     '[policy.reply]\nreject = "no"': "policy.reply.reject",
     '[policy.reply]\nreject = "450 4.7.1 x"': "policy.reply.reject",
     '[policy.reply]\nreject = "550 4.7.1 x"': "policy.reply.reject",

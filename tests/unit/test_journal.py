@@ -1,13 +1,16 @@
 """The journal: written beside the mail, read back, kept in shape."""
 
+import contextlib
 import errno
 import ipaddress
 import json
 import os
 import re
+import sqlite3
 import stat
 import subprocess
 import time
+import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,20 +19,29 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from dmarc_milter import advice
+from dmarc_milter import advice, config
 from dmarc_milter.cli import main
 from dmarc_milter.commands import journal as commands
 from dmarc_milter.config import JournalSettings
 from dmarc_milter.dkim.signature import Result as DkimResult
 from dmarc_milter.dkim.verification import Verified
 from dmarc_milter.journal import schema, upkeep
+from dmarc_milter.journal import seen_lists as module_of_lists
 from dmarc_milter.journal.database import DatabaseError, open_engine
-from dmarc_milter.journal.reader import Criteria, find, judged_in_monitor, refused_in_monitor
+from dmarc_milter.journal.reader import (
+    Criteria,
+    failing_list_mail_in_monitor,
+    find,
+    judged_in_monitor,
+    refused_in_monitor,
+)
 from dmarc_milter.journal.row import COLUMNS, JSON_COLUMNS, row
+from dmarc_milter.journal.seen_lists import seen_lists, setting
 from dmarc_milter.journal.trace import tell
 from dmarc_milter.journal.upkeep import prune
 from dmarc_milter.journal.what_if import groups, network_of
 from dmarc_milter.journal.writer import Writer
+from dmarc_milter.message.mailing_list import MailingList, list_pattern
 from dmarc_milter.policy import Mode
 from dmarc_milter.record import Record
 from dmarc_milter.spf.evaluation import Check
@@ -246,11 +258,57 @@ def test_an_older_journal_is_brought_up_to_date(engine: Engine) -> None:
     def add_column(connection: Connection) -> None:
         connection.execute(sa.text("alter table messages add column extra text"))
 
-    schema.prepare(engine, 2, {1: add_column})
-    schema.prepare(engine, 2, {1: add_column})
+    newer = schema.VERSION + 1
+    schema.prepare(engine, newer, {schema.VERSION: add_column})
+    schema.prepare(engine, newer, {schema.VERSION: add_column})
     with engine.connect() as connection:
-        assert connection.execute(sa.text("select version from journal_version")).scalar() == 2
+        assert connection.execute(sa.text("select version from journal_version")).scalar() == newer
         assert connection.execute(sa.text("select extra from messages")).all() == [(None,)]
+
+
+VERSION_1 = """
+CREATE TABLE journal_version (version INTEGER NOT NULL);
+INSERT INTO journal_version VALUES (1);
+CREATE TABLE messages (
+    uid VARCHAR(40) NOT NULL PRIMARY KEY, time FLOAT NOT NULL, host VARCHAR(255) NOT NULL, worker INTEGER NOT NULL,
+    queue_id VARCHAR(64) NOT NULL, message_id VARCHAR(250), client VARCHAR(45), outer_client VARCHAR(45),
+    helo VARCHAR(255) NOT NULL, mail_from VARCHAR(320) NOT NULL, author_domain VARCHAR(253), spf VARCHAR(16),
+    spf_domain VARCHAR(253), spf_reason TEXT, dkim JSON, arc VARCHAR(16), arc_reason TEXT, arc_sealers JSON,
+    list_id VARCHAR(253), dmarc VARCHAR(16), dmarc_reason TEXT, published_policy VARCHAR(16), policy VARCHAR(16),
+    policy_domain VARCHAR(253), alignments JSON, mode VARCHAR(16) NOT NULL, action VARCHAR(16) NOT NULL,
+    wanted VARCHAR(16) NOT NULL, override VARCHAR(32), rule VARCHAR(64), comment TEXT, reason TEXT NOT NULL,
+    reply TEXT, seconds FLOAT NOT NULL, seconds_waited FLOAT NOT NULL
+);
+INSERT INTO messages (uid, time, host, worker, queue_id, helo, mail_from, list_id, spf, spf_domain, dmarc, policy,
+                      mode, action, wanted, reason, seconds, seconds_waited)
+VALUES ('old', 1800000000, 'mx', 0, '4W1', 'h', 'x', 'dev.lists.example', 'pass', 'lists.example', 'fail', 'reject',
+        'monitor', 'accept', 'reject', 'dmarc=fail', 0, 0);
+"""
+
+
+@pytest.fixture
+def old_journal(settings: JournalSettings) -> JournalSettings:
+    """As the first version of the program left it."""
+    path = Path(settings.database.removeprefix("sqlite:///"))
+    path.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.executescript(VERSION_1)
+    return settings
+
+
+def test_a_journal_of_version_1_is_written_on(old_journal: JournalSettings) -> None:
+    assert write(old_journal, [record("4X1")]) == [("written", 1)]
+    reading = open_engine(old_journal.database, create=False)
+    new, old = find(reading, Criteria(since=0.0), 10)[0], find(reading, Criteria(queue_id="4W1"), 10)[0]
+    assert set(new) == set(old) == set(COLUMNS)
+    assert [each.list_id for each in seen_lists(failing_list_mail_in_monitor(reading, 0.0))] == ["dev.lists.example"]
+
+
+def test_a_journal_of_version_1_that_nobody_has_written_on_yet(
+    old_journal: JournalSettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["trace", "4W1", "--journal", old_journal.database]) == 2
+    assert "brings it up to date when it is restarted" in capsys.readouterr().err
 
 
 def test_a_newer_journal_is_left_alone(engine: Engine) -> None:
@@ -306,11 +364,85 @@ def test_what_if(engine: Engine) -> None:
     assert found[2].condition == 'dkim_domain = ["fwd.example"]'
 
 
+def listed(list_id: str, spf_domain: str | None, has_address: bool = True, **more: object) -> Record:
+    """Mail of a list, in mode monitor."""
+    result = SpfCheckResult.PASS if spf_domain else SpfCheckResult.FAIL
+    spf = SpfResult(Check(result, ""), SpfIdentity.MAIL_FROM, spf_domain)
+    found = verdict("fail", "reject", spf=spf, mailing_list=MailingList(list_id, has_address), **more)
+    return record("L", mode=Mode.MONITOR, disposition=SPARED, verdict=found)
+
+
+def test_the_lists_of_what_if(engine: Engine) -> None:
+    signed = (Verified(DkimResult.PASS, "", "esp.example"), Verified(DkimResult.FAIL, "", "broken.example"))
+    fill(
+        engine,
+        listed("dev.lists.example", "lists.example"),
+        listed("dev.lists.example", "lists.example", signatures=signed),
+        listed("dev.lists.example", None, signatures=signed),
+        listed("news.shop.example", "esp.example"),
+        listed("unproven.example", None),
+        listed("no-address.example", "no-address.example", has_address=False),
+        record("enforced", verdict=verdict("fail", "reject", mailing_list=MailingList("x.example", True))),
+    )
+    found = seen_lists(failing_list_mail_in_monitor(engine, 0.0))
+    assert [(each.list_id, each.messages, each.authenticated_as) for each in found] == [
+        ("dev.lists.example", 3, "lists.example"),
+        ("news.shop.example", 1, "esp.example"),
+        ("unproven.example", 1, None),
+    ]
+    assert found[0].authenticated == {"lists.example": 2, "esp.example": 2}
+    assert (found[0].wanted, found[0].authors) == ({"reject": 3}, {"example.com": 3})
+
+
+SETTINGS_OF_LISTS = {
+    # trusted already     the line
+    (): 'trusted_lists = ["esp.example", "lists.example"]',
+    ("lists.example",): 'trusted_lists = ["lists.example", "esp.example"]',
+    (".example",): None,
+    ("*",): 'trusted_lists = ["esp.example", "lists.example"]',
+}
+
+
+@pytest.mark.parametrize(("trusted", "line"), SETTINGS_OF_LISTS.items())
+def test_the_lists_of_what_if_as_a_setting(engine: Engine, trusted: tuple[str, ...], line: str | None) -> None:
+    fill(engine, listed("dev.lists.example", "lists.example"), listed("a.shop.example", "esp.example"))
+    found = seen_lists(failing_list_mail_in_monitor(engine, 0.0))
+    patterns = [pattern for pattern in map(list_pattern, trusted) if pattern]
+    assert setting(found, patterns) == line
+    if line is not None:
+        read = config.parse(tomllib.loads(f"[policy.indirect]\n{line}")).policy.indirect.trusted_lists
+        assert all(each.is_trusted(read) for each in found)
+
+
+def test_whoever_writes_list_ids_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module_of_lists, "MAX_LISTS", 3)
+    monkeypatch.setattr(module_of_lists, "MAX_NAMES", 5)
+    rows = [as_row(listed(f"l{number % 7}.example", f"d{number}.example")) for number in range(100)]
+    found = seen_lists(rows)
+    assert len(found) == 3
+    assert all(len(each.authenticated) == 5 for each in found)
+
+
+def test_what_if_tells_about_lists(
+    settings: JournalSettings, engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(engine, listed("dev.lists.example", "lists.example"), listed("a.shop.example", "esp.example"))
+    path = tmp_path / "filter.toml"
+    path.write_text('[policy.indirect]\ntrusted_lists = ["lists.example"]\n')
+    command = ["what-if", "--days", "9999", "--journal", settings.database, "--config", str(path)]
+    assert main(command) == 1
+    shown = capsys.readouterr().out
+    assert "a.shop.example: 1 reject; not trusted\n  authenticated as: esp.example\n" in shown
+    assert "dev.lists.example: 1 reject; trusted\n" in shown
+    assert "only the lists\nthat your own users subscribe to" in shown
+    assert shown.endswith('\n\ntrusted_lists = ["lists.example", "esp.example"]\n')
+    assert main([*command, "--json"]) == 1
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    lists = {each["list_id"]: each["trusted"] for each in lines if "list_id" in each}
+    assert lists == {"dev.lists.example": True, "a.shop.example": False}
+
+
 def test_the_rules_of_what_if_are_settings(engine: Engine) -> None:
-    import tomllib
-
-    from dmarc_milter import config
-
     fill(engine, by_list(1))
     (group,) = groups(refused_in_monitor(engine, 0.0))
     assert group.rule is not None
@@ -360,6 +492,7 @@ FAULTS = {
         {"author_domain": None, "dmarc": "permerror", "dmarc_reason": "several From fields"},
         "one address",
     ),
+    "malformed From": ({"from_reason": "a From field that cannot be read by RFC 5322"}, "has a From field that cannot"),
     "DNS": ({"dmarc": "temperror"}, "Try again"),
 }
 

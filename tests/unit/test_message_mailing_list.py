@@ -3,7 +3,7 @@
 import pytest
 
 from dmarc_milter.message.header import Field, Header
-from dmarc_milter.message.mailing_list import MailingList, mailing_list
+from dmarc_milter.message.mailing_list import MailingList, list_pattern, mailing_list
 
 FIELDS = {
     "plain": ([("List-Id", b" <dev.lists.example>"), ("List-Post", b" x")], MailingList("dev.lists.example", True)),
@@ -45,3 +45,28 @@ def test_who_runs_it(domain: str, runs: bool) -> None:
 
 def test_a_list_below_a_top_level_domain_is_run_by_itself_only() -> None:
     assert not MailingList("list.example", True).is_run_by("crook.example")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "list_id", "authenticated", "covered"),
+    [
+        ("lists.example.org", "dev.lists.example.org", "lists.example.org", True),
+        ("lists.example.org", "dev.customer.example", "lists.example.org", True),
+        ("lists.example.org", "dev.lists.example.org", "example.org", False),
+        ("lists.example.org", "dev.lists.example.org", "b.lists.example.org", False),
+        (".example.org", "dev.lists.example.org", "b.lists.example.org", True),
+        (".example.org", "dev.example.org", "crook.example", False),
+        ("*", "dev.lists.example.org", "lists.example.org", True),
+        ("*", "dev.lists.example.org", "crook.example", False),
+    ],
+)
+def test_lists_of_the_settings(pattern: str, list_id: str, authenticated: str, covered: bool) -> None:
+    read = list_pattern(pattern)
+    assert read is not None
+    assert str(read) == pattern
+    assert read.covers(MailingList(list_id, True), authenticated) is covered
+
+
+@pytest.mark.parametrize("text", ["", "**", "*.example.org", "a b", "."])
+def test_no_pattern(text: str) -> None:
+    assert list_pattern(text) is None

@@ -16,9 +16,9 @@ from dmarc_milter.dmarc.evaluation import Discovery, Evaluation, Result
 from dmarc_milter.dmarc.record import Policy
 from dmarc_milter.dns.name import DomainPattern
 from dmarc_milter.message.author import Author, Unusable
-from dmarc_milter.message.mailing_list import MailingList
+from dmarc_milter.message.mailing_list import MailingList, list_pattern
 from dmarc_milter.message.received import HandOver, Relayed
-from dmarc_milter.override import Override
+from dmarc_milter.override import Override, authenticated_domains
 from dmarc_milter.policy import Mode, OnMailingList, OnTemporaryError, OnUnusableFrom, PolicySettings, Quarantine
 from dmarc_milter.reply import Reply, ReplySettings, reply, template
 from dmarc_milter.spf.evaluation import Check
@@ -31,13 +31,14 @@ def verdict(
     published: str | None = None,
     applied: str | None = None,
     unusable: Unusable | None = None,
+    apparent: tuple[str, ...] = (),
     **more: object,
 ) -> Verdict:
-    author = Author(unusable=unusable) if unusable else Author("example.com")
+    author = Author(unusable=unusable, apparent=apparent) if unusable else Author("example.com")
     evaluation = Evaluation(
         Result(result),
         "why",
-        author.domain,
+        apparent[0] if apparent else author.domain,
         Discovery("example.com", "example.com"),
         Policy(published) if published else None,
         Policy(applied or published) if published else None,
@@ -48,6 +49,11 @@ def verdict(
 
 
 ENFORCE = {"mode": Mode.ENFORCE}
+TEMPFAIL = {"temperror": OnTemporaryError.TEMPFAIL}
+ACCEPT = {"temperror": OnTemporaryError.ACCEPT}
+FROM_ACCEPT = {"unusable_from": OnUnusableFrom.ACCEPT}
+FROM_REJECT = {"unusable_from": OnUnusableFrom.REJECT}
+SHOWN = {"unusable": Unusable.MALFORMED, "apparent": ("bank.example",)}
 DECISIONS = [
     # found                                     settings                                             done, wanted
     (verdict("pass", "reject"), ENFORCE, "accept", "accept"),
@@ -62,24 +68,32 @@ DECISIONS = [
     (verdict("fail", "reject", "quarantine"), ENFORCE, "quarantine", "quarantine"),
     (verdict("fail", "quarantine", "none"), ENFORCE, "accept", "accept"),
     (verdict("temperror"), ENFORCE, "accept", "accept"),
-    (verdict("temperror"), {**ENFORCE, "temperror": OnTemporaryError.TEMPFAIL}, "tempfail", "tempfail"),
-    (verdict("temperror"), {"temperror": OnTemporaryError.TEMPFAIL}, "accept", "tempfail"),
+    (verdict("temperror", "none"), ENFORCE, "accept", "accept"),
+    (verdict("temperror", "quarantine"), ENFORCE, "tempfail", "tempfail"),
+    (verdict("temperror", "reject"), ENFORCE, "tempfail", "tempfail"),
+    (verdict("temperror", "quarantine", "none"), ENFORCE, "accept", "accept"),
+    (verdict("temperror", "reject", "quarantine"), ENFORCE, "tempfail", "tempfail"),
+    (verdict("temperror", "reject"), {}, "accept", "tempfail"),
+    (verdict("temperror", "reject"), {**ENFORCE, **ACCEPT}, "accept", "accept"),
+    (verdict("temperror"), {**ENFORCE, **TEMPFAIL}, "tempfail", "tempfail"),
+    (verdict("temperror", "none"), {**ENFORCE, **TEMPFAIL}, "tempfail", "tempfail"),
+    (verdict("temperror"), TEMPFAIL, "accept", "tempfail"),
     (verdict("permerror", unusable=Unusable.SEVERAL_FIELDS), ENFORCE, "reject", "reject"),
     (verdict("permerror", unusable=Unusable.SEVERAL_DOMAINS), ENFORCE, "reject", "reject"),
     (verdict("permerror", unusable=Unusable.SEVERAL_DOMAINS), {}, "accept", "reject"),
-    (verdict("permerror", unusable=Unusable.NO_FIELD), ENFORCE, "accept", "accept"),
-    (
-        verdict("permerror", unusable=Unusable.NO_FIELD),
-        {**ENFORCE, "unusable_from": OnUnusableFrom.REJECT},
-        "reject",
-        "reject",
-    ),
-    (
-        verdict("permerror", unusable=Unusable.SEVERAL_FIELDS),
-        {**ENFORCE, "unusable_from": OnUnusableFrom.ACCEPT},
-        "accept",
-        "accept",
-    ),
+    (verdict("permerror", unusable=Unusable.NO_FIELD), ENFORCE, "reject", "reject"),
+    (verdict("permerror", unusable=Unusable.MALFORMED), ENFORCE, "reject", "reject"),
+    (verdict("permerror", unusable=Unusable.MALFORMED), {**ENFORCE, **FROM_ACCEPT}, "accept", "accept"),
+    (verdict("permerror", unusable=Unusable.SEVERAL_FIELDS), {**ENFORCE, **FROM_ACCEPT}, "accept", "accept"),
+    (verdict("permerror", unusable=Unusable.TOO_LONG), {**ENFORCE, **FROM_ACCEPT}, "reject", "reject"),
+    (verdict("pass", unusable=Unusable.TOO_LONG, apparent=("a.example",)), ENFORCE, "reject", "reject"),
+    # Malformed, but it shows a domain: DMARC decides, and unusable_from has no say.
+    (verdict("fail", "reject", **SHOWN), {**ENFORCE, **FROM_ACCEPT}, "reject", "reject"),
+    (verdict("fail", "quarantine", **SHOWN), {**ENFORCE, **FROM_REJECT}, "quarantine", "quarantine"),
+    (verdict("pass", "reject", **SHOWN), {**ENFORCE, **FROM_REJECT}, "accept", "accept"),
+    (verdict("none", **SHOWN), {**ENFORCE, **FROM_REJECT}, "accept", "accept"),
+    (verdict("temperror", "reject", **SHOWN), {**ENFORCE, **FROM_ACCEPT}, "tempfail", "tempfail"),
+    (verdict("temperror", **SHOWN), {**ENFORCE, **FROM_REJECT}, "accept", "accept"),
     (
         verdict("permerror", unusable=Unusable.ROUTE),
         {**ENFORCE, "unusable_from": OnUnusableFrom.QUARANTINE},
@@ -101,6 +115,18 @@ def test_monitor_keeps_what_would_have_been_done() -> None:
     assert disposition.reason.startswith("mode monitor: dmarc=fail")
 
 
+REASONS = [
+    (verdict("temperror"), "dmarc=temperror: why; policy is not known"),
+    (verdict("temperror", "none"), "dmarc=temperror: why; policy of example.com is none"),
+    (verdict("temperror", "reject"), "dmarc=temperror: why; policy of example.com is reject"),
+]
+
+
+@pytest.mark.parametrize(("found", "reason"), REASONS)
+def test_the_reason_of_a_temporary_error_says_which_policy_decided(found: Verdict, reason: str) -> None:
+    assert policy.decide(found, PolicySettings(**ENFORCE)).reason == reason
+
+
 # Indirect mail: the Domain Owner says reject, and the message fails.
 
 
@@ -117,16 +143,66 @@ def chain(*sealed: tuple[str, str], status: Status = Status.PASS) -> dict[str, o
 
 DEV = MailingList("dev.lists.example", has_address=True)
 SEALERS = {"trusted_sealers": (DomainPattern("fwd.example", False), DomainPattern("lists.example", True))}
-LISTS_ACCEPT = {"mailing_list": OnMailingList.ACCEPT}
-LISTS_REJECT = {"mailing_list": OnMailingList.REJECT}
+
+
+def trusted(*texts: str, **more: object) -> dict[str, object]:
+    """Settings that trust the lists of these domains."""
+    return {"trusted_lists": tuple(filter(None, map(list_pattern, texts))), **more}
+
+
+NAMED = trusted("lists.example")
+LISTS_ACCEPT = trusted("lists.example", mailing_list=OnMailingList.ACCEPT)
+LISTS_REJECT = trusted("lists.example", mailing_list=OnMailingList.REJECT)
+ANY_LIST = trusted("*", mailing_list=OnMailingList.ACCEPT)
 PASS = "dmarc=pass header.from=example.com"
 NO = None
 LIST, FORWARDER = OverrideType.MAILING_LIST, OverrideType.TRUSTED_FORWARDER
 
 INDIRECT = {
     # what came                                  found                                         settings   done  override
-    "a list, run by SPF's domain": ({"mailing_list": DEV, **by("lists.example")}, {}, "quarantine", LIST),
-    "a list, run by a domain beside it": ({"mailing_list": DEV, **by("bounces.lists.example")}, {}, "quarantine", LIST),
+    "a stranger's list": ({"mailing_list": DEV, **by("lists.example")}, {}, "reject", NO),
+    "a stranger's list, while another is trusted": (
+        {"mailing_list": DEV, **by("lists.example")},
+        trusted("x.example"),
+        "reject",
+        NO,
+    ),
+    "a trusted list": ({"mailing_list": DEV, **by("lists.example")}, NAMED, "quarantine", LIST),
+    "a trusted list, by its signature": (
+        {"mailing_list": DEV, "signatures": (Verified(DkimResult.PASS, "", "lists.example"),)},
+        NAMED,
+        "quarantine",
+        LIST,
+    ),
+    "a trusted list, by a signature that fails": (
+        {"mailing_list": DEV, "signatures": (Verified(DkimResult.FAIL, "", "lists.example"),)},
+        NAMED,
+        "reject",
+        NO,
+    ),
+    "a subdomain that is not named": ({"mailing_list": DEV, **by("b.lists.example")}, NAMED, "reject", NO),
+    "a subdomain that is": (
+        {"mailing_list": DEV, **by("b.lists.example")},
+        trusted(".lists.example"),
+        "quarantine",
+        LIST,
+    ),
+    "a trusted host's list of another name": (
+        {"mailing_list": DEV, **by("host.example")},
+        trusted("host.example"),
+        "quarantine",
+        LIST,
+    ),
+    "the list-id of a trusted list alone": ({"mailing_list": DEV, **by("crook.example")}, NAMED, "reject", NO),
+    "mail of the domain that is of no list": (by("lists.example"), LISTS_ACCEPT, "reject", NO),
+    "any list, run by SPF's domain": ({"mailing_list": DEV, **by("lists.example")}, ANY_LIST, "accept", LIST),
+    "any list, run by a domain beside it": (
+        {"mailing_list": DEV, **by("bounces.lists.example")},
+        ANY_LIST,
+        "accept",
+        LIST,
+    ),
+    "any list, which another authenticated": ({"mailing_list": DEV, **by("crook.example")}, ANY_LIST, "reject", NO),
     "the same, lists are accepted": ({"mailing_list": DEV, **by("lists.example")}, LISTS_ACCEPT, "accept", LIST),
     "the same, lists are no excuse": ({"mailing_list": DEV, **by("lists.example")}, LISTS_REJECT, "reject", NO),
     "a list that nobody authenticated": ({"mailing_list": DEV}, LISTS_ACCEPT, "reject", NO),
@@ -179,16 +255,44 @@ def test_indirect_mail(
 
 @pytest.mark.parametrize("setting", OnMailingList)
 def test_a_list_never_makes_it_worse(setting: OnMailingList) -> None:
-    settings = PolicySettings(**ENFORCE, mailing_list=setting)
+    settings = PolicySettings(**ENFORCE, **trusted("*", mailing_list=setting))
     for published, most in (("none", "accept"), ("quarantine", "quarantine")):
         disposition = policy.decide(verdict("fail", published, mailing_list=DEV, **by("lists.example")), settings)
         assert disposition.action.value in ("accept", most)
 
 
 def test_what_passes_needs_no_override() -> None:
-    settings = PolicySettings(**ENFORCE, **SEALERS)
+    settings = PolicySettings(**ENFORCE, **SEALERS, **LISTS_ACCEPT)
     found = verdict("pass", "reject", mailing_list=DEV, **by("lists.example"), **chain(("fwd.example", PASS)))
     assert policy.decide(found, settings).override is None
+
+
+DOMAINS = st.sampled_from(["lists.example", "a.lists.example", "crook.example", "dev.crook.example", "example", "com"])
+LISTS = st.none() | st.builds(MailingList, DOMAINS, st.booleans())
+SPF = st.builds(
+    SpfResult,
+    st.builds(Check, st.sampled_from(SpfCheckResult), st.just("")),
+    st.sampled_from(SpfIdentity),
+    st.none() | DOMAINS,
+)
+SIGNATURES = st.lists(st.builds(Verified, st.sampled_from(DkimResult), st.just(""), DOMAINS), max_size=4).map(tuple)
+SEALED = st.lists(st.tuples(DOMAINS, st.sampled_from([PASS, "dmarc=fail", "spf=pass"])), max_size=3)
+CHAINS = st.builds(lambda sealed, status: chain(*sealed, status=status)["arc"], SEALED, st.sampled_from(Status))
+SENT = st.fixed_dictionaries({"mailing_list": LISTS, "spf": SPF, "signatures": SIGNATURES, "arc": CHAINS})
+
+
+@given(SENT, st.sampled_from(OnMailingList))
+def test_what_a_sender_writes_makes_nothing_milder(sent: dict[str, object], setting: OnMailingList) -> None:
+    """Where the operator trusts nobody."""
+    settings = PolicySettings(**ENFORCE, mailing_list=setting)
+    assert policy.decide(verdict("fail", "reject", **sent), settings).action is Action.REJECT
+
+
+@given(SENT)
+def test_a_list_counts_only_by_a_domain_that_was_named_and_authenticated(sent: dict[str, object]) -> None:
+    found = verdict("fail", "reject", **sent)
+    if policy.decide(found, PolicySettings(**ENFORCE, **LISTS_ACCEPT)).action is not Action.REJECT:
+        assert "lists.example" in authenticated_domains(found)
 
 
 # Rules of the operator
@@ -272,6 +376,33 @@ def test_rules_come_before_an_unusable_from() -> None:
     assert policy.decide(found, settings).action is Action.ACCEPT
 
 
+MALFORMED = {
+    # domains that From shows                   outcome of the rules "a: accept, b: reject, c: quarantine"; DMARC fails, p=none
+    "one that a rule accepts": (("a.example",), "accept"),
+    "one that a rule refuses": (("b.example",), "reject"),
+    "one that a rule quarantines": (("c.example",), "quarantine"),
+    "one that no rule names": (("x.example",), "accept"),
+    "the refused one behind an accepted one": (("a.example", "b.example"), "reject"),
+    "the refused one before it": (("b.example", "a.example"), "reject"),
+    "the quarantined one behind an unknown one": (("x.example", "c.example"), "quarantine"),
+}
+
+
+@pytest.mark.parametrize(("shown", "done"), MALFORMED.values(), ids=MALFORMED.keys())
+def test_a_malformed_from_gets_no_domain_out_of_its_rule(shown: tuple[str, ...], done: str) -> None:
+    actions = {"a": Action.ACCEPT, "b": Action.REJECT, "c": Action.QUARANTINE}
+    rules = tuple(Override(name, actions[name], from_domain=domains(f"{name}.example")) for name in actions)
+    found = verdict("fail", "none", unusable=Unusable.MALFORMED, apparent=shown)
+    assert policy.decide(found, PolicySettings(**ENFORCE, overrides=rules)).action.value == done
+
+
+def test_a_rule_for_one_shown_domain_lets_no_other_one_in() -> None:
+    settings = PolicySettings(**ENFORCE, overrides=(rule("accept", from_domain=domains("partner.example")),))
+    shown = ("bank.example", "partner.example")
+    found = verdict("fail", "reject", unusable=Unusable.MALFORMED, apparent=shown)
+    assert policy.decide(found, settings).action is Action.REJECT
+
+
 def test_behind_a_relay_the_client_is_the_outer_one() -> None:
     settings = PolicySettings(**ENFORCE, overrides=(rule("accept", **HERE),))
     outer = Relayed(HandOver(bytes([198, 51, 100, 7]), "h"), "", 1)
@@ -318,3 +449,10 @@ def test_replies() -> None:
     assert replies[1] is not None
     assert (replies[1].code, replies[1].enhanced) == ("451", "4.7.24")
     assert replies[2] is None
+
+
+def test_a_spoof_behind_a_malformed_from_is_refused_as_what_it_is() -> None:
+    found = verdict("fail", "reject", **SHOWN)
+    disposition = policy.decide(found, PolicySettings(**ENFORCE))
+    answer = reply(found, disposition, ReplySettings())
+    assert answer == Reply("550", "5.7.1", "Email rejected per DMARC policy for bank.example")

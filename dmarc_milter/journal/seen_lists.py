@@ -1,0 +1,79 @@
+"""The mailing lists whose mail fails DMARC, and which of them the settings trust (pure)."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from dmarc_milter.journal.row import Row
+from dmarc_milter.message.mailing_list import ListPattern, MailingList
+
+MAX_LISTS = 10_000
+MAX_NAMES = 100
+"""Domains that are remembered of one list: whoever writes its List-Id chooses them."""
+
+
+@dataclass
+class SeenList:
+    """The failing messages with one List-Id."""
+
+    list_id: str
+    messages: int = 0
+    wanted: "Counter[str]" = field(default_factory=Counter)
+    """What mode enforce would have done with them."""
+    authenticated: "Counter[str]" = field(default_factory=Counter)
+    """Domains that SPF or DKIM authenticated, and for how many of the messages."""
+    authors: "Counter[str]" = field(default_factory=Counter)
+    """Author Domains."""
+
+    def add(self, row: Row) -> None:
+        """One message more."""
+        self.messages += 1
+        self.wanted[row["wanted"]] += 1
+        _count(self.authenticated, authenticated_domains(row))
+        _count(self.authors, (row["author_domain"],))
+
+    @property
+    def authenticated_as(self) -> str | None:
+        """The domain by which the list would be named: a list's own before another, then the most frequent."""
+        found = MailingList(self.list_id, has_address=True)
+        ranked = sorted(self.authenticated, key=lambda each: (-self.authenticated[each], each))
+        return next((each for each in ranked if found.is_run_by(each)), ranked[0] if ranked else None)
+
+    def is_trusted(self, trusted: Sequence[ListPattern]) -> bool:
+        """Whether the settings name it."""
+        found = MailingList(self.list_id, has_address=True)
+        return any(pattern.covers(found, domain) for pattern in trusted for domain in self.authenticated)
+
+
+def authenticated_domains(row: Row) -> set[str]:
+    """Every domain that SPF or DKIM authenticated for one message."""
+    signed = {each["domain"] for each in row["dkim"] or () if each["result"] == "pass"}
+    return signed | ({row["spf_domain"]} if row["spf"] == "pass" else set())
+
+
+def _count(counted: "Counter[str]", names: Iterable[str | None]) -> None:
+    for name in names:
+        if name is not None and (name in counted or len(counted) < MAX_NAMES):
+            counted[name] += 1
+
+
+def seen_lists(rows: Iterable[Row]) -> list[SeenList]:
+    """The lists, those with the most messages first."""
+    found: dict[str, SeenList] = {}
+    for row in rows:
+        name = row["list_id"]
+        if name in found or len(found) < MAX_LISTS:
+            found.setdefault(name, SeenList(name)).add(row)
+    return sorted(found.values(), key=lambda each: (-each.messages, each.list_id))
+
+
+def setting(found: Iterable[SeenList], trusted: Sequence[ListPattern]) -> str | None:
+    """The line for ``[policy.indirect]`` that names what is trusted and what was seen; None where nothing was seen.
+
+    Without ``*``: to name lists is to do without it.
+    """
+    named = [pattern for pattern in trusted if pattern.domain is not None]
+    untrusted = [each.authenticated_as for each in found if not each.is_trusted(named)]
+    seen = sorted({domain for domain in untrusted if domain is not None})
+    quoted = (f'"{each}"' for each in (*map(str, named), *seen))
+    return f"trusted_lists = [{', '.join(quoted)}]" if seen else None

@@ -216,6 +216,17 @@ ENVELOPES = st.one_of(
 )
 
 
+def with_fields(message: Message, above: list[tuple[bytes, bytes]], below: list[tuple[bytes, bytes]]) -> Message:
+    """Another From makes a message without one another message, which is not the one that is refused."""
+    if not any(is_from(name) for name, _ in message.fields):
+        above, below = ([each for each in added if not is_from(each[0])] for added in (above, below))
+    return replace(message, fields=(*above, *message.fields, *below))
+
+
+def is_from(name: bytes) -> bool:
+    return name.strip().lower() == b"from"
+
+
 def disposition(message: Message, disturbed: Disturbed) -> Action:
     policy = {"mode": "enforce"} | ({"quarantine": "reject"} if message.policy else {})
     envelope = Envelope(CROOK, message.helo, message.mail_from)
@@ -238,7 +249,7 @@ def test_and_stays_so(
     envelope: tuple[str, str] | None,
     dns: tuple[dict[str, str], str],
 ) -> None:
-    message = replace(KINDS[kind], fields=(*above, *KINDS[kind].fields, *below))
+    message = with_fields(KINDS[kind], above, below)
     if envelope is not None:
         message = replace(message, mail_from=envelope[0], helo=envelope[1])
     assert disposition(message, Disturbed(*dns)) is Action.REJECT

@@ -81,7 +81,7 @@ DECISIONS = [
         "accept",
     ),
     (
-        verdict("permerror", unusable=Unusable.ROUTE),
+        verdict("permerror", unusable=Unusable.MALFORMED),
         {**ENFORCE, "unusable_from": OnUnusableFrom.QUARANTINE},
         "quarantine",
         "quarantine",

@@ -46,10 +46,10 @@ def _is_no_utf8(value: bytes) -> bool:
     return False
 
 
-_WIDE = {
+_WIDE: dict[int, int | str] = {
     **{wide: wide - 0xFEE0 for wide in range(0xFF01, 0xFF5F)},
-    **dict.fromkeys(map(ord, "\u2024\u3002\ufe52\uff61"), "."),
-    **dict(zip(map(ord, "\ufe50\ufe54\ufe55\ufe64\ufe65\ufe6b"), ",;:<>@", strict=True)),
+    **{ord(dot): "." for dot in "\u2024\u3002\ufe52\uff61"},
+    **{ord(small): ascii_ for small, ascii_ in zip("\ufe50\ufe54\ufe55\ufe64\ufe65\ufe6b", ",;:<>@", strict=True)},
 }
 
 

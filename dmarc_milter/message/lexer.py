@@ -57,6 +57,7 @@ _COMMENTED = r"(?>(?:[^()\\\x00\r\n]+|\\[\s\S]|\r\n(?=[ \t]))*)"
 _IN_QUOTES = re.compile(_QUOTED)
 _IN_COMMENT = re.compile(rf"{_COMMENTED}(?>(?:\({_COMMENTED}\){_COMMENTED})*)")
 """Up to the end of a comment, or up to a comment in it that holds more comments."""
+_BRACKETS = re.compile(r"\(+|\)+")
 _QUOTED_PAIR = re.compile(r"\\([\s\S])|\r\n(?=[ \t])")
 
 
@@ -98,19 +99,24 @@ def _token(match: re.Match[str], is_apart: bool) -> Token:
 
 def _end_of_comment(text: str, at: int) -> int | None:
     """Where the comment at `at` ends; None where there is none, or none that ends."""
+    if text[at] != "(":
+        return None
     stop = _stop_in_comment(text, at)
-    return stop + 1 if text[at] == "(" and text[stop : stop + 1] == ")" else None
+    return stop + 1 if text[stop : stop + 1] == ")" else None
 
 
 def _stop_in_comment(text: str, at: int) -> int:
     """Where the closing bracket of the comment at `at` stands, or what may not be in a comment, or the end."""
-    depth = 1
-    at = _end(_IN_COMMENT, text, at + 1)
-    while text[at : at + 1] in ("(", ")"):
-        depth += 1 if text[at] == "(" else -1
-        if depth == 0:
-            break
-        at = _end(_IN_COMMENT, text, at + 1)
+    depth = 0
+    while (brackets := _BRACKETS.match(text, at)) is not None:
+        count = len(brackets[0])
+        if text[at] == "(":
+            depth += count
+        elif count >= depth:
+            return at + depth - 1
+        else:
+            depth -= count
+        at = _end(_IN_COMMENT, text, brackets.end())
     return at
 
 

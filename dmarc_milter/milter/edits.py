@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from dmarc_milter.message.authserv_id import KEY, MAX_START, claim
+from dmarc_milter.message.authserv_id import KEY, MAX_START, claim, claims
 from dmarc_milter.message.header import Field
 
 MAX_FORGED = 100
@@ -59,9 +59,7 @@ def deletions(fields: Iterable[Field], ownership: Ownership) -> list[Deletion] |
 
 
 def _must_go(field: Field, ownership: Ownership, received_above: int) -> bool:
-    """A version that we do not know counts where no trusted relay brought the message (RFC 8601 5, last paragraph)."""
     own, others, trusted = ownership
-    if trusted is not None:
-        return received_above >= trusted and claim(field.value).may_be_of(own)
-    found = claim(field.value)
-    return found.may_be_of(own | others) or not found.has_known_version
+    if trusted is None:
+        return claims(field.value, own | others)
+    return received_above >= trusted and claim(field.value).may_be_of(own)

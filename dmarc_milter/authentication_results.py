@@ -1,4 +1,4 @@
-"""Authentication-Results (RFC 8601): our own field written, and another's told from it."""
+"""Our Authentication-Results field (RFC 8601)."""
 
 import re
 from ipaddress import ip_address
@@ -6,12 +6,10 @@ from ipaddress import ip_address
 import authres
 
 from dmarc_milter.dkim.verification import Verified
-from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.text import plain
 from dmarc_milter.verdict import Action, Disposition, SpfIdentity, SpfResult, Verdict
 
 NAME = "Authentication-Results"
-KEY = "authentication-results"
 
 MAX_REASON = 200
 """Characters of a reason= that we write."""
@@ -145,61 +143,3 @@ def _dmarc(verdict: Verdict, disposition: Disposition) -> object:
             ("policy", "disposition", "quarantine" if disposition.action is Action.QUARANTINE else None),
         ],
     )
-
-
-def authserv_id_of(value: bytes) -> str | None:
-    """The authserv-id of a field somebody else wrote (RFC 8601 2.2), lower case; None where it has none.
-
-    Read no further than needed, and generously: white space, comments, a quoted-string and the version are all
-    accepted where the grammar has them, and a U-label or a dot at the end makes no difference.
-    """
-    position = _skip_cfws(value, 0)
-    if position < len(value) and value[position : position + 1] == b'"':
-        written = _quoted_string(value, position)
-    else:
-        end = position
-        while end < len(value) and value[end : end + 1] not in b" \t\r\n;()/":
-            end += 1
-        written = value[position:end]
-    text = written.decode("utf-8", "replace").strip()
-    if not text:
-        return None
-    return to_identifier(text) or text.lower().removesuffix(".")
-
-
-def _quoted_string(value: bytes, start: int) -> bytes:
-    found = bytearray()
-    position = start + 1
-    while position < len(value) and value[position : position + 1] != b'"':
-        if value[position : position + 1] == b"\\":
-            position += 1
-        found += value[position : position + 1]
-        position += 1
-    return bytes(found)
-
-
-def _skip_cfws(value: bytes, position: int) -> int:
-    depth = 0
-    while position < len(value):
-        octet = value[position : position + 1]
-        if octet == b"\\" and depth:
-            position += 1
-        elif octet == b"(":
-            depth += 1
-        elif octet == b")" and depth:
-            depth -= 1
-        elif depth == 0 and octet not in b" \t\r\n":
-            break
-        position += 1
-    return position
-
-
-def claims(value: bytes, authserv_ids: frozenset[str]) -> bool:
-    """Whether a field claims one of our ids, or none at all, and so must not stand (RFC 8601 5)."""
-    claimed = authserv_id_of(value)
-    return claimed is None or claimed in authserv_ids
-
-
-def comparable(authserv_id: str) -> str:
-    """An authserv-id in the form in which :func:`claims` compares."""
-    return to_identifier(authserv_id) or authserv_id.lower().removesuffix(".")

@@ -187,8 +187,9 @@ def vouching_sealer(verdict: Verdict, trusted: tuple[DomainPattern, ...]) -> str
 
 
 def _is_pass_for(result: MethodResult, author_domain: str | None) -> bool:
-    seen = result.value("header.from")
-    return result.result == "pass" and (seen is None or to_identifier(seen.rpartition("@")[2]) == author_domain)
+    """Whether a sealer says that it saw this very Author Domain pass: without header.from it may be another's."""
+    seen = {to_identifier(value.rpartition("@")[2]) for value in result.values("header.from")}
+    return result.result == "pass" and author_domain is not None and seen == {author_domain}
 
 
 def _without_author(unusable: Unusable, settings: PolicySettings) -> Disposition:

@@ -8,8 +8,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from dmarc_milter import authentication_results
-from dmarc_milter.arc import chain
+from dmarc_milter.arc import chain, results
 from dmarc_milter.dkim import key, signature, verification
 from dmarc_milter.dkim.body import BodyHashes, BodyHashKind
 from dmarc_milter.dkim.signature import Canonicalization
@@ -18,8 +17,12 @@ from dmarc_milter.dns import wire
 from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.message.apparent import apparent_domains
 from dmarc_milter.message.author import author
+from dmarc_milter.message.authserv_id import claims
+from dmarc_milter.message.encoded_word import decoded
 from dmarc_milter.message.header import Field, Header, split_message
+from dmarc_milter.message.lexer import ADDRESSES, PARAMETERS, text_of
 from dmarc_milter.spf import record as spf_record
 from dmarc_milter.spf.evaluation import check_host
 
@@ -94,9 +97,32 @@ def from_field(octets: bytes) -> None:
     assert found.domain is None or to_identifier(found.domain) == found.domain
 
 
+def apparent_authors(octets: bytes) -> None:
+    """The value of a From field that cannot be read."""
+    found = apparent_domains(octets)
+    assert found is None or all(to_identifier(each) == each for each in found)
+
+
+def encoded_words(octets: bytes) -> None:
+    """Text with encoded-words."""
+    decoded(text_of(octets))
+
+
+def words(octets: bytes) -> None:
+    """The words of a structured field: only the last may be one that breaks off."""
+    for lexer in (ADDRESSES, PARAMETERS):
+        tokens = list(lexer.tokens(text_of(octets)))
+        assert not any(token.is_broken for token in tokens[:-1])
+
+
+def sealed_results(octets: bytes) -> None:
+    """An ARC-Authentication-Results field without its instance."""
+    results.parse("d.example", octets)
+
+
 def foreign_results(octets: bytes) -> None:
     """An Authentication-Results field of somebody else."""
-    authentication_results.claims(octets, frozenset({"mx.example.org"}))
+    claims(octets, frozenset({"mx.example.org"}))
 
 
 def message(octets: bytes) -> None:
@@ -107,5 +133,20 @@ def message(octets: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
-    for each in (dns_packet, spf, dmarc, dkim_key, dkim_signature, dkim_body, arc, from_field, foreign_results, message)
+    for each in (
+        dns_packet,
+        spf,
+        dmarc,
+        dkim_key,
+        dkim_signature,
+        dkim_body,
+        arc,
+        from_field,
+        apparent_authors,
+        encoded_words,
+        words,
+        sealed_results,
+        foreign_results,
+        message,
+    )
 }

@@ -1,22 +1,24 @@
 """The Author Domain (RFC 9989 3.2.2, 5.3.1): the one domain of the RFC 5322 From header field, or why there is none.
 
-What is read here is written by whoever wants to be believed, and what counts is what a person will see. So the grammar
-of RFC 5322 3.4 (with the groups of RFC 6854 and the UTF-8 of RFC 6532) is followed to the letter; of the obsolete
-forms only those are taken whose meaning no mail program doubts. Everything else has a named reason, and no domain:
-never a guess.
+What is read here is written by whoever wants to be believed, and what counts is what a person will see. A field that
+RFC 5322 allows, its obsolete forms included, has the domain that it says. What readers would make of any other field is
+not known: each domain that one of them may show is an apparent author.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from dmarc_milter.dns.name import to_identifier
+from dmarc_milter.message.apparent import apparent_domains
+from dmarc_milter.message.lexer import text_of
+from dmarc_milter.message.mailboxes import Fault, domains
 
 MAX_FIELD = 256 << 10
 """Octets of a From field that are read."""
 
-MAX_MAILBOXES = 1_000
+MAX_MALFORMED = 16 << 10
+"""Octets of a From field whose apparent authors are looked for."""
 
 
 class Unusable(Enum):
@@ -28,12 +30,11 @@ class Unusable(Enum):
     NO_MAILBOX = "no mailbox in From"
     NO_DOMAIN = "a mailbox without a domain in From"
     ADDRESS_LITERAL = "an address literal in From"
-    ROUTE = "a source route in From"
     INVALID_DOMAIN = "a domain in From that is no valid domain name"
     CONTROL_CHARACTER = "a control character in From"
     MALFORMED = "a From field that cannot be read by RFC 5322"
+    TOO_MANY_AUTHORS = "a From field that cannot be read by RFC 5322 and shows too many domains"
     TOO_LONG = "a From field that is too long"
-    TOO_MANY_AUTHORS = "a From field that shows too many domains"
 
     @property
     def names_several(self) -> bool:
@@ -42,18 +43,30 @@ class Unusable(Enum):
 
     @property
     def is_always_refused(self) -> bool:
-        """Whether it is refused whatever the settings say: there is more in From than can be judged."""
-        return self is Unusable.TOO_LONG
+        """Whether no setting accepts it: what the field shows could not be looked at within the bounds."""
+        return self is Unusable.TOO_MANY_AUTHORS or self is Unusable.TOO_LONG
+
+
+_REASONS = {
+    Fault.NO_DOMAIN: Unusable.NO_DOMAIN,
+    Fault.ADDRESS_LITERAL: Unusable.ADDRESS_LITERAL,
+    Fault.SEVERAL_ADDRESSES: Unusable.MALFORMED,
+    Fault.CONTROL_CHARACTER: Unusable.CONTROL_CHARACTER,
+    Fault.MALFORMED: Unusable.MALFORMED,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """The Author Domain (an A-label name), or the reason why there is none."""
+    """The Author Domain, or the reason why there is none."""
 
     domain: str | None = None
+    """The one domain of a field that can be read, as A-labels."""
     unusable: Unusable | None = None
+    """Why there is no domain."""
     apparent: tuple[str, ...] = ()
-    """Apparent authors of a field that cannot be read: every domain that a lenient reader would show."""
+    """Apparent authors: the domains that readers may show of a field that cannot be read; A-labels, distinct, in their
+    order, at most ``apparent.MAX_APPARENT``."""
 
     @property
     def authors(self) -> tuple[str, ...]:
@@ -68,208 +81,33 @@ def author(from_fields: Sequence[bytes]) -> Author:
     value = from_fields[0]
     if len(value) > MAX_FIELD:
         return Author(unusable=Unusable.TOO_LONG)
-    try:
-        domains = {_identifier(domain) for domain in _Parser(_text(value)).mailbox_domains()}
-    except _UnreadableError as reason:
-        return Author(unusable=reason.why)
-    if len(domains) != 1:
-        return Author(unusable=Unusable.SEVERAL_DOMAINS if domains else Unusable.NO_MAILBOX)
-    return Author(domain=domains.pop())
+    written = domains(text_of(value))
+    if written is Fault.TOO_MANY:
+        return Author(unusable=Unusable.TOO_LONG)
+    return _malformed(value, written) if isinstance(written, Fault) else _readable(value, written)
 
 
-class _UnreadableError(Exception):
-    def __init__(self, why: Unusable) -> None:
-        super().__init__(why.value)
-        self.why = why
+def _readable(value: bytes, written: list[str]) -> Author:
+    """The author of a field that names the domains `written`."""
+    found: set[str] = set()
+    for domain in dict.fromkeys(written):
+        identifier = None if domain.endswith(".") else to_identifier(domain)
+        if identifier is None:
+            return _without_domain(value, Unusable.INVALID_DOMAIN)
+        found.add(identifier)
+        if len(found) > 1:
+            return Author(unusable=Unusable.SEVERAL_DOMAINS)
+    return Author(domain=found.pop()) if found else _without_domain(value, Unusable.NO_MAILBOX)
 
 
-def _text(value: bytes) -> str:
-    text = value.replace(b"\r\n", b"").decode("utf-8", "surrogateescape")
-    if _CONTROL.search(text) is not None:
-        raise _UnreadableError(Unusable.CONTROL_CHARACTER)
-    return text
+def _malformed(value: bytes, fault: Fault) -> Author:
+    found = _without_domain(value, _REASONS[fault])
+    names_several = fault is Fault.SEVERAL_ADDRESSES and len(found.apparent) > 1
+    return Author(unusable=Unusable.SEVERAL_DOMAINS) if names_several else found
 
 
-def _identifier(domain: str) -> str:
-    identifier = to_identifier(domain) if not domain.endswith(".") else None
-    if identifier is None:
-        raise _UnreadableError(Unusable.INVALID_DOMAIN)
-    return identifier
-
-
-_WSP = " \t"
-_CONTROL = re.compile(r"[\x00-\x08\n-\x1f\x7f]")
-_ATOM = re.compile(r'[^()<>\[\]:;@\\," \t]*')
-"""Up to one of the specials (RFC 5322 3.2.3), but for the dot: phrases may hold it (obs-phrase), and dot-atoms do."""
-
-
-class _Parser:
-    """mailbox-list / address-list (RFC 5322 3.4, RFC 6854 2.1), in one pass without recursion or backtracking."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-        self._end = len(text)
-        self._at = 0
-        self._domains: list[str] = []
-
-    def mailbox_domains(self) -> list[str]:
-        """The domain of each mailbox, groups opened. Raises _UnreadableError."""
-        in_group = False
-        expects_more = False
-        while True:
-            self._skip_cfws()
-            character = self._peek()
-            if character == "":
-                break
-            if character == "," and not in_group and not expects_more and not self._domains:
-                raise _UnreadableError(Unusable.MALFORMED)
-            if in_group and character == ";":
-                self._at += 1
-                in_group = False
-                expects_more = self._separator(";")
-                continue
-            opened = self._address(in_group)
-            if opened:
-                in_group, expects_more = True, False
-                continue
-            expects_more = self._separator(";" if in_group else "")
-        if in_group or expects_more:
-            raise _UnreadableError(Unusable.MALFORMED)
-        return self._domains
-
-    def _separator(self, also_ends_at: str) -> bool:
-        """Step over the comma between addresses; True if there was one. Anything else but the end is no From field."""
-        self._skip_cfws()
-        character = self._peek()
-        if character == ",":
-            self._at += 1
-            return True
-        if character and character != also_ends_at:
-            raise _UnreadableError(Unusable.MALFORMED)
-        return False
-
-    def _address(self, in_group: bool) -> bool:
-        """One mailbox, or the start of a group (then True)."""
-        words: list[str] = []
-        claimed: list[str] = []
-        while True:
-            self._skip_cfws()
-            character = self._peek()
-            if character == "<":
-                domain = self._angle_address()
-                if any(_identifier(other) != _identifier(domain) for other in claimed):
-                    # admin@a.example <x@b.example>: which of the two a person sees depends on the program.
-                    raise _UnreadableError(Unusable.SEVERAL_DOMAINS)
-                self._add(domain)
-                return False
-            if character == ":" and not in_group and words and not claimed:
-                self._at += 1
-                return True
-            if character == "@" and words:
-                self._at += 1
-                claimed.append(self._domain())
-                self._skip_cfws()
-                if self._peek() in ("", ",", ";"):
-                    return self._bare_address(words, claimed)
-                words = ["(address)"]
-                continue
-            if character in ("", ",", ";"):
-                raise _UnreadableError(Unusable.NO_DOMAIN if words and not claimed else Unusable.MALFORMED)
-            words.append(self._word())
-
-    def _bare_address(self, words: list[str], claimed: list[str]) -> bool:
-        """addr-spec: the local part is one dot-atom or quoted-string."""
-        if len(claimed) > 1:
-            raise _UnreadableError(Unusable.SEVERAL_DOMAINS)
-        if len(words) != 1:
-            raise _UnreadableError(Unusable.MALFORMED)
-        self._add(claimed[0])
-        return False
-
-    def _add(self, domain: str) -> None:
-        self._domains.append(domain)
-        if len(self._domains) > MAX_MAILBOXES:
-            raise _UnreadableError(Unusable.TOO_LONG)
-
-    def _angle_address(self) -> str:
-        self._at += 1
-        self._skip_cfws()
-        if self._peek() in ("@", ","):
-            raise _UnreadableError(Unusable.ROUTE)
-        if self._peek() == ">":
-            raise _UnreadableError(Unusable.NO_DOMAIN)
-        self._word()
-        self._skip_cfws()
-        if self._peek() == ">":
-            raise _UnreadableError(Unusable.NO_DOMAIN)
-        if self._peek() != "@":
-            raise _UnreadableError(Unusable.MALFORMED)
-        self._at += 1
-        domain = self._domain()
-        self._skip_cfws()
-        if self._peek() != ">":
-            raise _UnreadableError(Unusable.MALFORMED)
-        self._at += 1
-        return domain
-
-    def _domain(self) -> str:
-        """dot-atom or domain-literal."""
-        self._skip_cfws()
-        if self._peek() == "[":
-            raise _UnreadableError(Unusable.ADDRESS_LITERAL)
-        domain = self._atom()
-        if not domain:
-            raise _UnreadableError(Unusable.NO_DOMAIN)
-        return domain
-
-    def _word(self) -> str:
-        """atom (dots included) or quoted-string."""
-        if self._peek() == '"':
-            return self._quoted_string()
-        atom = self._atom()
-        if not atom:
-            raise _UnreadableError(Unusable.MALFORMED)
-        return atom
-
-    def _atom(self) -> str:
-        return self._take(_ATOM)
-
-    def _take(self, pattern: re.Pattern[str]) -> str:
-        """What `pattern`, which matches anywhere, matches here; step over it."""
-        match = pattern.match(self._text, self._at)
-        assert match is not None
-        self._at = match.end()
-        return match[0]
-
-    def _quoted_string(self) -> str:
-        start = self._at
-        self._at += 1
-        while self._at < self._end:
-            character = self._text[self._at]
-            self._at += 2 if character == "\\" else 1
-            if character == '"':
-                return self._text[start : self._at]
-        raise _UnreadableError(Unusable.MALFORMED)
-
-    def _skip_cfws(self) -> None:
-        while self._at < self._end:
-            character = self._text[self._at]
-            if character == "(":
-                self._skip_comment()
-            elif character in _WSP:
-                self._at += 1
-            else:
-                return
-
-    def _skip_comment(self) -> None:
-        depth = 0
-        while self._at < self._end:
-            character = self._text[self._at]
-            self._at += 2 if character == "\\" else 1
-            depth += {"(": 1, ")": -1}.get(character, 0)
-            if depth == 0:
-                return
-        raise _UnreadableError(Unusable.MALFORMED)
-
-    def _peek(self) -> str:
-        return self._text[self._at] if self._at < self._end else ""
+def _without_domain(value: bytes, why: Unusable) -> Author:
+    if len(value) > MAX_MALFORMED:
+        return Author(unusable=Unusable.TOO_LONG)
+    apparent = apparent_domains(value)
+    return Author(unusable=Unusable.TOO_MANY_AUTHORS) if apparent is None else Author(None, why, apparent)

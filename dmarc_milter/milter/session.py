@@ -16,9 +16,10 @@ from dmarc_milter.config import OnError
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.evaluation import Evaluation
 from dmarc_milter.log import logger
+from dmarc_milter.message.authserv_id import comparable
 from dmarc_milter.message.header import Field, Header, with_crlf
 from dmarc_milter.message.received import Relayed
-from dmarc_milter.milter.edits import Ownership, deletions
+from dmarc_milter.milter.edits import MAX_FORGED, Deletion, Ownership, deletions
 from dmarc_milter.milter.worker_state import Service
 from dmarc_milter.record import Record
 from dmarc_milter.reply import Reply, reply
@@ -35,6 +36,9 @@ MAX_RECIPIENTS = 1_000
 """Recipients of one message whose domains are remembered; with more, no rule about recipients applies."""
 
 _HEADER_TOO_LARGE = Reply("552", "5.3.4", "Header section too large")
+_TOO_MANY_FORGED = Reply(
+    "550", "5.7.1", f"More than {MAX_FORGED} Authentication-Results fields that are not yours to write"
+)
 _ERRORS = {
     OnError.TEMPFAIL: Reply("451", "4.3.0", "Message could not be checked"),
     OnError.REJECT: Reply("550", "5.3.0", "Message could not be checked"),
@@ -161,7 +165,7 @@ class Session:
         """Judge, change the message, answer, tell."""
         started = time.perf_counter()
         if not self._header.is_complete:
-            return self._refuse_header(context)
+            return self._refuse_header(context, _HEADER_TOO_LARGE, "header section too large to be judged")
         if self._unjudged is not None:
             return self._let_through(context, self._unjudged)
         if self._evaluation is None or self.has_failed:
@@ -175,7 +179,10 @@ class Session:
         queue_id = _queue_id(context)
         answer = reply(verdict, disposition, settings.policy.reply, queue_id)
         if answer is None:
-            self._remove_forged(context, verdict.relayed)
+            forged = self._forged(verdict.relayed)
+            if forged is None:
+                return self._refuse_forged(context)
+            self._remove(context, forged)
             self._insert(context, verdict, disposition)
         code = self._carry_out(context, verdict, disposition, answer)
         self._tell(disposition, queue_id, verdict, answer, started, evaluation)
@@ -202,17 +209,23 @@ class Session:
                 logger.warning("the MTA offers no quarantine: a message to be held was delivered with its header only")
         return milter.CONTINUE
 
-    def _refuse_header(self, context: milter.milterContext) -> int:
+    def _refuse_header(self, context: milter.milterContext, answer: Reply, reason: str) -> int:
         """In any mode: of a header beyond the bounds, neither From nor forged results can be found."""
-        _set_reply(context, _HEADER_TOO_LARGE)
-        disposition = Disposition(Action.REJECT, Action.REJECT, "header section too large to be judged")
-        self._tell(disposition, _queue_id(context), answer=_HEADER_TOO_LARGE)
+        _set_reply(context, answer)
+        self._tell(Disposition(Action.REJECT, Action.REJECT, reason), _queue_id(context), answer=answer)
         self._end_message()
         return milter.REJECT
 
+    def _refuse_forged(self, context: milter.milterContext) -> int:
+        """In any mode, and whoever sends it: fields under our name would stay in it."""
+        return self._refuse_header(context, _TOO_MANY_FORGED, "too many forged Authentication-Results fields")
+
     def _let_through(self, context: milter.milterContext, reason: str) -> int:
         """Mail of our own users: not judged, but nobody writes under our name."""
-        self._remove_forged(context, None)
+        forged = self._forged(None)
+        if forged is None:
+            return self._refuse_forged(context)
+        self._remove(context, forged)
         self._tell(Disposition(Action.ACCEPT, Action.ACCEPT, f"not judged: {reason}"), _queue_id(context))
         self._end_message()
         return milter.CONTINUE
@@ -224,7 +237,10 @@ class Session:
         if answer is not None:
             _set_reply(context, answer)
         else:
-            self._remove_forged(context, None)
+            forged = self._forged(None)
+            if forged is None:
+                return self._refuse_forged(context)
+            self._remove(context, forged)
             self._add(context, authentication_results.NAME, authentication_results.unjudged(self._authserv_id, _ERROR))
         action = Action(on_error.value)
         self._tell(Disposition(action, action, _ERROR), _queue_id(context), answer=answer, is_error=True)
@@ -272,10 +288,14 @@ class Session:
 
     # Edits
 
-    def _remove_forged(self, context: milter.milterContext, relayed: Relayed | None) -> None:
-        own = frozenset((authentication_results.comparable(self._authserv_id),))
+    def _forged(self, relayed: Relayed | None) -> list[Deletion] | None:
+        """The fields that claim to be ours; None where they are too many to be deleted."""
+        own = frozenset((comparable(self._authserv_id),))
         trusted = relayed.trusted_fields if relayed is not None else None
-        for deletion in deletions(self._header, Ownership(own, self._service.other_ids, trusted)):
+        return deletions(self._header, Ownership(own, self._service.other_ids, trusted))
+
+    def _remove(self, context: milter.milterContext, forged: list[Deletion]) -> None:
+        for deletion in forged:
             context.chgheader(deletion.name, deletion.ordinal, None)
 
     def _insert(self, context: milter.milterContext, verdict: Verdict, disposition: Disposition) -> None:

@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Callable, Sequence
 
-from dmarc_milter import authentication_results
 from dmarc_milter.config import Settings
 from dmarc_milter.evaluation import Surroundings
 from dmarc_milter.log import logger
+from dmarc_milter.message.authserv_id import comparable
 from dmarc_milter.record import Record
 
 Observer = Callable[[Record], None]
@@ -79,9 +79,7 @@ class Service:
         self.activity = Activity()
         self.turns = Turns()
         self.decision = settings.decision
-        self.other_ids = frozenset(
-            authentication_results.comparable(each) for each in settings.milter.strip_authserv_ids
-        )
+        self.other_ids = frozenset(comparable(each) for each in settings.milter.strip_authserv_ids)
         self.wants_recipients = any(rule.recipient_domain for rule in settings.override)
         self.note_exception = on_exception
         """Called for every exception that a callback caught."""

@@ -73,13 +73,17 @@ ATTACKS = {
     "two in brackets": from_(b"<info@bank.example> <a@crook.example>"),
     "brackets in brackets": from_(b"<<info@bank.example>@crook.example>"),
     # What is shown is not what is compared
-    "address as display name": from_(b"info@bank.example <a@crook.example>"),
-    "source route": from_(b"<@bank.example,@x.example:a@crook.example>"),
     "source route the other way": from_(b"<@crook.example:info@bank.example>"),
     "quoted local part": from_(b'"info@bank.example"@crook.example <x>'),
     "comment behind": from_(b"info@bank.example(@crook.example)"),
     "comment in the domain": from_(b"info@bank.example (x) .crook.example, x"),
     "two at signs": from_(b"info@bank.example@crook.example"),
+    "a domain that goes on": from_(b"info@bank.example .crook.example"),
+    "a domain that goes on behind a comment": from_(b"info@bank.example(x).crook.example"),
+    "encoded address and NUL as local part": from_(b"=?utf-8?q?info=40bank.example=00?=@crook.example"),
+    "wide at sign": from_("info＠bank.example@crook.example".encode()),
+    "comma, then brackets": from_(b"Bank, Info <info@bank.example>"),
+    "bracket that stays open": from_(b"Bank <info@bank.example"),
     "backslash": from_(b"info\\@bank.example@crook.example, x"),
     "NUL": from_(b"info@bank.example\0@crook.example"),
     "NUL behind": from_(b"<info@bank.example>\0, a@crook.example"),
@@ -87,7 +91,6 @@ ATTACKS = {
     "bare line feed": from_(b"a@crook.example\nFrom: info@bank.example"),
     "encoded word for all": from_(b"=?utf-8?b?aW5mb0BiYW5rLmV4YW1wbGU=?="),
     "encoded word and a mailbox": from_(b"=?utf-8?b?PGluZm9AYmFuay5leGFtcGxlPg==?=, a@crook.example"),
-    "encoded word in the domain": from_(b"info@=?utf-8?q?bank.example?= <a@crook.example>"),
     "IDNA dot": from_("info@bank。example".encode()),
     "full-width letters": from_("info@ｂank.example".encode()),
     "nothing but the bank": from_(BANK),
@@ -125,9 +128,18 @@ ATTACKS = {
     "b as a result": Attack((signed(b=b'x"; dmarc=pass header.from=bank.example'), (b"From", b" " + BANK))),
     "another From on top of a signed one": Attack((signed(), (b"From", b" " + CROOK), (b"From", b" " + BANK))),
     # Results that we did not write
-    "forged results": Attack(
-        ((b"Authentication-Results", b" mx.example.org; dmarc=pass header.from=bank.example"), (b"From", b" " + BANK))
-    ),
+    **{
+        f"forged results: {name}": Attack(((b"Authentication-Results", b" " + value), (b"From", b" " + BANK)))
+        for name, value in {
+            "our id": b"mx.example.org; dmarc=pass header.from=bank.example",
+            "no id": b"dmarc=pass header.from=bank.example",
+            "another version": b"other.example 2; dmarc=pass header.from=bank.example",
+            "equals sign": b"mx.example.org=; dmarc=pass header.from=bank.example",
+            "comma": b"mx.example.org, dmarc=pass header.from=bank.example",
+            "byte order mark": b"\xef\xbb\xbfmx.example.org; dmarc=pass header.from=bank.example",
+            "encoded-word": b"=?utf-8?q?mx.example.org?=; dmarc=pass header.from=bank.example",
+        }.items()
+    },
     "forged ARC": Attack(
         (
             (b"ARC-Seal", b" i=1; cv=none; a=rsa-sha256; d=crook.example; s=s; b=AAAA"),
@@ -146,9 +158,14 @@ ATTACKS = {
 }
 
 
-# What stands for a person's name is not the Author Domain, whatever it says (RFC 9989 11.4): these come from
+# What stands for a person's name, or for the way of a message, is not the Author Domain, whatever it says (RFC 9989
+# 11.4; RFC 5322 4.4): these come from
 # crook.example, pass for it, and say so.
 NAMES = {
+    "address as display name": from_(b"info@bank.example <a@crook.example>"),
+    "encoded address as unquoted display name": from_(b"info@=?utf-8?q?bank.example?= <a@crook.example>"),
+    "at sign in a display name": from_(b"Bank @ Bank <a@crook.example>"),
+    "source route": from_(b"<@bank.example,@x.example:a@crook.example>"),
     "address as quoted display name": from_(b'"info@bank.example" <a@crook.example>'),
     "quoted local part that closes": from_(b'"info@bank.example>"@crook.example'),
     "encoded address as display name": from_(b"=?utf-8?b?aW5mb0BiYW5rLmV4YW1wbGU=?= <a@crook.example>"),

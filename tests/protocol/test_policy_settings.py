@@ -220,3 +220,17 @@ def test_a_header_beyond_all_bounds_is_refused_in_any_mode(tmp_path: Path, mode:
     with filtering(tmp_path, "", mode=mode) as (running, _):
         many: Fields = [(b"X", b" 1")] * 20_001
         assert send(running, [*many, *SPOOFED]).reply == "552 5.3.4 Header section too large"
+
+
+FORGED: Fields = [(b"Authentication-Results", b" mx.example.org; dmarc=pass")]
+TOO_MANY_FORGED = "550 5.7.1 More than 100 Authentication-Results fields that are not yours to write"
+
+
+@pytest.mark.parametrize("mode", ["monitor", "enforce"])
+def test_more_forged_fields_than_are_deleted_are_refused_in_any_mode(tmp_path: Path, mode: str) -> None:
+    honest: Fields = [(b"From", b" <a@other.example>")]
+    with filtering(tmp_path, "", mode=mode) as (running, _):
+        answer = send(running, [*FORGED * 101, *honest])
+        assert (answer.reply, answer.deleted, answer.inserted) == (TOO_MANY_FORGED, [], [])
+        assert send(running, [*FORGED * 101, *honest], authenticated="joe").reply == TOO_MANY_FORGED
+        assert len(send(running, [*FORGED * 100, *honest]).deleted) == 100

@@ -1,9 +1,8 @@
-"""Our header field, and telling whose field another one is."""
+"""Our header field."""
 
 import re
 
 import authres
-import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -14,83 +13,9 @@ from dmarc_milter.dkim.verification import Verified
 from dmarc_milter.dmarc.evaluation import Evaluation, Result
 from dmarc_milter.dmarc.record import Policy
 from dmarc_milter.message.author import Author
-from dmarc_milter.message.header import Field
-from dmarc_milter.milter.edits import Deletion, Ownership, deletions
 from dmarc_milter.spf.evaluation import Check
 from dmarc_milter.spf.evaluation import Result as SpfCheckResult
 from dmarc_milter.verdict import Action, Disposition, Envelope, OverrideType, SpfIdentity, SpfResult, Verdict
-
-OURS = frozenset({"mx.example.org"})
-
-CLAIMS = {
-    "plain": (b" mx.example.org; spf=pass", True),
-    "no blank": (b"mx.example.org;spf=pass", True),
-    "case": (b" MX.Example.ORG; spf=pass", True),
-    "version": (b" mx.example.org 1; spf=pass", True),
-    "comment before": (b" (a (b) \\) c) mx.example.org; spf=pass", True),
-    "comment behind": (b" mx.example.org(x); spf=pass", True),
-    "quoted": (b' "mx.example.org"; spf=pass', True),
-    "quoted with pairs": (b' "mx\\.example.org"; spf=pass', True),
-    "folded": (b"\r\n\tmx.example.org\r\n ; spf=pass", True),
-    "dot at the end": (b" mx.example.org.; spf=pass", True),
-    "alone": (b" mx.example.org", True),
-    "no id": (b" ; spf=pass", True),
-    "empty": (b"", True),
-    "blanks": (b" \r\n ", True),
-    "unclosed comment": (b" (mx.other.example; spf=pass", True),
-    "another": (b" other.example; spf=pass mx.example.org", False),
-    "a longer name": (b" mx.example.org.other.example; spf=pass", False),
-    "a subdomain": (b" a.mx.example.org; spf=pass", False),
-}
-
-
-@pytest.mark.parametrize(("value", "claims"), CLAIMS.values(), ids=CLAIMS.keys())
-def test_whose_field_it_is(value: bytes, claims: bool) -> None:
-    assert results.claims(value, OURS) is claims
-
-
-def test_u_label_and_a_label_are_the_same_name() -> None:
-    ours = frozenset({results.comparable("mx.bücher.example")})
-    assert results.claims(b" mx.xn--bcher-kva.example; spf=pass", ours)
-    assert results.claims(" mx.bücher.example; spf=pass".encode(), ours)
-
-
-def test_deletions_count_from_the_top_and_come_from_the_bottom() -> None:
-    fields = [
-        Field("Authentication-Results", b" mx.example.org; a"),
-        Field("From", b" x"),
-        Field("Authentication-Results", b" other; a"),
-        Field("authentication-results", b" mx.example.org; b"),
-        Field("Authentication-Results ", b" mx.example.org; c"),
-        Field("ARC-Authentication-Results", b" i=1; mx.example.org; c"),
-    ]
-    assert deletions(fields, Ownership(OURS)) == [
-        Deletion("Authentication-Results ", 1),
-        Deletion("authentication-results", 3),
-        Deletion("Authentication-Results", 1),
-    ]
-
-
-RELAY = Field("Received", b" from x (y [198.51.100.7]) by gw with SMTP")
-OWN, OTHER, NONE = (
-    Field("Authentication-Results", value) for value in (b" mx.example.org; a", b" gw.example.org; a", b" ; a")
-)
-BEHIND_RELAYS = {
-    # what stands in the message, from the top; how many Received fields are trusted; what goes
-    "the relay's own": ([OTHER, RELAY, OTHER], 1, []),
-    "ours above what the relay wrote": ([OWN, RELAY], 1, []),
-    "ours where a sender can write": ([RELAY, OWN], 1, [1]),
-    "ours on both sides": ([OWN, NONE, RELAY, OWN, NONE], 1, [4, 3]),
-    "nothing says where the relay ends": ([OWN, OTHER], 0, [1]),
-    "between two trusted relays": ([RELAY, OWN, RELAY, OWN], 2, [2]),
-    "not from a relay": ([OTHER, RELAY, OWN], None, [2, 1]),
-}
-
-
-@pytest.mark.parametrize(("fields", "trusted", "gone"), BEHIND_RELAYS.values(), ids=BEHIND_RELAYS.keys())
-def test_what_stays_of_a_trusted_relays_fields(fields: list[Field], trusted: int | None, gone: list[int]) -> None:
-    ownership = Ownership(OURS, frozenset({"gw.example.org"}), trusted)
-    assert [each.ordinal for each in deletions(fields, ownership)] == gone
 
 
 def test_a_quarantined_message_says_so() -> None:

@@ -19,6 +19,10 @@ SAMPLES = {
     b"ARC-Message-Signature: i=1; a=rsa-sha256; d=a.example; s=s; h=from; bh=AA==; b=AAAA\r\n"
     b"ARC-Authentication-Results: i=1; a.example; dmarc=pass\r\n\r\n",
     "from_field": b'"A, \\"b" (c(d)) <"x y"@example.com>, G: e@example.com;, =?utf-8?q?=C3=A4?= <f@b\xc3\xbc.example>',
+    "apparent_authors": b'[x] "A <a@b.example" =?utf-8?q?c=40d.example?= (e@f.example) \xef\xbc\xa0g.example <h @ i . example.>,',
+    "encoded_words": b"a =?utf-8?q?b=40c?= =?iso-2022-jp*ja?b?GyRCRnxLXBsoQg==?=\r\n =?utf-16?B?/v8AYQ?= =?x?q?d",
+    "words": b'a.b@c (d (e) \\)) "f \\" g" =?h?=\r\n <i>;/:[j],',
+    "sealed_results": b'mx 1; dmarc=pass (p=none (x)) header.from="a.example" reason = "\\"; b"; dkim / 1 = fail header . b=c/d==',
     "foreign_results": b' (x (y)) "mx.example.org" 1; dkim=pass (good) header.d=example.com',
     "message": b"From x\nFrom: a@example.com\nX: y\n z\n\nbody\n",
 }

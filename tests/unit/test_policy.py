@@ -95,7 +95,7 @@ DECISIONS = [
     (verdict("temperror", "reject", **SHOWN), {**ENFORCE, **FROM_ACCEPT}, "tempfail", "tempfail"),
     (verdict("temperror", **SHOWN), {**ENFORCE, **FROM_REJECT}, "accept", "accept"),
     (
-        verdict("permerror", unusable=Unusable.ROUTE),
+        verdict("permerror", unusable=Unusable.MALFORMED),
         {**ENFORCE, "unusable_from": OnUnusableFrom.QUARANTINE},
         "quarantine",
         "quarantine",
@@ -222,7 +222,15 @@ INDIRECT = {
     "a trusted sealer that says nothing": (chain(("fwd.example", "spf=pass")), SEALERS, "reject", NO),
     "a trusted sealer that says two things": (chain(("fwd.example", f"{PASS}; dmarc=fail")), SEALERS, "reject", NO),
     "a pass for another author": (chain(("fwd.example", "dmarc=pass header.from=x.example")), SEALERS, "reject", NO),
-    "a pass for nobody in particular": (chain(("fwd.example", "dmarc=pass")), SEALERS, "accept", FORWARDER),
+    "a pass for nobody in particular": (chain(("fwd.example", "dmarc=pass")), SEALERS, "reject", NO),
+    "a pass for two authors": (chain(("fwd.example", f"{PASS} header.from=x.example")), SEALERS, "reject", NO),
+    "a pass for what is no domain": (chain(("fwd.example", "dmarc=pass header.from=@")), SEALERS, "reject", NO),
+    "a pass that a comment explains": (
+        chain(("fwd.example", "dmarc=pass (p=none dis=none) header.from=a@Example.com")),
+        SEALERS,
+        "accept",
+        FORWARDER,
+    ),
     "two trusted ones, the first saw it": (
         chain(("fwd.example", PASS), ("a.lists.example", "arc=pass; dmarc=fail")),
         SEALERS,
@@ -243,6 +251,11 @@ INDIRECT = {
         FORWARDER,
     ),
 }
+
+
+def test_a_message_without_an_author_is_vouched_for_by_nobody() -> None:
+    found = verdict("permerror", unusable=Unusable.MALFORMED, **chain(("fwd.example", "dmarc=pass header.from=@")))
+    assert policy.vouching_sealer(found, SEALERS["trusted_sealers"]) is None
 
 
 @pytest.mark.parametrize(("found", "settings", "done", "override"), INDIRECT.values(), ids=INDIRECT.keys())

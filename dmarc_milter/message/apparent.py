@@ -5,9 +5,10 @@ counts, in each of the readings of the text that are seen in practice.
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
-from dmarc_milter.dns.name import to_identifier
+from dmarc_milter.dns.name import MAX_LABEL, to_identifier
 from dmarc_milter.message.encoded_word import decoded
 from dmarc_milter.message.lexer import ADDRESSES, Kind, text_of
 
@@ -116,9 +117,18 @@ _DOTS = re.compile(r"\.{2,}")
 
 def _identifier(shown: str) -> str | None:
     """The domain that is shown, without what stands around it; no number or address (RFC 3696 2)."""
-    shown = _DOTS.sub(".", shown)
-    for candidate in (shown, shown[: _end(_USUAL, shown)]):
-        identifier = to_identifier(candidate.strip(".-"))
-        if identifier is not None:
-            return None if identifier.rpartition(".")[2].isdigit() else identifier
-    return None
+    shown = _DOTS.sub(".", shown).strip(".-")
+    usual = shown[: _end(_USUAL, shown)].strip(".-")
+    identifier = to_identifier(shown) or to_identifier(usual) or to_identifier(_encoded_anyway(shown))
+    return None if identifier is None or identifier.rpartition(".")[2].isdigit() else identifier
+
+
+def _encoded_anyway(name: str) -> str:
+    """A name that IDNA refuses, each label by Punycode alone (RFC 3492): what lies above it has a policy all the same."""
+    return ".".join(label if label.isascii() else _punycode(label) for label in name.split("."))
+
+
+def _punycode(label: str) -> str:
+    """Empty where a label is longer than any in the DNS."""
+    shown = unicodedata.normalize("NFKC", label[: MAX_LABEL + 1]).casefold()
+    return "" if len(label) > MAX_LABEL else f"xn--{shown.encode('punycode', 'replace').decode('ascii')}"

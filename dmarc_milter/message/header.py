@@ -33,6 +33,7 @@ def _key(name: str) -> str:
 _USUAL_NAME = 40
 """Names are few and short; what is longer is not kept, so that nobody fills the memory with them."""
 _usual_key = lru_cache(maxsize=1_000)(_key)
+"""At most 1 MB."""
 
 
 class Header:

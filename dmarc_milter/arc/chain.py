@@ -1,18 +1,20 @@
 """Validating an Authenticated Received Chain (RFC 8617 5.2)."""
 
-import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from hashlib import sha256
+from typing import NamedTuple
 
 from dmarc_milter.arc.results import SealedResults, parse
 from dmarc_milter.dkim import signature, tags
 from dmarc_milter.dkim.body import BodyHash, BodyHashKind
-from dmarc_milter.dkim.header import canonical, header_hash, without_signature
+from dmarc_milter.dkim.header import canonical, without_signature
 from dmarc_milter.dkim.key import KeyFault
 from dmarc_milter.dkim.signature import Canonicalization, Refused, Signature
-from dmarc_milter.dkim.verification import Expected, judge, keys_for
+from dmarc_milter.dkim.verification import MAX_KEYS_AHEAD, Expected, judge, keys_for
+from dmarc_milter.dkim.work import Exceeded, Work
 from dmarc_milter.dns.answer import Question, RecordType, Resolver, text_records
 from dmarc_milter.message.header import Field, Header
 
@@ -36,11 +38,11 @@ class Chain:
     reason: str = ""
     """For people: what broke the chain."""
     oldest_pass: int | None = None
-    """The oldest instance whose message signature still validates, 0 if all do (5.2, step 5)."""
+    """The oldest instance whose message signature still validates, 0 if all do (5.2, step 5). Known if it passes."""
     sealers: tuple[str, ...] = ()
     """The d= of each seal, from instance 1 on. Proven only if the status is pass."""
     results: tuple[SealedResults, ...] = ()
-    """What each sealer found, from instance 1 on. Proven only if the status is pass."""
+    """What each sealer found, from instance 1 on. Read only if the status is pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ class _Set:
 
     message_signature: Expected
     seal: Signature
-    seal_hash: bytes
-    result: bytes
+    result_field: Field
+    seal_field: Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ class ExpectedChain:
     """A chain of sound structure: what remains are the keys and the body."""
 
     sets: tuple[_Set, ...]
+    work: Work
 
     @property
     def bodies(self) -> list[BodyHashKind]:
@@ -65,9 +68,10 @@ class ExpectedChain:
 
     @property
     def key_questions(self) -> list[Question]:
-        names = [each.seal.key_name for each in self.sets]
-        names += [each.message_signature.signature.key_name for each in self.sets]
-        return [Question(name, RecordType.TXT) for name in dict.fromkeys(names)]
+        """What to ask before the body came: the keys that decide first, which are those of the newest sets."""
+        newest_first = self.sets[::-1]
+        names = [newest_first[0].message_signature.signature.key_name, *(each.seal.key_name for each in newest_first)]
+        return [Question(name, RecordType.TXT) for name in dict.fromkeys(names)][:MAX_KEYS_AHEAD]
 
 
 class _BrokenError(Exception):
@@ -78,51 +82,65 @@ _KEYS = ("arc-authentication-results", "arc-message-signature", "arc-seal")
 _RESULT_INSTANCE = re.compile(rb"[ \t\r\n]*i[ \t\r\n]*=[ \t\r\n]*([0-9]{1,3})[ \t\r\n]*;")
 
 
-def expect(header: Header, now: int) -> ExpectedChain | Chain:
-    """5.2, steps 1 to 3: collect the sets, check their structure. `now` is seconds since 1970."""
+class _Read(NamedTuple):
+    """A field of a set with its tags; an ARC-Authentication-Results field has only its instance."""
+
+    field: Field
+    tags: dict[str, bytes]
+
+
+_Instances = dict[int, _Read]
+
+
+def expect(header: Header, now: int, work: Work | None = None) -> ExpectedChain | Chain:
+    """5.2, steps 1 to 3: collect the sets, check their structure. `now` is seconds since 1970.
+
+    `work` is what the chain and the message's DKIM signatures share; none of it is done yet.
+    """
     if not any(header.all(key) for key in _KEYS):
         return Chain(Status.NONE)
     try:
-        fields = [_by_instance(header, key) for key in _KEYS]
-        count = _check_sequence(fields)
-        _check_chain_values(fields[2], count)
-        return ExpectedChain(_read(header, fields, count, now))
+        results, signatures, seals = [_by_instance(header, key) for key in _KEYS]
+        count = _check_sequence(results, signatures, seals)
+        _check_chain_values(seals, count)
+        sets = [_set(instance, results, signatures, seals, now) for instance in range(1, count + 1)]
+        return ExpectedChain(tuple(sets), work or Work(header))
     except _BrokenError as error:
         return Chain(Status.FAIL, str(error))
 
 
-def _by_instance(header: Header, key: str) -> dict[int, Field]:
-    found: dict[int, Field] = {}
+def _by_instance(header: Header, key: str) -> _Instances:
+    found: _Instances = {}
     fields = header.all(key)
     if len(fields) > MAX_SETS:
         raise _BrokenError(f"more than {MAX_SETS} sets")
     for field in fields:
-        instance = _instance(field, key)
+        read = _Read(field, _tags(field, key))
+        instance = _instance(read)
         if instance in found:
             raise _BrokenError(f"{field.name} i={instance} more than once")
-        found[instance] = field
+        found[instance] = read
     return found
 
 
-def _instance(field: Field, key: str) -> int:
-    if key == "arc-authentication-results":
-        match = _RESULT_INSTANCE.match(field.value)
-        text = match.group(1) if match else b""
-    else:
-        text = _tags(field).get("i", b"")
+def _instance(read: _Read) -> int:
+    text = read.tags.get("i", b"")
     if not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= MAX_SETS:
-        raise _BrokenError(f"{field.name} has no valid i=")
+        raise _BrokenError(f"{read.field.name} has no valid i=")
     return int(text)
 
 
-def _tags(field: Field) -> dict[str, bytes]:
+def _tags(field: Field, key: str) -> dict[str, bytes]:
+    if key == "arc-authentication-results":
+        match = _RESULT_INSTANCE.match(field.value)
+        return {"i": match.group(1)} if match else {}
     try:
         return tags.parse(field.value)
     except tags.TagError as error:
         raise _BrokenError(f"{field.name} cannot be read: {error}") from None
 
 
-def _check_sequence(fields: list[dict[int, Field]]) -> int:
+def _check_sequence(*fields: _Instances) -> int:
     """5.2, step 3, A and B: one of each field an instance, and no gaps."""
     count = max(len(each) for each in fields)
     if any(sorted(each) != list(range(1, count + 1)) for each in fields):
@@ -130,53 +148,38 @@ def _check_sequence(fields: list[dict[int, Field]]) -> int:
     return count
 
 
-def _check_chain_values(seals: Mapping[int, Field], count: int) -> None:
+def _check_chain_values(seals: _Instances, count: int) -> None:
     """5.2, steps 2 and 3 C; cv is none for the first seal, pass for all others."""
     for instance in range(count, 0, -1):
-        value = _tags(seals[instance]).get("cv", b"").lower()
+        value = seals[instance].tags.get("cv", b"").lower()
         if value != (b"none" if instance == 1 else b"pass"):
             raise _BrokenError(f"seal i={instance} says cv={value[:8].decode('ascii', 'replace')}")
 
 
-def _read(header: Header, fields: list[dict[int, Field]], count: int, now: int) -> tuple[_Set, ...]:
-    results, signatures, seals = fields
-    sets = []
-    sealed: list[bytes] = []
-    for instance in range(1, count + 1):
-        own = seals[instance]
-        sealed.append(canonical(results[instance], Canonicalization.RELAXED))
-        sealed.append(canonical(signatures[instance], Canonicalization.RELAXED))
-        last = canonical(without_signature(own), Canonicalization.RELAXED)
-        # 5.1.1: every earlier set in order, then this one, its seal without b= and without CRLF.
-        seal_hash = hashlib.sha256(b"\r\n".join([*sealed, last])).digest()
-        sealed.append(canonical(own, Canonicalization.RELAXED))
-        sets.append(
-            _Set(
-                _message_signature(header, signatures[instance], instance, now),
-                _seal(own, instance, now),
-                seal_hash,
-                _RESULT_INSTANCE.sub(b"", results[instance].value, count=1),
-            )
-        )
-    return tuple(sets)
+def _set(instance: int, results: _Instances, signatures: _Instances, seals: _Instances, now: int) -> _Set:
+    return _Set(
+        _message_signature(signatures[instance], instance, now),
+        _seal(seals[instance], instance, now),
+        results[instance].field,
+        seals[instance].field,
+    )
 
 
-def _message_signature(header: Header, field: Field, instance: int, now: int) -> Expected:
-    parsed = signature.parse_arc(field.value, now)
+def _message_signature(read: _Read, instance: int, now: int) -> Expected:
+    parsed = signature.parse_arc(read.tags, now)
     if isinstance(parsed, Refused):
         raise _BrokenError(f"message signature i={instance}: {parsed.reason}")
     if "arc-seal" in parsed.signed_fields:
         # 4.1.2; the other ARC fields must not be signed either, but their presence breaks nothing.
         raise _BrokenError(f"message signature i={instance} signs seals")
-    return Expected(parsed, header_hash(header, parsed.signed_fields, field, parsed.header_canonicalization))
+    return Expected(parsed, read.field)
 
 
-def _seal(field: Field, instance: int, now: int) -> Signature:
+def _seal(read: _Read, instance: int, now: int) -> Signature:
     """4.1.3: a signature without body and without h=; its canonicalization is relaxed."""
-    found = _tags(field)
-    if "h" in found:
+    if "h" in read.tags:
         raise _BrokenError(f"seal i={instance} has h=")
-    parsed = signature.parse_seal(found, now)
+    parsed = signature.parse_seal(read.tags, now)
     if isinstance(parsed, Refused):
         raise _BrokenError(f"seal i={instance}: {parsed.reason}")
     return parsed
@@ -185,43 +188,85 @@ def _seal(field: Field, instance: int, now: int) -> Signature:
 async def validate(
     resolver: Resolver, expected: ExpectedChain | Chain, bodies: Mapping[BodyHashKind, BodyHash]
 ) -> Chain:
-    """5.2, steps 4 to 7, once the body's hashes are known."""
+    """5.2, steps 4 to 7, once the body's hashes are known.
+
+    What fails ends it. The older message signatures and the results come last: they count only where all seals hold.
+    """
     if isinstance(expected, Chain):
         return expected
-    sets = expected.sets
+    sets, work = expected.sets, expected.work
     sealers = tuple(each.seal.domain for each in sets)
-    results = tuple(parse(each.seal.domain, each.result) for each in sets)
-    failure = await _message_failure(resolver, sets[-1], bodies)
+    failure = await _newest_failure(resolver, sets, bodies, work) or await _seals_failure(resolver, sets, work)
     if failure is not None:
-        return Chain(Status.FAIL, f"message signature i={len(sets)}: {failure}", None, sealers, results)
-    oldest_pass = await _oldest_pass(resolver, sets, bodies)
-    for instance in range(len(sets), 0, -1):
-        failure = await _seal_failure(resolver, sets[instance - 1])
-        if failure is not None:
-            return Chain(Status.FAIL, f"seal i={instance}: {failure}", oldest_pass, sealers, results)
+        return Chain(Status.FAIL, failure, None, sealers)
+    oldest_pass = await _oldest_pass(resolver, sets, bodies, work)
+    results = tuple(parse(each.seal.domain, _without_instance(each.result_field)) for each in sets)
     return Chain(Status.PASS, "", oldest_pass, sealers, results)
 
 
-async def _message_failure(resolver: Resolver, checked: _Set, bodies: Mapping[BodyHashKind, BodyHash]) -> str | None:
-    expected = checked.message_signature
+def _without_instance(field: Field) -> bytes:
+    match = _RESULT_INSTANCE.match(field.value)
+    return field.value[match.end() :] if match else field.value
+
+
+async def _newest_failure(
+    resolver: Resolver, sets: Sequence[_Set], bodies: Mapping[BodyHashKind, BodyHash], work: Work
+) -> str | None:
+    """5.2, step 4."""
+    failure = await _message_failure(resolver, sets[-1].message_signature, bodies, work)
+    return None if failure is None else f"message signature i={len(sets)}: {failure}"
+
+
+async def _message_failure(
+    resolver: Resolver, expected: Expected, bodies: Mapping[BodyHashKind, BodyHash], work: Work
+) -> str | None:
     answer = await text_records(resolver, expected.signature.key_name)
-    verified = judge(expected, answer, bodies[expected.body])
+    verified = judge(expected, answer, bodies[expected.body], work)
     return None if verified.result is signature.Result.PASS else verified.reason
 
 
-async def _oldest_pass(resolver: Resolver, sets: tuple[_Set, ...], bodies: Mapping[BodyHashKind, BodyHash]) -> int:
+async def _oldest_pass(
+    resolver: Resolver, sets: Sequence[_Set], bodies: Mapping[BodyHashKind, BodyHash], work: Work
+) -> int:
     """5.2, step 5; the newest signature is known to validate."""
     for instance in range(len(sets) - 1, 0, -1):
-        if await _message_failure(resolver, sets[instance - 1], bodies) is not None:
+        if await _message_failure(resolver, sets[instance - 1].message_signature, bodies, work) is not None:
             return instance + 1
     return 0
 
 
-async def _seal_failure(resolver: Resolver, checked: _Set) -> str | None:
-    seal = checked.seal
+async def _seals_failure(resolver: Resolver, sets: Sequence[_Set], work: Work) -> str | None:
+    """5.2, step 6: from the newest seal to the oldest."""
+    hashes = _seal_hashes(sets)
+    for instance in range(len(sets), 0, -1):
+        failure = await _seal_failure(resolver, sets[instance - 1].seal, hashes[instance - 1], work)
+        if failure is not None:
+            return f"seal i={instance}: {failure}"
+    return None
+
+
+def _seal_hashes(sets: Sequence[_Set]) -> list[bytes]:
+    """5.1.1: every earlier set in order, then this one, its seal without b= and without CRLF. Each field once."""
+    hashes = []
+    earlier = sha256()
+    for each in sets:
+        earlier.update(_line(each.result_field) + _line(each.message_signature.field))
+        own = earlier.copy()
+        own.update(canonical(without_signature(each.seal_field), Canonicalization.RELAXED))
+        hashes.append(own.digest())
+        earlier.update(_line(each.seal_field))
+    return hashes
+
+
+def _line(field: Field) -> bytes:
+    return canonical(field, Canonicalization.RELAXED) + b"\r\n"
+
+
+async def _seal_failure(resolver: Resolver, seal: Signature, seal_hash: bytes, work: Work) -> str | None:
     keys = keys_for(seal, await text_records(resolver, seal.key_name))
     if isinstance(keys, KeyFault):
         return keys.reason
-    if any(key.verifies(seal.signature, checked.seal_hash) for key in keys):
-        return None
-    return "seal does not fit the fields or the key"
+    by = work.key_of(keys, seal.signature, seal_hash)
+    if isinstance(by, Exceeded):
+        return by.reason
+    return "seal does not fit the fields or the key" if by is None else None

@@ -97,41 +97,33 @@ def _reduce_white_space(data: bytes) -> bytes:
     return data.replace(b" \r\n", CRLF) if b" \r\n" in data else data
 
 
-class _Hash:
-    """One SHA-256 over a canonical body or its first octets."""
+class _Digests:
+    """One SHA-256 over a canonical body, and what it was after each of the lengths that are wanted."""
 
-    __slots__ = ("_hash", "_left", "length")
+    __slots__ = ("_ends", "_hash", "_wants_whole", "digests", "octets")
 
-    def __init__(self, length: int | None) -> None:
-        self.length = length
-        self._left = length
+    def __init__(self, lengths: Iterable[int | None]) -> None:
+        wanted = set(lengths)
+        self._wants_whole = None in wanted
+        self._ends = sorted((each for each in wanted if each is not None), reverse=True)
         self._hash = hashlib.sha256()
+        self.octets = 0
+        self.digests: dict[int | None, bytes] = {}
 
     def update(self, data: bytes) -> None:
-        if self._left is None:
-            self._hash.update(data)
-        elif self._left:
-            self._hash.update(data[: self._left])
-            self._left = max(0, self._left - len(data))
-
-    def digest(self) -> bytes:
-        return self._hash.digest()
-
-
-class _Body:
-    """The canonical body in one form, and the hashes that are wanted of it."""
-
-    __slots__ = ("canonicalizer", "hashes", "octets")
-
-    def __init__(self, canonicalization: Canonicalization, lengths: Iterable[int | None]) -> None:
-        self.hashes = [_Hash(length) for length in lengths]
-        self.octets = 0
-        self.canonicalizer = _Canonicalizer(canonicalization, self._hash)
-
-    def _hash(self, data: bytes) -> None:
         self.octets += len(data)
-        for each in self.hashes:
-            each.update(data)
+        while self._ends and self._ends[-1] <= self.octets:
+            behind = self.octets - self._ends[-1]
+            self._hash.update(data[: len(data) - behind])
+            data = data[len(data) - behind :]
+            self.digests[self._ends.pop()] = self._hash.copy().digest()
+        if self._ends or self._wants_whole:
+            self._hash.update(data)
+
+    def finish(self) -> dict[int | None, bytes]:
+        """By length. A length that the body does not reach has the whole."""
+        whole: list[int | None] = [*self._ends, *([None] if self._wants_whole else [])]
+        return {**self.digests, **dict.fromkeys(whole, self._hash.digest())}
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +138,14 @@ class BodyHash:
 class BodyHashes:
     """All body hashes that the signatures of one message need, each computed once."""
 
-    __slots__ = ("_bodies",)
+    __slots__ = ("_bodies", "_canonicalizers")
 
     def __init__(self, kinds: Iterable[BodyHashKind]) -> None:
         lengths: dict[Canonicalization, dict[int | None, None]] = {}
         for kind in kinds:
             lengths.setdefault(kind.canonicalization, {})[kind.length] = None
-        self._bodies = {each: _Body(each, wanted) for each, wanted in lengths.items()}
+        self._bodies = {each: _Digests(wanted) for each, wanted in lengths.items()}
+        self._canonicalizers = [_Canonicalizer(each, body.update) for each, body in self._bodies.items()]
 
     @property
     def is_needed(self) -> bool:
@@ -161,15 +154,15 @@ class BodyHashes:
 
     def update(self, chunk: bytes) -> None:
         """Take the next octets of the body, cut anywhere."""
-        for body in self._bodies.values():
-            body.canonicalizer.update(chunk)
+        for each in self._canonicalizers:
+            each.update(chunk)
 
     def finish(self) -> dict[BodyHashKind, BodyHash]:
         """The hashes, once the body has ended."""
-        finished = {}
-        for canonicalization, body in self._bodies.items():
-            body.canonicalizer.finish()
-            for each in body.hashes:
-                kind = BodyHashKind(canonicalization, each.length)
-                finished[kind] = BodyHash(each.digest(), body.octets)
-        return finished
+        for each in self._canonicalizers:
+            each.finish()
+        return {
+            BodyHashKind(canonicalization, length): BodyHash(digest, body.octets)
+            for canonicalization, body in self._bodies.items()
+            for length, digest in body.finish().items()
+        }

@@ -1,8 +1,6 @@
 """DKIM-Signature fields (RFC 6376 3.5, 6.1.1) and their relative in ARC, read into values or refused with a reason."""
 
-import binascii
 import re
-from base64 import b64decode
 from dataclasses import dataclass
 from enum import Enum
 
@@ -87,12 +85,14 @@ CLOCK_SKEW = 300
 """Seconds by which t= and x= may be off (3.5)."""
 
 MAX_SIGNED_FIELDS = 1_000
-_MAX_SIGNATURE = 2_048
+_MAX_SIGNATURE = 1_536
+"""Octets of a signature: of an RSA key of 8192 bits, 1,024."""
+_MAX_BODY_HASH = 48
 _SHOWN = 8
 _ALGORITHM_NAME = re.compile(r"[a-z0-9-]{1,32}")
 _TIMESTAMP = re.compile(rb"[0-9]{1,12}")
 _LENGTH = re.compile(rb"[0-9]{1,76}")
-_BASE64 = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
+_SHOWABLE = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
 
 
@@ -105,12 +105,24 @@ class _FaultError(Exception):
 
 def parse(value: bytes, now: int) -> Signature | Refused:
     """Read the value of a DKIM-Signature field. `now` is the time in seconds since 1970."""
-    return _parse(value, now, is_arc=False)
+    try:
+        found = tags.parse(value)
+    except tags.TagError as error:
+        return Refused(Result.NEUTRAL, f"signature cannot be read: {error}")
+    return _read(found, now, is_arc=False)
 
 
-def parse_arc(value: bytes, now: int) -> Signature | Refused:
-    """Read the value of an ARC-Message-Signature field: no v=, and i= is the instance (RFC 8617 4.1.2)."""
-    return _parse(value, now, is_arc=True)
+def claimed_domain(value: bytes) -> str | None:
+    """d= of a DKIM-Signature field, whatever else is in it; None where that is no domain."""
+    try:
+        return to_identifier(_text(tags.parse(value).get("d", b"")))
+    except tags.TagError:
+        return None
+
+
+def parse_arc(found: dict[str, bytes], now: int) -> Signature | Refused:
+    """Read the tags of an ARC-Message-Signature: no v=, and i= is the instance (RFC 8617 4.1.2)."""
+    return _read(found, now, is_arc=True)
 
 
 def parse_seal(found: dict[str, bytes], now: int) -> Signature | Refused:
@@ -132,11 +144,7 @@ def parse_seal(found: dict[str, bytes], now: int) -> Signature | Refused:
         return _refused(fault, found)
 
 
-def _parse(value: bytes, now: int, *, is_arc: bool) -> Signature | Refused:
-    try:
-        found = tags.parse(value)
-    except tags.TagError as error:
-        return Refused(Result.NEUTRAL, f"signature cannot be read: {error}")
+def _read(found: dict[str, bytes], now: int, *, is_arc: bool) -> Signature | Refused:
     try:
         if not is_arc:
             _check_version(found)
@@ -148,7 +156,7 @@ def _parse(value: bytes, now: int, *, is_arc: bool) -> Signature | Refused:
             selector=selector,
             algorithm=_algorithm(found),
             signature=_base64(found, "b", _MAX_SIGNATURE),
-            body_hash=_base64(found, "bh", 64),
+            body_hash=_base64(found, "bh", _MAX_BODY_HASH),
             signed_fields=_signed_fields(found, needs_from=not is_arc),
             header_canonicalization=header,
             body_canonicalization=body,
@@ -179,7 +187,7 @@ def _text(value: bytes) -> str:
 
 def _shown(found: dict[str, bytes]) -> str | None:
     signature = tags.without_white_space(found.get("b", b""))[:_SHOWN]
-    return signature.decode("ascii") if _BASE64.fullmatch(signature) else None
+    return signature.decode("ascii") if _SHOWABLE.fullmatch(signature) else None
 
 
 def _required(found: dict[str, bytes], name: str) -> bytes:
@@ -284,10 +292,7 @@ def _check_times(found: dict[str, bytes], now: int) -> None:
 
 
 def _base64(found: dict[str, bytes], name: str, most: int) -> bytes:
-    text = tags.without_white_space(_required(found, name))
-    if _BASE64.fullmatch(text) is None or len(text) > most:
+    octets = tags.base64(_required(found, name))
+    if octets is None or len(octets) > most:
         raise _FaultError(Result.NEUTRAL, f"{name}= is not base64 of a fitting length")
-    try:
-        return b64decode(text, validate=True)
-    except binascii.Error:
-        raise _FaultError(Result.NEUTRAL, f"{name}= is not base64") from None
+    return octets

@@ -1,14 +1,19 @@
 """Tag lists (RFC 6376 3.2): the syntax of signatures and of key records. Read by dkimpy, within our bounds."""
 
 import re
+from base64 import b64decode
 
 from dkim.util import InvalidTagValueList, parse_tag_value
 
 MAX_OCTETS = 64 << 10
 """A longer tag list is not read."""
 
+MAX_TAGS = 100
+"""Nor one of more tags; known ones are 14."""
+
 _NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_]*")
-_WHITE_SPACE = re.compile(rb"[ \t\r\n]+")
+_WHITE_SPACE = b" \t\r\n"
+_BASE64 = re.compile(rb"([A-Za-z0-9+/]+)={0,2}")
 
 
 class TagError(ValueError):
@@ -19,6 +24,8 @@ def parse(text: bytes) -> dict[str, bytes]:
     """The tags by name, values without white space around them. Raises TagError."""
     if len(text) > MAX_OCTETS:
         raise TagError(f"longer than {MAX_OCTETS} octets")
+    if text.count(b";") > MAX_TAGS:
+        raise TagError(f"more than {MAX_TAGS} tags")
     try:
         tags: dict[bytes, bytes] = parse_tag_value(text)
     except InvalidTagValueList as error:
@@ -31,9 +38,21 @@ def parse(text: bytes) -> dict[str, bytes]:
 
 def without_white_space(value: bytes) -> bytes:
     """A value whose white space has no meaning: base64, and lists."""
-    return _WHITE_SPACE.sub(b"", value)
+    return value.translate(None, _WHITE_SPACE)
 
 
 def listed(value: bytes) -> list[str]:
     """A colon-separated list in lower case (h=, q= and the lists of key records)."""
     return without_white_space(value).decode("ascii", "replace").lower().split(":")
+
+
+def base64(value: bytes) -> bytes | None:
+    """The octets that base64 stands for, or None where it is none.
+
+    White space may stand anywhere in it, and one or both of the ``=`` at its end may be missing (RFC 6376 2.10).
+    """
+    match = _BASE64.fullmatch(without_white_space(value))
+    if match is None or len(match.group(1)) % 4 == 1:
+        return None
+    digits = match.group(1)
+    return b64decode(digits + b"=" * (-len(digits) % 4))

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from dmarc_milter.dkim import key, signature
 from dmarc_milter.dkim.body import BodyHash, BodyHashKind
-from dmarc_milter.dkim.header import header_hash
 from dmarc_milter.dkim.key import Key, KeyFault
 from dmarc_milter.dkim.signature import Refused, Result, Signature
+from dmarc_milter.dkim.work import Exceeded, Work
 from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType, Resolver, text_records
 from dmarc_milter.dns.name import is_at_or_below
 from dmarc_milter.message.header import Field, Header
@@ -33,10 +33,10 @@ class Verified:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """A signature worth verifying and the hash of the header it is to be right for."""
+    """A signature worth verifying, and the field that holds it."""
 
     signature: Signature
-    header_hash: bytes
+    field: Field
 
     @property
     def body(self) -> BodyHashKind:
@@ -52,6 +52,8 @@ class Expectations:
     """All signatures of a message, those that will be verified and those that were refused, as their fields stand."""
 
     items: tuple[Expected | Verified, ...]
+    work: Work
+    """Shared with the message's ARC chain."""
     left_out: int = 0
     """Signatures beyond the bound, which are not looked at."""
 
@@ -59,46 +61,59 @@ class Expectations:
     def expected(self) -> list[Expected]:
         return [item for item in self.items if isinstance(item, Expected)]
 
+    @property
+    def key_questions(self) -> list[Question]:
+        """What to ask before the body came: the keys of the first signatures, each once."""
+        return list(dict.fromkeys(item.key_question for item in self.expected))[:MAX_KEYS_AHEAD]
 
-def expect(header: Header, author_domain: str | None, now: int, most: int) -> Expectations:
-    """Read the signatures of `header`; at most `most`, those that may align with `author_domain` first."""
+
+MAX_KEYS_AHEAD = 10
+"""Key records that are asked for early; any more are asked for one by one, in their turn."""
+
+
+def expect(header: Header, author_domain: str | None, now: int, most: int, work: Work | None = None) -> Expectations:
+    """Read the signatures of `header`; at most `most`, those that may align with `author_domain` first.
+
+    `work` is what the message's DKIM signatures and its ARC chain share; none of it is done yet.
+    """
     fields = header.all("dkim-signature")
     chosen: Sequence[Field] = fields
     if len(fields) > most:
-        chosen = _nearest(fields, author_domain, now, most)
-    items = tuple(_expectation(header, field, signature.parse(field.value, now)) for field in chosen)
-    return Expectations(items, len(fields) - len(items))
+        chosen = _nearest(fields, author_domain, most)
+    items = tuple(_expectation(field, signature.parse(field.value, now)) for field in chosen)
+    return Expectations(items, work or Work(header), len(fields) - len(items))
 
 
-_MOST_READ = 100
-"""Of very many signatures only the first are read at all."""
+_MOST_RANKED = 100
+"""Of very many signatures only the first are looked at."""
 
 
-def _nearest(fields: Sequence[Field], author_domain: str | None, now: int, most: int) -> list[Field]:
-    """The `most` fields that are nearest to the Author Domain, in their order."""
-    ranks = []
-    for index, field in enumerate(fields[:_MOST_READ]):
-        parsed = signature.parse(field.value, now)
-        ranks.append((_distance(parsed, author_domain), index))
-    return [fields[index] for index in sorted(index for _, index in sorted(ranks)[:most])]
+def _nearest(fields: Sequence[Field], author_domain: str | None, most: int) -> list[Field]:
+    """The `most` fields whose d= is nearest to the Author Domain, in their order.
+
+    Fields with the Author Domain in d= that nobody can verify may take the place of one that is right. Then the
+    message fails: whoever put them there has spoiled it, and gained nothing.
+    """
+    ranked = fields[:_MOST_RANKED]
+    distances = [_distance(signature.claimed_domain(field.value), author_domain) for field in ranked]
+    nearest = sorted(range(len(ranked)), key=distances.__getitem__)[:most]
+    return [ranked[index] for index in sorted(nearest)]
 
 
-def _distance(parsed: Signature | Refused, author_domain: str | None) -> int:
-    if isinstance(parsed, Refused):
+def _distance(domain: str | None, author_domain: str | None) -> int:
+    if domain is None:
         return 3
     if author_domain is None:
         return 2
-    if parsed.domain == author_domain:
+    if domain == author_domain:
         return 0
-    related = is_at_or_below(author_domain, parsed.domain) or is_at_or_below(parsed.domain, author_domain)
-    return 1 if related else 2
+    return 1 if is_at_or_below(author_domain, domain) or is_at_or_below(domain, author_domain) else 2
 
 
-def _expectation(header: Header, field: Field, parsed: Signature | Refused) -> Expected | Verified:
+def _expectation(field: Field, parsed: Signature | Refused) -> Expected | Verified:
     if isinstance(parsed, Refused):
         return Verified(parsed.result, parsed.reason, parsed.domain, parsed.selector, parsed.algorithm, parsed.shown)
-    digest = header_hash(header, parsed.signed_fields, field, parsed.header_canonicalization)
-    return Expected(parsed, digest)
+    return Expected(parsed, field)
 
 
 async def verify_all(
@@ -113,23 +128,33 @@ async def verify_all(
     for item in expectations.items:
         if isinstance(item, Expected):
             answer = await text_records(resolver, item.signature.key_name)
-            item = judge(item, answer, bodies[item.body], allow_partial_body=allow_partial_body)
+            body = bodies[item.body]
+            item = judge(item, answer, body, expectations.work, allow_partial_body=allow_partial_body)
         results.append(item)
     return tuple(results)
 
 
-def judge(expected: Expected, answer: Answer[bytes], body: BodyHash, *, allow_partial_body: bool = False) -> Verified:
+def judge(
+    expected: Expected, answer: Answer[bytes], body: BodyHash, work: Work, *, allow_partial_body: bool = False
+) -> Verified:
     """One signature, given its key record and the body hash (6.1.2, 6.1.3)."""
     keys = keys_for(expected.signature, answer)
     if isinstance(keys, KeyFault):
         return _verified(expected, keys.result, keys.reason)
-    by = next((each for each in keys if each.verifies(expected.signature.signature, expected.header_hash)), None)
+    by = _key_of(keys, expected, work)
+    if isinstance(by, Exceeded):
+        return _verified(expected, Result.PERMERROR, by.reason)
     result, reason = _outcome(expected.signature, by, body, allow_partial_body=allow_partial_body)
     used = by or keys[0]
     if result is Result.FAIL and used.is_test:
         # 3.6.1: a failure of a domain that is testing is treated as no signature.
         result, reason = Result.NEUTRAL, f"{reason}; the key is for tests (t=y)"
     return _verified(expected, result, reason, used)
+
+
+def _key_of(keys: Sequence[Key], expected: Expected, work: Work) -> Key | Exceeded | None:
+    digest = work.header_hash(expected.signature, expected.field)
+    return digest if isinstance(digest, Exceeded) else work.key_of(keys, expected.signature.signature, digest)
 
 
 def keys_for(wanted: Signature, answer: Answer[bytes]) -> list[Key] | KeyFault:

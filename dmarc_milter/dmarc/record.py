@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass
 from enum import Enum
-from functools import lru_cache
+
+from dmarc_milter.memo import Memo
 
 
 class Policy(Enum):
@@ -62,7 +63,6 @@ class Record:
 MAX_RECORD = 16_384
 """Octets; a longer text is no record."""
 
-_CACHEABLE = 2_048
 _VERSION = re.compile(rb"[vV][ \t]*=[ \t]*DMARC1[ \t]*(?:;|\Z)")
 _URI = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:[A-Za-z0-9._~:/?#\[\]@$&'()*+=%-]+)(![0-9]+[kmgtKMGT]?)?")
 _TAG = re.compile(r"([A-Za-z]+)[ \t]*=[ \t]*(.*)", re.DOTALL)
@@ -80,7 +80,7 @@ def is_dmarc(text: bytes) -> bool:
 
 def parse(text: bytes) -> Record:
     """Read a record for which :func:`is_dmarc` holds."""
-    return _parse(text) if len(text) > _CACHEABLE else _parse_cached(text)
+    return _parse_once(text)
 
 
 def _parse(text: bytes) -> Record:
@@ -108,7 +108,13 @@ def _parse(text: bytes) -> Record:
     )
 
 
-_parse_cached = lru_cache(maxsize=4096)(_parse)
+def _kept_octets(text: bytes, record: Record) -> int:
+    """By measurement: what a text and what was read from it take in memory."""
+    words = (*record.report_addresses, *record.failure_addresses, *record.errors, record.failure_options)
+    return 700 + len(text) + sum(100 + len(word) for word in words)
+
+
+_parse_once = Memo(_parse, _kept_octets, max_octets=2 << 20, max_key=MAX_RECORD)
 
 
 def _tags(text: str, errors: list[str]) -> dict[str, str]:

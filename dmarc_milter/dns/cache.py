@@ -1,13 +1,22 @@
 """Answers kept for their time to live, within a bound of memory."""
 
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 from dmarc_milter.dns.answer import Answer, Question
 
-_ENTRY_OCTETS = 400
-"""What one entry costs beside the octets of its records, by measurement."""
+_ENTRY_OCTETS = 300
+"""What one entry takes beside its texts: dictionary, tuples, Answer, by measurement."""
+_SHARE = 64
+"""An answer that would take more than this part of the cache is not kept: it would throw out too many others."""
+
+
+def _octets(question: Question, answer: Answer[Any]) -> int:
+    """What the entry takes in memory: each record is an object of its own, and a place in a tuple."""
+    texts = (question.name, answer.detail, *answer.records)
+    return _ENTRY_OCTETS + sum(sys.getsizeof(each) + 8 for each in texts)
 
 
 class Cache:
@@ -25,6 +34,11 @@ class Cache:
         self._octets = 0
         self._clock = clock
 
+    @property
+    def octets(self) -> int:
+        """What is kept now takes so much."""
+        return self._octets
+
     def __len__(self) -> int:
         return len(self._entries)
 
@@ -36,9 +50,11 @@ class Cache:
         return entry[2]
 
     def put(self, question: Question, answer: Answer[Any]) -> None:
-        """Keep `answer` for its time to live."""
+        """Keep `answer` for its time to live, unless it is too large."""
         self._remove(question)
-        size = _ENTRY_OCTETS + len(question.name) + sum(len(record) for record in answer.records)
+        size = _octets(question, answer)
+        if size * _SHARE > self._max_octets:
+            return
         while self._entries and self._octets + size > self._max_octets:
             self._remove(next(iter(self._entries)))
         self._entries[question] = (self._clock() + answer.ttl, size, answer)

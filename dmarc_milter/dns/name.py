@@ -18,17 +18,21 @@ MAX_LABEL = 63
 """Octets of one label (RFC 1035 2.3.4)."""
 
 _IDENTIFIER = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*")
-_MAX_U_LABEL_NAME = 1024
+_DECOMPOSED = 2
+"""A character may be written as a letter and an accent: so many times the characters of an A-label are looked at."""
 _IDEOGRAPHIC_DOTS = str.maketrans("\u3002\uff0e\uff61", "...")
 
 
-@lru_cache(maxsize=4096)
 def to_identifier(domain: str) -> str | None:
     """The A-label form (RFC 5890 2.3.2.1) of `domain` in lower case, or None where it is no domain name.
 
     One dot at the end is dropped. U-labels are converted by IDNA 2008 with the mapping of UTS 46, which is what mail
     programs show; a name that IDNA refuses is refused here, never repaired.
     """
+    return _usual_identifier(domain) if len(domain) <= MAX_NAME else _identifier(domain)
+
+
+def _identifier(domain: str) -> str | None:
     name = domain[:-1] if domain.endswith(".") else domain
     if not name.isascii():
         converted = _to_a_labels(name)
@@ -41,17 +45,24 @@ def to_identifier(domain: str) -> str | None:
     return name
 
 
+_usual_identifier = lru_cache(maxsize=2_048)(_identifier)
+"""At most 4 MB: a key has up to 253 characters of four octets, a result up to 253 octets."""
+
+
 def _to_a_labels(name: str) -> str | None:
-    if len(name) > _MAX_U_LABEL_NAME:
+    if len(name) > _DECOMPOSED * MAX_NAME:
         return None
-    name = name.translate(_IDEOGRAPHIC_DOTS)
+    parts = name.translate(_IDEOGRAPHIC_DOTS).split(".")
+    if any(len(label) > _DECOMPOSED * MAX_LABEL for label in parts):
+        # Versions of idna before 3.7 take time that grows with the square of a label.
+        return None
     try:
         # Label by label, since a service label (_dmarc, selector._domainkey) is no valid IDNA label.
         return ".".join(
             label
             if label.isascii()
             else idna.encode(label, uts46=True, transitional=False, std3_rules=True).decode("ascii")
-            for label in name.split(".")
+            for label in parts
         )
     except (idna.IDNAError, UnicodeError):
         return None

@@ -17,7 +17,10 @@ MIN_TTL = 1.0
 """Seconds. A TTL of 0 still has to last for the message that asked; failures are kept this long (RFC 9520 3.2)."""
 
 MAX_RECORDS = 256
-"""More records of one type at a name than this are not looked at."""
+"""Records of one section that are looked at, the first ones; no mail domain has so many."""
+
+MAX_PIECES = 4_096
+"""Labels and strings that are read of one packet. 65,535 octets may hold a hundred times as many."""
 
 EDNS_PAYLOAD = 1232
 _MAX_CNAMES = 12
@@ -97,15 +100,19 @@ def answer(question: Question, packet: bytes) -> Answer[Any]:
     for _ in range(questions):
         reader.name()
         reader.skip(4)
-    section = [reader.record() for _ in range(answers)]
-    authority = [reader.record() for _ in range(authorities)]
-    code = flags & 15 | _extended_code(reader.record() for _ in range(additional))
+    section = reader.records(answers)
+    authority: list[_Record] = []
+    code = flags & 15
+    if answers <= MAX_RECORDS:
+        authority = reader.records(authorities)
+        if authorities <= MAX_RECORDS:
+            code |= _extended_code(reader.records(additional))
     if code not in (_NOERROR, _NXDOMAIN):
         return failure(_ERRORS.get(code, f"RCODE {code}"))
     found, ttl, aliases = _follow_aliases(reader, section, question)
     if found:
         ttl = min(ttl, *(each.ttl for each in found))
-        return Answer(Outcome.RECORDS, _values(reader, question.type, found[:MAX_RECORDS]), _bounded(ttl, MAX_TTL))
+        return Answer(Outcome.RECORDS, _values(reader, question.type, found), _bounded(ttl, MAX_TTL))
     negative = _negative_ttl(reader, authority)
     if code == _NXDOMAIN:
         return no_such_name(negative)
@@ -167,7 +174,7 @@ def _value(reader: "_Reader", type_: RecordType, record: _Record) -> bytes | str
     """The data of one record as :class:`Answer` describes it."""
     data = reader.packet[record.start : record.end]
     if type_ is RecordType.TXT:
-        return _strings(data)
+        return reader.strings(data)
     if type_ in _LENGTHS:
         if len(data) != _LENGTHS[type_]:
             raise WireError("an address of the wrong length")
@@ -179,36 +186,21 @@ def _value(reader: "_Reader", type_: RecordType, record: _Record) -> bytes | str
     return text(name)
 
 
-def _strings(data: bytes) -> bytes:
-    """The strings of a TXT record, joined (RFC 1035 3.3.14)."""
-    if not data:
-        raise WireError("a TXT record without a string")
-    if data[0] == len(data) - 1:
-        return data[1:]
-    parts, position = [], 0
-    while position < len(data):
-        end = position + 1 + data[position]
-        if end > len(data):
-            raise WireError("a string beyond its record")
-        parts.append(data[position + 1 : end])
-        position = end
-    return b"".join(parts)
-
-
 def text(name: Name) -> str:
     """A name as this program holds names. Octets that are no UTF-8 stay what they are (surrogates)."""
     return b".".join(name).decode("utf-8", "surrogateescape").lower()
 
 
 class _Reader:
-    """A position in a packet, and the names found in it."""
+    """A position in a packet, the names found in it, and how much more of it may be read."""
 
-    __slots__ = ("_known", "packet", "position")
+    __slots__ = ("_known", "_pieces", "packet", "position")
 
     def __init__(self, packet: bytes, position: int) -> None:
         self.packet = packet
         self.position = position
         self._known: dict[int, tuple[Name, int]] = {}
+        self._pieces = MAX_PIECES
 
     def skip(self, count: int) -> None:
         self.position += count
@@ -218,6 +210,10 @@ class _Reader:
     def name(self) -> Name:
         name, self.position = self.name_at(self.position)
         return name
+
+    def records(self, count: int) -> list[_Record]:
+        """The next section, of `count` records, of which the first MAX_RECORDS are read."""
+        return [self.record() for _ in range(min(count, MAX_RECORDS))]
 
     def record(self) -> _Record:
         """The next record of any section."""
@@ -232,6 +228,25 @@ class _Reader:
             type_ = 0
         # RFC 2181 8: a TTL with its first bit set counts as zero. OPT keeps other things there.
         return _Record(owner, type_, ttl if ttl < 1 << 31 or type_ == _OPT_TYPE else 0, start, start + length)
+
+    def strings(self, data: bytes) -> bytes:
+        """The strings of a TXT record, joined (RFC 1035 3.3.14)."""
+        if not data:
+            raise WireError("a TXT record without a string")
+        parts, position = [], 0
+        while position < len(data):
+            end = position + 1 + data[position]
+            if end > len(data):
+                raise WireError("a string beyond its record")
+            parts.append(data[position + 1 : end])
+            position = end
+            self._count_piece()
+        return b"".join(parts)
+
+    def _count_piece(self) -> None:
+        self._pieces -= 1
+        if self._pieces < 0:
+            raise WireError(f"more than {MAX_PIECES} labels and strings")
 
     def name_at(self, start: int) -> tuple[Name, int]:
         """The name at `start` in lower case, and where what follows it begins."""
@@ -261,6 +276,7 @@ class _Reader:
             if length > 63:
                 raise WireError("a label of unknown kind")
             position += 1
+            self._count_piece()
             if length == 0:
                 return tuple(parts), end or position
             octets += length + 1

@@ -74,7 +74,7 @@ class ZoneResolver:
         outcome, rdatas = self._find(question)
         if outcome is Outcome.TEMPORARY_FAILURE:
             return wire.failure("SERVFAIL")
-        values = tuple(record_value(question.type, rdata) for rdata in rdatas)
+        values = tuple(record_value(question.type, rdata) for rdata in rdatas[: wire.MAX_RECORDS])
         return Answer(outcome, values, _ZONE_TTL)
 
     def rdatas(self, question: Question) -> Sequence[Any]:

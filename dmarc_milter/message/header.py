@@ -33,6 +33,7 @@ def _key(name: str) -> str:
 _USUAL_NAME = 40
 """Names are few and short; what is longer is not kept, so that nobody fills the memory with them."""
 _usual_key = lru_cache(maxsize=1_000)(_key)
+"""At most 1 MB."""
 
 
 class Header:
@@ -74,15 +75,13 @@ class Header:
         return len(self.fields)
 
 
-_BARE_NEWLINE = re.compile(rb"(?<!\r)\n")
-
-
 def with_crlf(value: bytes) -> bytes:
     """A field value as an MTA hands it over, its folds written as the CRLF that they were on the wire."""
-    return _BARE_NEWLINE.sub(b"\r\n", value) if b"\n" in value else value
+    return value.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") if b"\n" in value else value
 
 
-_FIELD = re.compile(rb"([!-9;-~]+[ \t]*):([^\n]*(?:\n[ \t][^\n]*)*)\n?")
+_FIELD_NAME = re.compile(rb"([!-9;-~]+[ \t]*):")
+_FIELD_END = re.compile(rb"\n(?![ \t])|\Z")
 _EMPTY_LINE = re.compile(rb"\r?\n")
 
 
@@ -94,9 +93,12 @@ def split_message(message: bytes) -> tuple[Header, bytes]:
     """
     header = Header()
     position = message.find(b"\n") + 1 if message.startswith(b"From ") else 0
-    while (match := _FIELD.match(message, position)) is not None:
-        header.append(Field(match.group(1).decode("ascii"), with_crlf(match.group(2).removesuffix(b"\r"))))
-        position = match.end()
+    while (name := _FIELD_NAME.match(message, position)) is not None:
+        end = _FIELD_END.search(message, name.end())
+        assert end is not None  # at the latest, the end of the message
+        value = message[name.end() : end.start()]
+        header.append(Field(name.group(1).decode("ascii"), with_crlf(value.removesuffix(b"\r"))))
+        position = end.end()
     empty = _EMPTY_LINE.match(message, position)
     return header, _with_line_ends(message[empty.end() if empty else position :])
 

@@ -4,7 +4,7 @@ Nothing here decides anything: the evaluation still asks everything in its own o
 way or there. On a record whose answers are all in the cache nothing happens at all.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -36,10 +36,11 @@ class Ahead:
 
         The records of includes are followed as they arrive, down the whole tree.
         """
-        self._start(list(self._upcoming(written, index, values)), values)
+        self._start(self._upcoming(written, index, values), values)
 
-    def _start(self, questions: Sequence[Question], values: MacroValues) -> None:
-        for question in questions:
+    def _start(self, questions: Iterable[Question], values: MacroValues) -> None:
+        # The evaluation ends before any term beyond these, so the rest is not even expanded.
+        for question in islice(questions, MAX_DNS_TERMS):
             if question in self._asked or self._terms >= MAX_DNS_TERMS:
                 continue
             self._terms += 1
@@ -80,14 +81,14 @@ class Ahead:
         parsed = record.parse(texts[0]) if len(texts) == 1 else None
         if isinstance(parsed, Record):
             inner = values.at(question.name)
-            self._start(list(self._upcoming(parsed, 0, inner)), inner)
+            self._start(self._upcoming(parsed, 0, inner), inner)
 
 
 def _question(spec: MacroString | None, type_: RecordType, values: MacroValues) -> Iterator[Question]:
-    """At most one; none where the name is not known without asking the DNS for it (``%{p}``)."""
+    """At most one; none where the name is not known without asking the DNS for it (``%{p}``), or never."""
     if spec is None:
         yield Question(values.domain, type_)
-    elif not macro.needs_validated_name(spec):
+    elif not macro.needs_validated_name(spec) and macro.too_long(spec, values) is None:
         yield Question(macro.expand_domain(spec, values), type_)
 
 

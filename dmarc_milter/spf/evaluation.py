@@ -172,6 +172,8 @@ class _Evaluation:
         if over := self._count_term():
             return over
         target = await self._expand(redirect, values)
+        if isinstance(target, _Ended):
+            return target
         self._look_ahead(Question(target, RecordType.TXT), written, -1, values)
         self._note(depth, values.domain, "redirect", target, "continues there")
         ended = await self.check(values.at(target), depth)
@@ -201,6 +203,8 @@ class _Evaluation:
             return over
         spec = mechanism.domain
         target = values.domain if spec is None else await self._expand(spec, values)
+        if isinstance(target, _Ended):
+            return target
         if isinstance(mechanism, Include):
             self._look_ahead(Question(target, RecordType.TXT), written, index, values)
             return await self._include(directive, target, values, depth)
@@ -267,7 +271,10 @@ class _Evaluation:
                 return True
         return False
 
-    async def _expand(self, spec: MacroString, values: MacroValues) -> str:
+    async def _expand(self, spec: MacroString, values: MacroValues) -> str | _Ended:
+        letter = macro.too_long(spec, values)
+        if letter is not None:
+            return _Ended(Result.PERMERROR, f"%{{{letter.value}}} is longer than RFC 5321 allows")
         if macro.needs_validated_name(spec):
             name = await advised_name(self._resolver, self._client, values.domain)
             values = values._replace(validated_name=name)

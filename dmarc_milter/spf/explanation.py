@@ -19,6 +19,8 @@ async def explain(
     values = explanation.values._replace(receiver=receiver, timestamp=now)
     if macro.needs_validated_name(explanation.domain):
         values = await _with_validated_name(resolver, values)
+    if macro.too_long(explanation.domain, values) is not None:
+        return None
     name = macro.expand_domain(explanation.domain, values)
     answer = await text_records(resolver, name)
     if answer.outcome is not Outcome.RECORDS or len(answer.records) != 1:
@@ -30,7 +32,9 @@ async def explain(
         return None
     if macro.needs_validated_name(parsed):
         values = await _with_validated_name(resolver, values)
-    return shown(macro.expand(parsed, values))
+    if macro.too_long(parsed, values) is not None:
+        return None
+    return shown(macro.expand(parsed, values, MAX_SHOWN + 1))
 
 
 async def _with_validated_name(resolver: Resolver, values: macro.MacroValues) -> macro.MacroValues:

@@ -1,4 +1,7 @@
-"""The processing limits of RFC 7208 4.6.4: the evaluation counts by them, and nothing is asked ahead beyond them."""
+"""The processing limits of RFC 7208 4.6.4: the evaluation counts by them, and nothing is asked ahead beyond them.
+
+With those of RFC 5321 4.5.3.1, in octets: what of an identity is longer is not expanded by macros.
+"""
 
 MAX_DNS_TERMS = 10
 """Terms that ask the DNS: include, a, mx, ptr, exists, redirect."""
@@ -11,3 +14,12 @@ MAX_EXCHANGES = 10
 
 MAX_POINTERS = 10
 """Names of one PTR answer that are looked at; more are left out."""
+
+MAX_LOCAL_PART = 64
+"""RFC 5321 4.5.3.1.1; real ones are longer, and matter only to a record that asks for them."""
+
+MAX_DOMAIN = 255
+"""RFC 5321 4.5.3.1.2, of HELO too."""
+
+MAX_PATH = 254
+"""RFC 5321 4.5.3.1.3: 256 with the angle brackets."""

@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -10,6 +10,7 @@ from typing import NamedTuple
 from urllib.parse import quote
 
 from dmarc_milter.dns.name import MAX_NAME
+from dmarc_milter.spf.limits import MAX_DOMAIN, MAX_LOCAL_PART, MAX_PATH
 
 
 class Letter(Enum):
@@ -168,9 +169,48 @@ def needs_validated_name(string: MacroString) -> bool:
     return any(isinstance(part, Expand) and part.letter is Letter.VALIDATED_NAME for part in string)
 
 
-def expand(string: MacroString, values: MacroValues) -> str:
-    """`string` with its macros replaced (RFC 7208 7.3)."""
-    return "".join(part if isinstance(part, str) else _expanded(part, values) for part in string)
+_LIMITS = {
+    Letter.SENDER: MAX_PATH,
+    Letter.LOCAL_PART: MAX_LOCAL_PART,
+    Letter.SENDER_DOMAIN: MAX_DOMAIN,
+    Letter.HELO: MAX_DOMAIN,
+}
+
+
+def too_long(string: MacroString, values: MacroValues) -> Letter | None:
+    """The first letter of `string` whose value is longer than RFC 5321 4.5.3.1 allows, or None.
+
+    Such a value is never expanded. RFC 7208 knows no result for it: a term that needs it cannot be interpreted, which
+    is what a permerror means (2.6.7), so it neither matches nor lets a later term match.
+    """
+    if len(string) == 1 and isinstance(string[0], str):
+        return None
+    letters = {part.letter for part in string if isinstance(part, Expand)}
+    limits = ((letter, most) for letter, most in _LIMITS.items() if letter in letters)
+    return next((letter for letter, most in limits if _octets(values.value(letter)) > most), None)
+
+
+def _octets(text: str) -> int:
+    return len(text.encode("utf-8", "surrogateescape"))
+
+
+def expand(string: MacroString, values: MacroValues, most: int) -> str:
+    """The first `most` characters of `string` with its macros replaced (RFC 7208 7.3). More is not built."""
+    return "".join(_until(most, (_part(each, values) for each in string)))[:most]
+
+
+def _part(part: str | Expand, values: MacroValues) -> str:
+    return part if isinstance(part, str) else _expanded(part, values)
+
+
+def _until(most: int, pieces: Iterable[str]) -> Iterator[str]:
+    """As many of `pieces` as are needed for `most` characters."""
+    length = 0
+    for piece in pieces:
+        yield piece
+        length += len(piece)
+        if length >= most:
+            return
 
 
 def _expanded(macro: Expand, values: MacroValues) -> str:
@@ -196,15 +236,23 @@ def expand_domain(string: MacroString, values: MacroValues) -> str:
     """A domain-spec expanded into a name to ask for: cut from the left to 253 octets, at a dot (RFC 7208 7.3)."""
     if len(string) == 1 and isinstance(string[0], str):
         return _name(string[0])
-    return _fitting(expand(string, values))
+    # From the right end, and no more than can be kept: one octet to see the dot before it, one for a dot at the end.
+    pieces = list(_until(MAX_NAME + 2, (_part(each, values) for each in reversed(string))))
+    return _fitting("".join(reversed(pieces)))
 
 
 def _fitting(text: str) -> str:
-    name = text.removesuffix(".").lower()
-    while len(name.encode("utf-8", "surrogateescape")) > MAX_NAME and "." in name:
-        name = name.partition(".")[2]
-    return name
+    octets = text.removesuffix(".").lower().encode("utf-8", "surrogateescape")
+    if len(octets) > MAX_NAME:
+        # Where no dot is in reach, the name does not fit however it is cut: what is left cannot be asked for.
+        octets = octets[-MAX_NAME - 1 :]
+        octets = octets[octets.find(b".") + 1 :]
+    return octets.decode("utf-8", "surrogateescape")
 
 
-_name = lru_cache(maxsize=4096)(_fitting)
-"""Most domain-specs hold no macro, and the same ones come again and again."""
+def _name(text: str) -> str:
+    return _usual_name(text) if len(text) <= MAX_NAME else _fitting(text)
+
+
+_usual_name = lru_cache(maxsize=1_024)(_fitting)
+"""Most domain-specs hold no macro, and the same ones come again and again. At most 1 MB, by the length of a name."""

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -201,16 +202,50 @@ def test_the_deadline_of_a_message(loop: Loop) -> None:
 
 def test_cache_forgets_in_time_and_within_its_bound() -> None:
     now = [0.0]
-    cache = Cache(max_octets=2_000, clock=lambda: now[0])
+    cache = Cache(max_octets=64_000, clock=lambda: now[0])
     question = Question("a.example", RecordType.TXT)
     cache.put(question, Answer(Outcome.NO_DATA, (), 10.0))
     assert cache.get(question) is not None
     now[0] = 11.0
     assert cache.get(question) is None
+    for number in range(1_000):
+        cache.put(Question(f"{number}.example", RecordType.TXT), Answer(Outcome.NO_DATA, (), 10.0))
+    assert 100 < len(cache) < 200
+    assert cache.octets <= 64_000
+    assert cache.get(Question("999.example", RecordType.TXT)) is not None
+
+
+def test_a_huge_answer_throws_nothing_out() -> None:
+    cache = Cache(max_octets=64_000)
     for number in range(100):
         cache.put(Question(f"{number}.example", RecordType.TXT), Answer(Outcome.NO_DATA, (), 10.0))
-    assert len(cache) <= 5
-    assert cache.get(Question("99.example", RecordType.TXT)) is not None
+    cache.put(Question("huge.example", RecordType.TXT), Answer(Outcome.RECORDS, (b"x" * 60_000,), 10.0))
+    assert len(cache) == 100
+
+
+ANSWERS_KEPT: dict[str, Callable[[int], tuple[str | bytes, ...]]] = {
+    "an address": lambda number: (number.to_bytes(4, "big"),),
+    "256 addresses": lambda number: tuple((256 * number + each).to_bytes(4, "big") for each in range(256)),
+    "a key": lambda number: (number.to_bytes(400, "big"),),
+    "five exchanges": lambda number: tuple(f"mx{each}.{number}.example.com" for each in range(5)),
+    "names of no UTF-8": lambda number: ("\udcff" * 240 + str(number),),
+    "nothing": lambda number: (),
+}
+
+
+@pytest.mark.parametrize("records", ANSWERS_KEPT.values(), ids=ANSWERS_KEPT.keys())
+def test_the_cache_takes_the_memory_that_it_says(records: Callable[[int], tuple[str | bytes, ...]]) -> None:
+    cache = Cache(max_octets=1 << 20, clock=lambda: 0.0)
+    tracemalloc.start()
+    for number in range(10_000):
+        answer = Answer(Outcome.RECORDS, records(number), number + 300.0)
+        cache.put(Question(f"host{number}.example.com", RecordType.TXT), answer)
+        if cache.octets > 900_000:
+            break
+    taken = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert cache.octets > 900_000
+    assert 0.5 < taken / cache.octets < 1.1
 
 
 def test_zone_resolver_alone() -> None:

@@ -15,6 +15,7 @@ from dmarc_milter.dkim import verification
 from dmarc_milter.dkim.body import BodyHashes
 from dmarc_milter.dkim.signature import Result as DkimResult
 from dmarc_milter.dkim.verification import Verified
+from dmarc_milter.dkim.work import Work
 from dmarc_milter.dmarc import evaluation as dmarc
 from dmarc_milter.dmarc.prefetch import prefetch
 from dmarc_milter.dns.answer import Answer, Question
@@ -144,13 +145,16 @@ class Evaluation:
         found = author([each.value for each in self.header.all("from")])
         if self._client is None:
             self._client = self._follow_relays()
-        signatures = verification.expect(self.header, found.domain, self._now, settings.max_signatures)
+        work = Work(self.header)
+        signatures = verification.expect(self.header, found.domain, self._now, settings.max_signatures, work)
+        candidates = self._candidates(signatures)
+        # Before any of the work that the sender may make long: the policy is what everything else stands on.
         for each in found.authors:
-            self._around.runner.start(prefetch(self._dmarc, each, self._candidates(signatures)))
-        arc = chain.expect(self.header, self._now)
+            self._around.runner.start(prefetch(self._dmarc, each, candidates))
+        arc = chain.expect(self.header, self._now, work)
         kinds = [each.body for each in signatures.expected]
         # All at once and early; at the end of the message they are awaited one by one.
-        self._keys.prefetch([each.key_question for each in signatures.expected])
+        self._keys.prefetch(signatures.key_questions)
         if isinstance(arc, chain.ExpectedChain):
             kinds += arc.bodies
             self._arc_keys.prefetch(arc.key_questions)
@@ -259,7 +263,9 @@ def identifiers(spf: SpfResult, signatures: tuple[Verified, ...]) -> list[dmarc.
     """What DMARC may take from SPF and DKIM (RFC 9989 4.4.1, 4.4.2), each domain of a mechanism once."""
     found: dict[tuple[dmarc.Mechanism, str], dmarc.Authenticated] = {}
     if spf.domain is not None:
-        found[dmarc.Mechanism.SPF, spf.domain] = _authenticated(spf.check.result.value)
+        is_senders = spf.check.is_senders_failure
+        authenticated = dmarc.Authenticated.NO if is_senders else _authenticated(spf.check.result.value)
+        found[dmarc.Mechanism.SPF, spf.domain] = authenticated
     for each in signatures:
         if each.domain is None:
             continue

@@ -124,7 +124,7 @@ def _identifier(shown: str) -> str | None:
 
 
 def _encoded_anyway(name: str) -> str:
-    """A name that IDNA refuses, each label by Punycode alone (RFC 3492): what lies above it has a policy all the same."""
+    """A name that IDNA refuses, by Punycode alone (RFC 3492): what lies above it has a policy all the same."""
     return ".".join(label if label.isascii() else _punycode(label) for label in name.split("."))
 
 

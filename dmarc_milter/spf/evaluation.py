@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from dmarc_milter.dns.answer import (
     Answer,
@@ -53,6 +53,8 @@ class Check:
     explanation: Explanation | None = None
     dns_terms: int = 0
     void_lookups: int = 0
+    is_senders_failure: bool = False
+    """Of a temperror: it is the DNS of a name that the sender chose (by HELO, say), not of the domain's owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +108,21 @@ async def check_host(
     values = MacroValues(sender, unmapped(client_address), helo, name)
     evaluation = _Evaluation(resolver, values.client_address, Ahead(resolver) if ahead else None, trace)
     ended = await evaluation.check(values, 0)
-    return Check(ended.result, ended.reason, ended.explanation, evaluation.dns_terms, len(evaluation.void_terms))
+    return Check(
+        ended.result,
+        ended.reason,
+        ended.explanation,
+        evaluation.dns_terms,
+        len(evaluation.void_terms),
+        ended.is_senders_failure,
+    )
 
 
 class _Ended(NamedTuple):
     result: Result
     reason: str
     explanation: Explanation | None = None
+    is_senders_failure: bool = False
 
 
 class _Evaluation:
@@ -179,7 +189,7 @@ class _Evaluation:
         ended = await self.check(values.at(target), depth)
         if ended.result is Result.NONE:
             return _Ended(Result.PERMERROR, f"redirect of {values.domain}: {ended.reason}")
-        return ended
+        return _blamed(ended, redirect)
 
     def _match_alone(self, directive: Directive, values: MacroValues, depth: int) -> bool | None:
         """A mechanism that asks nobody; None for all others."""
@@ -207,7 +217,7 @@ class _Evaluation:
             return target
         if isinstance(mechanism, Include):
             self._look_ahead(Question(target, RecordType.TXT), written, index, values)
-            return await self._include(directive, target, values, depth)
+            return _blamed(await self._include(directive, target, values, depth), mechanism.domain)
         if not isinstance(mechanism, PTR):
             self._look_ahead(Question(target, self._type_asked(mechanism)), written, index, values)
         outcome = await self._match_names(mechanism, target)
@@ -215,7 +225,7 @@ class _Evaluation:
         self._note(depth, values.domain, directive.text, target, note)
         if len(self.void_terms) > MAX_VOID_LOOKUPS:
             return _Ended(Result.PERMERROR, f"more than {MAX_VOID_LOOKUPS} look-ups found nothing ({directive.text})")
-        return outcome
+        return _blamed(outcome, spec)
 
     async def _match_names(self, mechanism: A | MX | PTR | Exists, target: str) -> bool | _Ended:
         if isinstance(mechanism, A):
@@ -308,6 +318,16 @@ class _Evaluation:
     def _note(self, depth: int, domain: str, term: str, target: str, note: str) -> None:
         if self._trace is not None:
             self._trace.append(Step(depth, domain, term, target, note, self.dns_terms, len(self.void_terms)))
+
+
+_Outcome = TypeVar("_Outcome", bool | _Ended, _Ended)
+
+
+def _blamed(outcome: _Outcome, spec: MacroString | None) -> _Outcome:
+    """`outcome`, a failure of the DNS marked where the sender chose in whose DNS the name of `spec` lies."""
+    if isinstance(outcome, _Ended) and outcome.result is Result.TEMPERROR and spec is not None:
+        return outcome._replace(is_senders_failure=outcome.is_senders_failure or macro.names_senders_host(spec))
+    return outcome
 
 
 def _matches(matched: bool) -> str:

@@ -169,6 +169,15 @@ def needs_validated_name(string: MacroString) -> bool:
     return any(isinstance(part, Expand) and part.letter is Letter.VALIDATED_NAME for part in string)
 
 
+_BY_SENDER = frozenset({Letter.HELO, Letter.VALIDATED_NAME, Letter.LOCAL_PART})
+
+
+def names_senders_host(string: MacroString) -> bool:
+    """Whether the sender chooses in whose DNS the expanded name lies: its last labels are HELO, or the like."""
+    end = string[-1]
+    return isinstance(end, Expand) and end.letter in _BY_SENDER
+
+
 _LIMITS = {
     Letter.SENDER: MAX_PATH,
     Letter.LOCAL_PART: MAX_LOCAL_PART,

@@ -25,7 +25,7 @@ from dmarc_milter.verdict import Action
 from tests.unit.keys import rsa_key, strings
 
 CROOK = bytes((203, 0, 113, 5))
-TREES = ("bank.example", "xn--bnk-qla.example", "pension.example", "shop.test")
+TREES = ("bank.example", "macros.example", "xn--bnk-qla.example", "pension.example", "shop.test")
 """The victims' own trees, and what lies above them: the sender does not control these."""
 ZONE = f"""$TTL 300
 bank.example. IN TXT "v=spf1 ip4:192.0.2.1 ~all"
@@ -35,6 +35,8 @@ s._domainkey.bank.example. IN TXT {strings(rsa_key(1152)[1])}
 old._domainkey.bank.example. IN TXT "v=DKIM1; p="
 xn--bnk-qla.example. IN TXT "v=spf1 -all"
 _dmarc.xn--bnk-qla.example. IN TXT "v=DMARC1; p=reject; adkim=s; aspf=s"
+macros.example. IN TXT "v=spf1 -a:%{{h}} -exists:%{{l}} -include:%{{h}} -exists:%{{i}}.%{{p}} -all"
+_dmarc.macros.example. IN TXT "v=DMARC1; p=reject"
 _dmarc.pension.example. IN TXT "v=DMARC1; p=none; sp=reject; np=reject"
 a.pension.example. IN A 192.0.2.9
 _dmarc.shop.test. IN TXT "v=DMARC1; p=quarantine"
@@ -90,6 +92,7 @@ KINDS = {
     "quarantine that refuses": from_(b"ceo@shop.test", policy='quarantine = "reject"\n'),
     "MAIL FROM of the bank": from_(BANK, mail_from="ceo@bank.example"),
     "MAIL FROM below the bank": from_(BANK, mail_from="ceo@gone.bank.example"),
+    "SPF that asks about HELO": from_(b"ceo@macros.example", mail_from="x.crook.example@macros.example"),
     "null MAIL FROM": from_(BANK, mail_from="", helo="bank.example"),
     "HELO that is no name": from_(BANK, mail_from="", helo="["),
     "signed by a stranger": signed(PLAIN, b"crook.example", author=BANK),

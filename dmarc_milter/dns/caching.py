@@ -74,7 +74,8 @@ class _Flight:
 
     question: Question
     is_reserved: bool
-    waiters: set[_Waiter] = field(default_factory=set)
+    waiters: dict[_Waiter, None] = field(default_factory=dict)
+    """In the order in which they came, and are told."""
     asking: Asking | None = None
 
 
@@ -170,7 +171,7 @@ class CachingResolver:
 
     def _join(self, flight: _Flight, waiter: _Waiter) -> None:
         need = waiter.need
-        flight.waiters.add(waiter)
+        flight.waiters[waiter] = None
         need.asker.waiting.add(waiter)
         if need.is_reserved and not flight.is_reserved:
             flight.is_reserved = True
@@ -187,7 +188,7 @@ class CachingResolver:
                 del counter[need.asker.client]
 
     def _take_out(self, flight: _Flight, waiter: _Waiter) -> None:
-        flight.waiters.discard(waiter)
+        flight.waiters.pop(waiter, None)
         waiter.need.asker.waiting.discard(waiter)
         self._count(waiter.need, -1)
 

@@ -8,6 +8,7 @@ import stat
 import tempfile
 import threading
 import time
+from functools import partial
 
 import milter
 
@@ -24,6 +25,7 @@ from dmarc_milter.log import logger, message_line
 from dmarc_milter.lookups import Lookups
 from dmarc_milter.milter.balance import Gate, Loads
 from dmarc_milter.milter.callbacks import register
+from dmarc_milter.milter.pulse import Pulse, say
 from dmarc_milter.milter.worker_state import Activity, Observer, Service
 from dmarc_milter.name_servers import name_servers
 
@@ -70,6 +72,7 @@ def work(
         surroundings(settings, counted.observe_answer, answers),
         observers,
         on_exception=counted.note_exception,
+        on_missing_action=counted.note_missing_action,
     )
     register(service)
     milter.settimeout(7210)
@@ -80,6 +83,9 @@ def work(
     gate = Gate(loads, slot, descriptor, listening.fileno(), parked)
     service.activity.on_sessions = gate.note
     gate.start()
+    loop = service.around.lookups.loop
+    loop.sweep_with(lambda _now: gate.look())
+    loop.sweep_with(Pulse(service.sessions, 2 * settings.dns.deadline, partial(say, control)).sweep)
     threading.Thread(target=_watch, args=(service.activity, counted), daemon=True).start()
     obeying = (control, gate, service.activity, settings.milter.drain_seconds, journal)
     threading.Thread(target=_obey, args=obeying, daemon=True).start()

@@ -8,6 +8,7 @@ from __future__ import annotations  # pymilter names its context type for type c
 
 import socket
 import time
+from functools import cache
 
 import milter
 
@@ -30,6 +31,9 @@ _NO_REPLY = (
     milter.P_NR_CONN | milter.P_NR_HELO | milter.P_NR_MAIL | milter.P_NR_RCPT | milter.P_NR_HDR | milter.P_NR_EOH
 )
 _WANTED = _STEPS_UNUSED | _NO_REPLY | milter.P_SKIP | milter.P_HDR_LEADSPC
+_NEEDED = {"add_fields": milter.ADDHDRS, "delete_fields": milter.CHGHDRS}
+_FULL_CHUNK = 65_535
+"""Octets of body that MTAs send at once."""
 
 MAX_RECIPIENTS = 1_000
 """Recipients of one message whose domains are remembered; with more, no rule about recipients applies."""
@@ -48,6 +52,7 @@ class Session:
         "_actions",
         "_authserv_id",
         "_client_address",
+        "_client_seen",
         "_connection_failed",
         "_envelope",
         "_evaluation",
@@ -55,6 +60,7 @@ class Session:
         "_header",
         "_helo",
         "_in_message",
+        "_is_header_over",
         "_is_local",
         "_message_failed",
         "_needs_body",
@@ -62,17 +68,24 @@ class Session:
         "_service",
         "_steps",
         "_unjudged",
+        "callbacks",
+        "thread",
     )
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self.thread = 0
+        self.callbacks = 0
         self._actions = 0
         self._steps = 0
         self._client_address: bytes | None = None
         self._is_local = False
         self._helo = ""
         self._authserv_id = service.settings.milter.authserv_id or ""
-        self._connection_failed = False
+        self._client_seen: str | None = None
+        """The client as the MTA's macro has it."""
+        self._connection_failed = True
+        """Until we know who has connected."""
         self._has_turn: bool | None = None
         """None where none was asked for."""
         self._clear()
@@ -85,28 +98,41 @@ class Session:
         self._evaluation: Evaluation | None = None
         self._unjudged: str | None = None
         self._needs_body = False
+        self._is_header_over = False
         self._header = Header()
         self._recipient_domains: list[str] = []
+
+    def _learn_authserv_id(self, context: milter.milterContext) -> None:
+        if not self._authserv_id:
+            self._authserv_id = _symbol(context, "j") or _host_name()
 
     # The stages, in the order of SMTP
 
     def negotiate(self, options: list[int]) -> int:
         """Take what is of use of what the MTA offers."""
-        self._actions = options[0] & ACTIONS
+        actions = options[0] & ACTIONS
         wanted = _WANTED if self._service.wants_recipients else _WANTED | milter.P_NORCPT
-        self._steps = options[1] & wanted
-        options[:] = [self._actions, self._steps, 0, 0]
+        steps = options[1] & wanted
+        self._service.negotiated = self._actions, self._steps = actions, steps
+        options[:] = [actions, steps, 0, 0]
+        for name, action in _NEEDED.items():
+            if not actions & action:
+                self._service.note_missing_action(name)
         return milter.CONTINUE
 
     def answer(self, no_reply_step: int) -> int:
         return milter.NOREPLY if self._steps & no_reply_step else milter.CONTINUE
 
     def connect(self, context: milter.milterContext, name: str, address: object) -> int:
+        if not self._steps:
+            # After SMFIC_QUIT_NC, nothing is negotiated anew.
+            self._actions, self._steps = self._service.negotiated
         self._client_address = _packed(address)
         # Sendmail's way to say that nobody connected; a client whose address is unknown has another name.
         self._is_local = self._client_address is None and (isinstance(address, str) or name == "localhost")
-        if not self._authserv_id:
-            self._authserv_id = context.getsymval("j") or socket.getfqdn()
+        self._learn_authserv_id(context)
+        self._client_seen = _symbol(context, "_")
+        self._connection_failed = False
         return self.answer(milter.P_NR_CONN)
 
     def helo(self, name: str) -> int:
@@ -115,6 +141,9 @@ class Session:
 
     def mail_from(self, context: milter.milterContext, path: bytes) -> int:
         self._start_message()
+        if _symbol(context, "_") != self._client_seen:
+            # libmilter leaves out a connection that follows another one in an unusual place.
+            self._connection_failed = True
         if self.has_failed:
             return self.answer(milter.P_NR_MAIL)
         self._envelope = Envelope(self._client_address, self._helo, _address(path))
@@ -144,6 +173,7 @@ class Session:
         return self.answer(milter.P_NR_HDR)
 
     def end_of_headers(self) -> int:
+        self._is_header_over = True
         try:
             if self._evaluation is not None and not self.has_failed:
                 self._needs_body = self._evaluation.end_of_headers()
@@ -155,11 +185,14 @@ class Session:
         if self._needs_body and self._evaluation is not None and not self.has_failed:
             self._evaluation.body(chunk)
             return milter.CONTINUE
-        return milter.SKIP if self._steps & milter.P_SKIP else milter.CONTINUE
+        # A chunk that is not full may come with the end of the message, which libmilter would skip as well.
+        return milter.SKIP if self._steps & milter.P_SKIP and len(chunk) >= _FULL_CHUNK else milter.CONTINUE
 
     def end_of_message(self, context: milter.milterContext) -> int:
         """Judge, change the message, answer, tell."""
         started = time.perf_counter()
+        if not self._is_header_over:
+            return self._answer_to_error(context, "the MTA did not end the header")
         if not self._header.is_complete:
             return self._refuse_header(context)
         if self._unjudged is not None:
@@ -175,7 +208,8 @@ class Session:
         queue_id = _queue_id(context)
         answer = reply(verdict, disposition, settings.policy.reply, queue_id)
         if answer is None:
-            self._remove_forged(context, verdict.relayed)
+            if not self._remove_forged(context, verdict.relayed):
+                return self._answer_to_error(context, _UNREMOVABLE)
             self._insert(context, verdict, disposition)
         code = self._carry_out(context, verdict, disposition, answer)
         self._tell(disposition, queue_id, verdict, answer, started, evaluation)
@@ -212,22 +246,25 @@ class Session:
 
     def _let_through(self, context: milter.milterContext, reason: str) -> int:
         """Mail of our own users: not judged, but nobody writes under our name."""
-        self._remove_forged(context, None)
+        if not self._remove_forged(context, None):
+            return self._answer_to_error(context, _UNREMOVABLE)
         self._tell(Disposition(Action.ACCEPT, Action.ACCEPT, f"not judged: {reason}"), _queue_id(context))
         self._end_message()
         return milter.CONTINUE
 
-    def _answer_to_error(self, context: milter.milterContext) -> int:
+    def _answer_to_error(self, context: milter.milterContext, reason: str = "error in the filter") -> int:
         """`[policy] on_error`; even an accepted message keeps no field that claims to be ours."""
         on_error = self._service.settings.policy.on_error
+        self._learn_authserv_id(context)
+        if on_error is OnError.ACCEPT and not self._remove_forged(context, None):
+            on_error = OnError.TEMPFAIL
         answer = _ERRORS.get(on_error)
         if answer is not None:
             _set_reply(context, answer)
         else:
-            self._remove_forged(context, None)
-            self._add(context, authentication_results.NAME, authentication_results.unjudged(self._authserv_id, _ERROR))
+            self._add(context, authentication_results.NAME, authentication_results.unjudged(self._authserv_id, reason))
         action = Action(on_error.value)
-        self._tell(Disposition(action, action, _ERROR), _queue_id(context), answer=answer, is_error=True)
+        self._tell(Disposition(action, action, reason), _queue_id(context), answer=answer, is_error=True)
         self._end_message()
         return {OnError.TEMPFAIL: milter.TEMPFAIL, OnError.REJECT: milter.REJECT}.get(on_error, milter.CONTINUE)
 
@@ -272,11 +309,16 @@ class Session:
 
     # Edits
 
-    def _remove_forged(self, context: milter.milterContext, relayed: Relayed | None) -> None:
+    def _remove_forged(self, context: milter.milterContext, relayed: Relayed | None) -> bool:
+        """Whether no field is left that claims to be ours: the MTA may not let us delete any."""
         own = frozenset((authentication_results.comparable(self._authserv_id),))
         trusted = relayed.trusted_fields if relayed is not None else None
-        for deletion in deletions(self._header, Ownership(own, self._service.other_ids, trusted)):
+        forged = deletions(self._header, Ownership(own, self._service.other_ids, trusted))
+        if forged and not self._actions & milter.CHGHDRS:
+            return False
+        for deletion in forged:
             context.chgheader(deletion.name, deletion.ordinal, None)
+        return True
 
     def _insert(self, context: milter.milterContext, verdict: Verdict, disposition: Disposition) -> None:
         """Our fields on top, Authentication-Results the topmost."""
@@ -286,6 +328,8 @@ class Session:
         self._add(context, authentication_results.NAME, value)
 
     def _add(self, context: milter.milterContext, name: str, value: str) -> None:
+        if not self._actions & milter.ADDHDRS:
+            return
         space = " " if self._steps & milter.P_HDR_LEADSPC else ""
         context.addheader(name, space + value, 0)
 
@@ -303,6 +347,18 @@ class Session:
             self._message_failed = True
         else:
             self._connection_failed = True
+
+    def missed(self, text: bytes | None) -> None:
+        """A callback was left out: its first text is no UTF-8 (None: it failed otherwise).
+
+        That is a client's name, a HELO, or the name of a field. Only a HELO is all that its callback is told; of the
+        others more is missing than their text.
+        """
+        if text is not None and not self._in_message and not self._connection_failed:
+            self.helo(text.decode("utf-8", "backslashreplace"))
+        elif not self._message_failed:
+            logger.warning("%s cannot be read", "a header field" if self._in_message else "who has connected")
+            self.failed()
 
     def _start_message(self) -> None:
         if self._in_message:
@@ -322,7 +378,13 @@ class Session:
         self._clear()
 
 
-_ERROR = "error in the filter"
+_UNREMOVABLE = "the MTA does not let a forged field be removed"
+
+
+@cache
+def _host_name() -> str:
+    """It may have to be asked for."""
+    return socket.getfqdn()
 
 
 def _packed(address: object) -> bytes | None:
@@ -366,5 +428,9 @@ def _symbol(context: milter.milterContext, name: str) -> str | None:
 
 
 def _set_reply(context: milter.milterContext, answer: Reply) -> None:
-    # libmilter takes the text for a printf format.
-    context.setreply(answer.code, answer.enhanced, answer.text.replace("%", "%%"))
+    """Without it, the MTA has a text of its own for what is refused."""
+    try:
+        # libmilter takes the text for a printf format.
+        context.setreply(answer.code, answer.enhanced, answer.text.replace("%", "%%"))
+    except (milter.error, ValueError):
+        logger.exception("the MTA cannot be told %r", answer.text)

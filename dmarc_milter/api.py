@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dmarc_milter import policy
 from dmarc_milter.config import Settings
 from dmarc_milter.dns.answer import Answer, Question
 from dmarc_milter.dns.caching import CachingResolver
@@ -15,7 +14,8 @@ from dmarc_milter.dns.runner import Runner
 from dmarc_milter.dns.source import Source
 from dmarc_milter.dns.upstream import NameServer, Upstream
 from dmarc_milter.dns.zone import ZoneResolver
-from dmarc_milter.evaluation import Evaluation, Surroundings
+from dmarc_milter.evaluation import Surroundings
+from dmarc_milter.judging.transaction import Connection, Outcome, Site, Transaction
 from dmarc_milter.message.header import Header, split_message
 from dmarc_milter.spf.evaluation import Step
 from dmarc_milter.verdict import Disposition, Envelope, Verdict
@@ -63,27 +63,49 @@ class Dns:
 class Evaluated:
     """A message judged, with everything that led there."""
 
-    verdict: Verdict
-    disposition: Disposition
+    outcome: Outcome
     spf_steps: tuple[Step, ...]
     answers: Mapping[Question, Answer[Any]]
     """Every question that was put to the DNS for this message."""
     header: Header
 
+    @property
+    def verdict(self) -> Verdict | None:
+        """None where the filter would not judge the message; the disposition's reason says why."""
+        return self.outcome.verdict
 
-def evaluate(message: bytes, envelope: Envelope, dns: Dns, settings: Settings | None = None) -> Evaluated:
+    @property
+    def disposition(self) -> Disposition:
+        return self.outcome.disposition
+
+
+def evaluate(
+    message: bytes,
+    envelope: Envelope,
+    dns: Dns,
+    settings: Settings | None = None,
+    *,
+    recipients: Sequence[str] = (),
+    authenticated: str | None = None,
+) -> Evaluated:
     """Judge `message` (as it lies in a file) as the running filter would.
 
-    `envelope` says who brought it; `settings` are those of the filter, by default its defaults. Never raises for what
-    is in the message or the DNS: every outcome is a value.
+    `envelope` says who brought it, `recipients` for whom, `authenticated` as whom the client had logged in; `settings`
+    are those of the filter, by default its defaults. Never raises for what is in the message or the DNS: every outcome
+    is a value.
     """
     settings = settings or Settings()
     header, body = split_message(message)
     steps: list[Step] = []
-    around = Surroundings(dns.runner, dns.source, settings.evaluation, time.time)
-    evaluation = Evaluation(envelope, around, header, spf_trace=steps)
-    if evaluation.end_of_headers():
+    site = Site(settings, Surroundings(dns.runner, dns.source, settings.evaluation, time.time))
+    connection = Connection(envelope.client_address, envelope.helo, settings.milter.authserv_id or "localhost")
+    transaction = Transaction(site, connection, envelope.mail_from, authenticated, header=header, spf_trace=steps)
+    for recipient in recipients:
+        transaction.recipient(recipient)
+    if transaction.end_of_header():
         for start in range(0, len(body), _CHUNK):
-            evaluation.body(body[start : start + _CHUNK])
-    verdict = evaluation.end_of_message()
-    return Evaluated(verdict, policy.decide(verdict, settings.decision), tuple(steps), dict(evaluation.answers), header)
+            transaction.body(body[start : start + _CHUNK])
+    outcome = transaction.end_of_message()
+    transaction.close()
+    answers = transaction.evaluation.answers if transaction.evaluation is not None else {}
+    return Evaluated(outcome, tuple(steps), dict(answers), header)

@@ -113,6 +113,9 @@ class WorkerMetrics:
         )
         self._hits = _counter("dns_cache_hits_total", "Questions that the cache answered.")
         self._exceptions = _counter("exceptions_total", "Errors of the filter itself.")
+        self._missing_actions = _Children(
+            _counter("mta_missing_actions_total", "Connections of MTAs that do not let us do this.", ("action",))
+        )
         self._in_progress = _gauge("messages_in_progress", "Messages between MAIL FROM and their end.")
         self._sessions = _gauge("sessions", "Connections of the MTA.")
         self._journal = _Children(
@@ -157,6 +160,10 @@ class WorkerMetrics:
         """Count an error of ours."""
         self._exceptions.inc()
 
+    def note_missing_action(self, action: str) -> None:
+        """Count a connection of an MTA that does not let us do this: add_fields, delete_fields."""
+        self._missing_actions.inc(action)
+
     def note_journal(self, outcome: str, count: int) -> None:
         """Count records: written, or dropped because there was no room."""
         self._journal.inc(outcome, by=count)
@@ -165,11 +172,14 @@ class WorkerMetrics:
 class SupervisorMetrics:
     """What the supervisor tells."""
 
-    def __init__(self) -> None:
+    def __init__(self, hangs: Iterable[str] = ()) -> None:
         info = _gauge("build_info", "Version of the filter, always 1.", ("version", "python"))
         info.labels(VERSION, platform.python_version()).set(1)
         self._workers = _gauge("workers", "Worker processes by state.", ("state",))
         self._restarts = _counter("worker_restarts_total", "Workers that ended by themselves and were replaced.")
+        self._hangs = _Children(_counter("worker_hangs_total", "Workers ended because they hung.", ("how",)))
+        for how in hangs:
+            self._hangs.inc(how, by=0)
         self._reloads = _Children(_counter("reloads_total", "Reloads of the settings.", ("outcome",)))
         self._configuration = _gauge("configuration_info", "The settings in force: 1.", ("sha256",))
         self._loaded = _gauge("configuration_loaded_timestamp_seconds", "When the settings in force were read.")
@@ -183,6 +193,10 @@ class SupervisorMetrics:
     def restarted(self) -> None:
         """A worker ended by itself."""
         self._restarts.inc()
+
+    def hung(self, how: str) -> None:
+        """A worker was ended because it hung."""
+        self._hangs.inc(how)
 
     def configured(self, digest: str, time: float) -> None:
         """Other settings are in force."""

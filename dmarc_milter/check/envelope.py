@@ -19,6 +19,9 @@ class Given:
     mail_from: str | None = None
     trusted: tuple[Network, ...] = ()
     """Hosts whose Received fields are believed beside the topmost one."""
+    recipients: tuple[str, ...] = ()
+    authenticated: str | None = None
+    """As whom the client had logged in."""
 
 
 @dataclass(frozen=True, slots=True)

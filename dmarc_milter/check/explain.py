@@ -1,6 +1,7 @@
 """A judged message as a tree for people, and as JSON for programs."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -12,9 +13,8 @@ from dmarc_milter.dmarc.evaluation import Evaluation
 from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType
 from dmarc_milter.journal.row import row
 from dmarc_milter.policy import Mode
-from dmarc_milter.record import Record
 from dmarc_milter.spf.limits import MAX_DNS_TERMS, MAX_VOID_LOOKUPS
-from dmarc_milter.verdict import Verdict
+from dmarc_milter.verdict import Disposition, SpfResult, Verdict
 
 SCHEMA = 1
 """Of the JSON objects; goes up when a key changes its meaning or goes away."""
@@ -22,16 +22,10 @@ SCHEMA = 1
 
 def as_row(found: Evaluated, mode: Mode) -> dict[str, Any]:
     """The columns that the journal would have of it, without those that only a running filter knows."""
-    record = Record(0.0, "", _message_id(found), found.verdict.envelope, mode, found.disposition, found.verdict)
-    columns = row(record, uid="", host="", worker=0, addresses=True)
+    columns = row(replace(found.outcome.record, mode=mode), uid="", host="", worker=0, addresses=True)
     for name in ("uid", "time", "host", "worker", "queue_id", "reply", "seconds", "seconds_waited", "mode"):
         del columns[name]
     return columns
-
-
-def _message_id(found: Evaluated) -> str | None:
-    fields = found.header.all("message-id")
-    return fields[0].value.decode("utf-8", "replace").strip() if fields else None
 
 
 def as_json(name: str, found: Evaluated, derived: Derived, mode: Mode) -> dict[str, Any]:
@@ -55,7 +49,7 @@ def as_json(name: str, found: Evaluated, derived: Derived, mode: Mode) -> dict[s
         ],
         "walks": [
             {"start": walk.start, "asked": list(walk.asked), "found": [each.domain for each in walk.found]}
-            for walk in found.verdict.dmarc.walks
+            for walk in (found.verdict.dmarc.walks if found.verdict is not None else ())
         ],
         "dns": [
             {
@@ -84,15 +78,18 @@ def shown(question: Question, answer: Answer[Any]) -> list[str]:
 
 def as_tree(name: str, found: Evaluated, derived: Derived, mode: Mode) -> Node:
     """The whole evaluation."""
-    verdict = found.verdict
-    wanted = found.disposition.wanted.value
+    verdict, wanted = found.verdict, found.disposition.wanted.value
+    if verdict is None:
+        root = Node(f"{name}: {_done(wanted)}, {found.disposition.reason}", MOODS.get(wanted, Mood.PLAIN))
+        _envelope(root, derived)
+        return root
     root = Node(f"{name}: dmarc={verdict.dmarc.result.value}, {_done(wanted)}", MOODS.get(wanted, Mood.PLAIN))
-    _envelope(root, derived, verdict)
-    _spf(root, found)
+    _relayed(_envelope(root, derived), verdict)
+    _spf(root, found, verdict.spf)
     _dkim(root, verdict)
     _arc(root, verdict)
     _dmarc(root, verdict.dmarc, verdict)
-    _policy(root, found)
+    _policy(root, found.disposition, verdict.dmarc)
     _dns(root, found.answers)
     sentences = advice(as_row(found, mode))
     if sentences:
@@ -111,18 +108,22 @@ def _done(wanted: str) -> str:
     }[wanted]
 
 
-def _envelope(root: Node, derived: Derived, verdict: Verdict) -> None:
+def _envelope(root: Node, derived: Derived) -> Node:
     below = root.add("envelope")
     envelope = derived.envelope
     below.add(f"client {_address(envelope.client_address) or 'unknown'} ({derived.client_from})")
     below.add(f"HELO {envelope.helo or 'unknown'} ({derived.helo_from})")
     below.add(f"MAIL FROM <{envelope.mail_from}> ({derived.mail_from_from})")
+    return below
+
+
+def _relayed(below: Node, verdict: Verdict) -> None:
     if verdict.relayed is not None:
         below.add(f"brought by a trusted relay, from {_address(verdict.client_address) or verdict.relayed.reason}")
 
 
-def _spf(root: Node, found: Evaluated) -> None:
-    check, spf = found.verdict.spf.check, found.verdict.spf
+def _spf(root: Node, found: Evaluated, spf: SpfResult) -> None:
+    check = spf.check
     result = check.result.value
     below = root.add(f"SPF {result} for {spf.domain or 'no domain'}: {check.reason}", MOODS.get(result, Mood.PLAIN))
     add_spf_steps(below, found.spf_steps)
@@ -177,8 +178,7 @@ def _dmarc(root: Node, dmarc: Evaluation, verdict: Verdict) -> None:
         below.add(f"{line}, {aligned} ({each.why})")
 
 
-def _policy(root: Node, found: Evaluated) -> None:
-    disposition, dmarc = found.disposition, found.verdict.dmarc
+def _policy(root: Node, disposition: Disposition, dmarc: Evaluation) -> None:
     below = root.add(f"policy: {disposition.reason}", MOODS.get(disposition.wanted.value, Mood.PLAIN))
     if dmarc.published_policy is not None and dmarc.policy is not None:
         below.add(f"the Domain Owner asks for: {dmarc.published_policy.value}")

@@ -92,7 +92,14 @@ def _given(options: argparse.Namespace) -> Given:
     except ValueError as error:
         raise _UsageError(f"--trust: {error}") from None
     mail_from = options.mail_from
-    return Given(address, options.helo, mail_from.strip("<>") if mail_from is not None else None, trusted)
+    return Given(
+        address,
+        options.helo,
+        mail_from.strip("<>") if mail_from is not None else None,
+        trusted,
+        tuple(each.strip("<>") for each in options.rcpt),
+        options.authenticated,
+    )
 
 
 def _style(options: argparse.Namespace) -> Style:
@@ -137,11 +144,31 @@ def _check_messages(options: argparse.Namespace, settings: Settings, dns: Dns, g
 
 def _judge(source: Source, settings: Settings, dns: Dns, given: Given) -> Judged:
     derived = derive(split_message(source.octets)[0], given)
-    return Judged(source.name, evaluate(source.octets, derived.envelope, dns, settings), derived)
+    found = evaluate(
+        source.octets,
+        derived.envelope,
+        dns,
+        settings,
+        recipients=given.recipients,
+        authenticated=given.authenticated,
+    )
+    return Judged(source.name, found, derived)
 
 
 def _is_fail(judged: Judged) -> bool:
-    return judged.found.verdict.dmarc.result.value not in ("pass", "none")
+    return _result(judged) not in ("pass", "none", NOT_JUDGED)
+
+
+def _result(judged: Judged) -> str:
+    """dmarc's; of a message that the filter would not judge, what it would do instead."""
+    if judged.found.verdict is not None:
+        return judged.found.verdict.dmarc.result.value
+    wanted = judged.found.disposition.wanted
+    return NOT_JUDGED if wanted is Action.ACCEPT else wanted.value
+
+
+def _author_domain(judged: Judged) -> str | None:
+    return judged.found.verdict.dmarc.author_domain if judged.found.verdict is not None else None
 
 
 def _save(path: Path, answers: dict[Question, Answer[Any]]) -> None:
@@ -149,6 +176,9 @@ def _save(path: Path, answers: dict[Question, Answer[Any]]) -> None:
         path.write_text(zone_file.write(answers), "utf-8")
     except OSError as error:
         raise _UsageError(f"{path}: {error.strerror}") from None
+
+
+NOT_JUDGED = "not judged"
 
 
 class _Summary:
@@ -161,12 +191,12 @@ class _Summary:
         self.refused_by_domain: Counter[str] = Counter()
 
     def add(self, judged: Judged) -> None:
-        verdict, disposition = judged.found.verdict, judged.found.disposition
+        wanted = judged.found.disposition.wanted
         self.messages += 1
-        self.results[verdict.dmarc.result.value] += 1
-        self.wanted[disposition.wanted.value] += 1
-        if disposition.wanted is not Action.ACCEPT:
-            self.refused_by_domain[verdict.author.domain or "(no usable From)"] += 1
+        self.results[_result(judged)] += 1
+        self.wanted[wanted.value] += 1
+        if wanted is not Action.ACCEPT:
+            self.refused_by_domain[_author_domain(judged) or "(no usable From)"] += 1
 
     @property
     def text(self) -> str:
@@ -214,14 +244,15 @@ def _in_order(sources: Iterator[Source], settings: Settings, dns: Dns, given: Gi
 
 
 def _line(judged: Judged) -> str:
-    verdict, disposition = judged.found.verdict, judged.found.disposition
-    dkim = ",".join(dict.fromkeys(each.result.value for each in verdict.signatures)) or "none"
+    verdict = judged.found.verdict
+    signatures = verdict.signatures if verdict is not None else ()
+    dkim = ",".join(dict.fromkeys(each.result.value for each in signatures)) or "none"
     columns = (
-        f"dmarc={verdict.dmarc.result.value}".ljust(15),
-        disposition.wanted.value.ljust(10),
-        f"spf={verdict.spf.check.result.value}".ljust(13),
+        f"dmarc={_result(judged)}".ljust(15),
+        judged.found.disposition.wanted.value.ljust(10),
+        f"spf={verdict.spf.check.result.value if verdict is not None else 'none'}".ljust(13),
         f"dkim={dkim}".ljust(14),
-        (verdict.author.domain or "-").ljust(24),
+        (_author_domain(judged) or "-").ljust(24),
     )
     return " ".join((*columns, judged.name))
 

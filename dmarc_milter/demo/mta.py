@@ -12,6 +12,7 @@ NO_REPLY_FLAGS = {
     b"M": 0x4000,
     b"R": 0x8000,
     b"T": 0x10000,
+    b"U": 0x20000,
     b"N": 0x40000,
     b"B": 0x80000,
 }
@@ -49,12 +50,20 @@ class Mta:
         assert command == b"O", command
         _, _, self.steps = struct.unpack("!III", data[:12])
 
+    def limit(self, seconds: float) -> None:
+        """How long an answer of the filter is waited for; then TimeoutError."""
+        self._socket.settimeout(seconds)
+
     def connect(self, host: str, address: str, macros: Sequence[str] = ("j", "mx.example.org")) -> None:
         """The client has connected."""
         self._macros(b"C", macros)
+        self.connect_as(host.encode(), address)
+
+    def connect_as(self, host: bytes, address: str) -> None:
+        """The same without macros, and whatever the name consists of."""
         family = b"6" if ":" in address else b"4"
         text = f"IPv6:{address}" if family == b"6" else address
-        self._stage(b"C", host.encode() + b"\0" + family + struct.pack("!H", 2525) + text.encode() + b"\0")
+        self._stage(b"C", host + b"\0" + family + struct.pack("!H", 2525) + text.encode() + b"\0")
 
     def connect_locally(self, macros: Sequence[str] = ("j", "mx.example.org")) -> None:
         """A message comes in without a network connection, as Sendmail says it."""
@@ -64,6 +73,22 @@ class Mta:
     def helo(self, name: str) -> None:
         """EHLO"""
         self._stage(b"H", name.encode() + b"\0")
+
+    def packet(self, command: bytes, data: bytes = b"") -> None:
+        """One packet in any order, whether or not the filter wants it; an answer is taken and left."""
+        self._send(command, data)
+        if command not in b"AD" and not self.steps & NO_REPLY_FLAGS[command]:
+            self._receive()
+
+    def end_of_message(self, data: bytes = b"", *, queue_id: str = "4XDEMO") -> Answer:
+        """The end of a message, with what is left of its body."""
+        self._macros(b"E", ("i", queue_id))
+        self._send(b"E", data)
+        return self._answers()
+
+    def next_connection(self) -> None:
+        """SMFIC_QUIT_NC: the session ends; another follows on the same socket, and begins with :meth:`connect`."""
+        self._send(b"K", b"")
 
     def message(
         self,
@@ -90,9 +115,7 @@ class Mta:
         for start in range(0, len(body), chunk):
             if self._stage(b"B", body[start : start + chunk]) == b"s":
                 break
-        self._macros(b"E", ("i", queue_id))
-        self._send(b"E", b"")
-        return self._answers()
+        return self.end_of_message(queue_id=queue_id)
 
     def quit(self) -> None:
         """End of the session."""

@@ -76,7 +76,7 @@ def _filter(server: str) -> Iterator[tuple[str, Path]]:
     with tempfile.TemporaryDirectory(prefix="dmarc-milter-demo-") as folder:
         path, log = f"{folder}/socket", Path(folder, "log")
         Path(folder, "demo.toml").write_text(_SETTINGS.format(socket=path, server=server))
-        command = [sys.executable, "-m", "dmarc_milter", "serve", "--config", f"{folder}/demo.toml"]
+        command = [sys.executable, "-P", "-m", "dmarc_milter", "serve", "--config", f"{folder}/demo.toml"]
         with log.open("w") as errors, subprocess.Popen(command, stderr=errors) as process:  # noqa: S603
             try:
                 _wait_until_ready(log, process)

@@ -14,7 +14,8 @@ def upkeep(database: str, keep_days: float | None) -> "subprocess.Popen[str]":
 
     Raises UnreachableError where the system starts no process.
     """
-    command = [sys.executable, "-m", "dmarc_milter.journal.upkeep"]
+    # -P: nothing is imported from the folder where the service was started.
+    command = [sys.executable, "-P", "-m", "dmarc_milter.journal.upkeep"]
     try:
         started = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
     except OSError as error:

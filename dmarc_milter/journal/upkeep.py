@@ -1,6 +1,6 @@
 """The journal's tables made, and old records forgotten, in a process of its own: it alone needs SQLAlchemy for that.
 
-python -m dmarc_milter.journal.upkeep, with {"database": URL, "keep_days": DAYS or null} on standard input (a URL may
+python -P -m dmarc_milter.journal.upkeep, with {"database": URL, "keep_days": DAYS or null} on standard input (a URL may
 hold a password, and a command line can be read by anybody). Exit status 1 and one line on standard output: it failed.
 """
 

@@ -2,7 +2,8 @@
 
 All workers wait on one listening socket, and whoever wakes first accepts. Left alone, that is a random walk: a worker
 with more connections than the others answers each of them later, and is as likely as they are to get the next one. So
-one that is ahead does not accept until the others have caught up.
+one that is ahead does not accept until the others have caught up. Nor does one that has hardly a descriptor left: what
+it cannot accept waits in the queue of the socket, where another worker may take it.
 """
 
 import ctypes
@@ -12,10 +13,16 @@ import signal
 import threading
 import time
 
+from dmarc_milter.log import logger
+from dmarc_milter.milter.descriptors import Descriptors
+
 AHEAD = 2
 """So many sessions more than the accepting worker with the fewest, and a worker still accepts."""
 LOOK_AGAIN = 0.005
 """Seconds after which a worker that does not accept looks at the others again."""
+LOOK_FOR_ROOM = 0.25
+"""Seconds after which a worker without descriptors looks whether some are free again."""
+LOG_SECONDS = 30.0
 SEATS = 64
 """Workers of one address that are balanced; further ones accept whatever they have."""
 _NOT_ACCEPTING = -1
@@ -54,9 +61,20 @@ class Gate:
     the gate is the one that will wait in libmilter's listener.
     """
 
-    def __init__(self, loads: Loads, seat: int, descriptor: int, listening: int, parked: int) -> None:
+    def __init__(
+        self,
+        loads: Loads,
+        seat: int,
+        descriptor: int,
+        listening: int,
+        parked: int,
+        descriptors: Descriptors | None = None,
+    ) -> None:
         self._loads, self._seat = loads, seat
         self._descriptor, self._listening, self._parked = descriptor, listening, parked
+        self._descriptors = descriptors or Descriptors()
+        self._is_full = False
+        self._quiet_until = 0.0
         self._listener = threading.get_ident()
         self._lock = threading.Lock()
         self._sessions = 0
@@ -66,6 +84,7 @@ class Gate:
 
     def start(self) -> None:
         """Accept, and keep looking at the others."""
+        self._descriptors.keep_reserve()
         self.note(0)
         threading.Thread(target=self._look_again, daemon=True).start()
 
@@ -73,11 +92,20 @@ class Gate:
         """This worker has so many sessions now."""
         with self._lock:
             self._sessions = sessions
-            self._decide()
+            # Whether there is room again takes long to find out: not at each of a thousand connections that end.
+            if not self._is_full:
+                self._decide()
+
+    def look(self) -> None:
+        """To be called now and then: connections that say nothing are not noted, but take descriptors, too."""
+        with self._lock:
+            if not self._is_full:
+                self._decide()
 
     def close(self) -> None:
         """Accept nothing more, for good."""
         with self._lock:
+            self._descriptors.open_reserve()
             self._is_closed = True
             self._is_shut.clear()
             self._loads.leaves(self._seat)
@@ -86,6 +114,8 @@ class Gate:
     def _decide(self) -> None:
         if self._is_closed:
             return
+        if not self._has_room():
+            return
         fewest = self._loads.fewest_beside(self._seat)
         if fewest is None or self._sessions <= fewest + AHEAD:
             self._loads.accepts(self._seat, self._sessions)
@@ -93,6 +123,24 @@ class Gate:
                 self._open()
         elif not self._is_shut.is_set():
             self._shut()
+
+    def _has_room(self) -> bool:
+        if self._is_full:
+            if self._descriptors.are_plentiful():
+                self._descriptors.keep_reserve()
+                self._is_full = False
+        elif self._descriptors.are_scarce(self._parked):
+            self._is_full = True
+            # First of all: the connections that wait must not find what was kept back.
+            self._shut()
+            self._descriptors.open_reserve()
+            self._complain()
+        return not self._is_full
+
+    def _complain(self) -> None:
+        if time.monotonic() >= self._quiet_until:
+            self._quiet_until = time.monotonic() + LOG_SECONDS
+            logger.warning("hardly a descriptor is free: no connection is accepted until others have ended")
 
     def _shut(self) -> None:
         self._loads.leaves(self._seat)
@@ -110,7 +158,7 @@ class Gate:
         """Others may get ahead while nothing changes here; and two that shut at one moment must not both stay shut."""
         while True:
             self._is_shut.wait()
-            time.sleep(LOOK_AGAIN)
+            time.sleep(LOOK_FOR_ROOM if self._is_full else LOOK_AGAIN)
             with self._lock:
                 self._decide()
 

@@ -1,14 +1,17 @@
 """libmilter's callbacks, registered with pymilter's C module directly.
 
 An exception in a callback is a bug of ours: it is logged with its traceback, and at the end of the message the MTA is
-told what `[policy] on_error` says.
+told what `[policy] on_error` says. So it is where pymilter cannot even call us, for a text that is no UTF-8.
 """
 
 from __future__ import annotations  # pymilter names its context type for type checkers only
 
+import sys
+import threading
 from collections.abc import Callable
-from functools import wraps
-from typing import Concatenate, ParamSpec
+from threading import get_native_id
+from types import TracebackType
+from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import milter
 
@@ -17,82 +20,121 @@ from dmarc_milter.milter.session import ACTIONS, Session
 from dmarc_milter.milter.worker_state import Service
 
 P = ParamSpec("P")
+if TYPE_CHECKING:
+    Step = Callable[Concatenate[Session, P], int]
+    Callback = Callable[Concatenate[milter.milterContext, P], int]
 
 
-def _guarded(
-    step: Callable[Concatenate[Session, P], int], no_reply_step: int
-) -> Callable[Concatenate[milter.milterContext, P], int]:
-    """`step` as a callback whose failure is remembered until the end of the message."""
+class _Callbacks:
+    """The sessions of a worker, each in the context that pymilter has for a connection."""
 
-    @wraps(step)
-    def callback(context: milter.milterContext, /, *args: P.args, **kwargs: P.kwargs) -> int:
-        session: Session = context.getpriv()
-        try:
-            return step(session, *args, **kwargs)
-        except Exception:  # noqa: BLE001 - libmilter is C: whatever it is, it must not get there
-            logger.exception("error in the filter at %s", step.__name__)
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._current = threading.local()
+        """The session of the context at hand. pymilter gives each context a thread state of its own, in which what is
+        local to a thread is kept: so it is right whichever of libmilter's threads serves the connection."""
+
+    def begin(self, context: milter.milterContext) -> Session:
+        """A session for a connection that has none: a new one, or one that follows another (SMFIC_QUIT_NC)."""
+        session = Session(self._service)
+        context.setpriv(session)
+        self._current.session = session
+        self._service.sessions.add(session)
+        self._service.activity.change(sessions=1)
+        return session
+
+    def guarded(self, step: Step[P], no_reply_step: int) -> Callback[P]:
+        """`step` as a callback whose failure is remembered until the end of the message."""
+
+        def after_error(session: Session, context: milter.milterContext) -> int:
             session.failed()
             return session.answer(no_reply_step)
 
-    return callback
+        return self.answering(step, after_error)
+
+    def answering(self, step: Step[P], after_error: Callable[[Session, milter.milterContext], int]) -> Callback[P]:
+        """`step` as a callback; `after_error` gives the answer where it fails."""
+        begin = self.begin
+
+        def callback(context: milter.milterContext, /, *args: P.args, **kwargs: P.kwargs) -> int:
+            session: Session = context.getpriv() or begin(context)
+            session.callbacks += 1
+            session.thread = get_native_id()
+            try:
+                return step(session, *args, **kwargs)
+            except Exception:  # noqa: BLE001 - libmilter is C: whatever it is, it must not get there
+                logger.exception("error in the filter at %s", step.__name__)
+                return after_error(session, context)
+            finally:
+                session.thread = 0
+
+        return callback
+
+    def close(self, context: milter.milterContext) -> int:
+        """The connection has ended, or another one follows on the same socket."""
+        session: Session | None = context.getpriv()
+        if session is not None:
+            context.setpriv(None)
+            self._service.sessions.discard(session)
+            self._service.activity.change(sessions=-1)
+            session.abort()
+        return milter.CONTINUE
+
+    def not_called(self, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        """pymilter prints an exception, this way, where it could not call us, and goes on."""
+        session: Session | None = getattr(self._current, "session", None)
+        if not isinstance(error, UnicodeDecodeError):
+            logger.error("pymilter failed", exc_info=(kind, error, trace))
+        if session is not None:
+            session.missed(error.object if isinstance(error, UnicodeDecodeError) else None)
 
 
 def register(service: Service) -> None:
     """Give libmilter its callbacks."""
+    callbacks = _Callbacks(service)
+    guarded = callbacks.guarded
 
-    def negotiate(context: milter.milterContext, options: list[int]) -> int:
-        session = Session(service)
-        context.setpriv(session)
-        service.activity.change(sessions=1)
-        return session.negotiate(options)
+    def refuse(session: Session, context: milter.milterContext) -> int:
+        return milter.REJECT
 
-    connected = _guarded(Session.connect, milter.P_NR_CONN)
+    def end_after_error(session: Session, context: milter.milterContext) -> int:
+        service.note_exception()
+        return session.end_after_error(context)
+
+    connected = guarded(Session.connect, milter.P_NR_CONN)
 
     def connect(context: milter.milterContext, name: str, _family: int, address: object) -> int:
         return connected(context, context, name, address)
 
-    mail_from = _guarded(Session.mail_from, milter.P_NR_MAIL)
+    mail_from = guarded(Session.mail_from, milter.P_NR_MAIL)
 
     def envfrom(context: milter.milterContext, path: bytes, *_parameters: bytes) -> int:
         return mail_from(context, context, path)
 
-    recipient = _guarded(Session.recipient, milter.P_NR_RCPT)
+    recipient = guarded(Session.recipient, milter.P_NR_RCPT)
 
     def envrcpt(context: milter.milterContext, path: bytes, *_parameters: bytes) -> int:
         return recipient(context, path)
 
+    ended = callbacks.answering(Session.end_of_message, end_after_error)
+
     def end_of_message(context: milter.milterContext) -> int:
-        session: Session = context.getpriv()
-        try:
-            return session.end_of_message(context)
-        except Exception:  # noqa: BLE001 - as above
-            logger.exception("error in the filter at end_of_message")
-            service.note_exception()
-            return session.end_after_error(context)
-
-    def abort(context: milter.milterContext) -> int:
-        session: Session = context.getpriv()
-        return session.abort()
-
-    def close(context: milter.milterContext) -> int:
-        session: Session | None = context.getpriv()
-        if session is not None:
-            session.abort()
-            context.setpriv(None)
-            service.activity.change(sessions=-1)
-        return milter.CONTINUE
+        return ended(context, context)
 
     milter.set_flags(ACTIONS)
     milter.set_connect_callback(connect)
-    milter.set_helo_callback(_guarded(Session.helo, milter.P_NR_HELO))
+    milter.set_helo_callback(guarded(Session.helo, milter.P_NR_HELO))
     milter.set_envfrom_callback(envfrom)
     milter.set_envrcpt_callback(envrcpt)
-    milter.set_header_callback(_guarded(Session.header, milter.P_NR_HDR))
-    milter.set_eoh_callback(_guarded(Session.end_of_headers, milter.P_NR_EOH))
-    milter.set_body_callback(_guarded(Session.body, 0))
+    milter.set_header_callback(guarded(Session.header, milter.P_NR_HDR))
+    milter.set_eoh_callback(guarded(Session.end_of_headers, milter.P_NR_EOH))
+    milter.set_body_callback(guarded(Session.body, 0))
     milter.set_eom_callback(end_of_message)
-    milter.set_abort_callback(abort)
-    milter.set_close_callback(close)
-    # Reached only where pymilter cannot even call us: a HELO or a field name that is no UTF-8. The field is left out.
+    milter.set_abort_callback(guarded(Session.abort, 0))
+    milter.set_close_callback(callbacks.close)
+    # An exception that pymilter has for itself is told to the session. Nothing but CONTINUE will do: after any other
+    # answer to a stage that has no reply, libmilter would never answer the end of the message.
+    sys.excepthook = callbacks.not_called
     milter.set_exception_policy(milter.CONTINUE)
-    milter.register("dmarc-milter", negotiate=negotiate)
+    # Not negotiated is not served: what the MTA would take from CONTINUE is to leave out all stages.
+    milter.register("dmarc-milter", negotiate=callbacks.answering(Session.negotiate, refuse))

@@ -9,7 +9,8 @@ import stat
 
 from dmarc_milter.config import InetAddress, ListenAddress, MilterSettings, UnixAddress
 
-BACKLOG = 511
+BACKLOG = 4_096
+"""Connections that wait until a worker accepts them (the system may allow fewer)."""
 
 
 class ListenError(Exception):

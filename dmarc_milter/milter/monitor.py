@@ -5,7 +5,6 @@ import socket
 import threading
 import time
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from prometheus_client.exposition import choose_encoder
 
@@ -13,6 +12,8 @@ from dmarc_milter import metrics
 from dmarc_milter.config import Settings
 from dmarc_milter.dns.answer import Question, RecordType
 from dmarc_milter.dns.upstream import ask_once
+from dmarc_milter.milter.bounded_http import BoundedHandler, BoundedServer
+from dmarc_milter.milter.pulse import ALIVE, say
 from dmarc_milter.name_servers import name_servers
 
 PROBE = Question("dmarc-milter.invalid", RecordType.TXT)
@@ -55,9 +56,11 @@ def serve(settings: Settings, listening: socket.socket, control: socket.socket) 
     class Handler(_Handler):
         ready = readiness
 
-    server = ThreadingHTTPServer(listening.getsockname()[:2], Handler, bind_and_activate=False)
-    server.socket.close()
-    server.socket = listening
+    class Server(BoundedServer):
+        def alive(self) -> None:
+            say(control, ALIVE)
+
+    server = Server(listening, Handler)
     threading.Thread(target=_end_with, args=(control,), daemon=True).start()
     server.serve_forever()
 
@@ -67,14 +70,13 @@ def _end_with(control: socket.socket) -> None:
     os._exit(0)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(BoundedHandler):
     ready: Readiness
-    timeout = 10
     server_version = "dmarc-milter"
     sys_version = ""
     _room = threading.BoundedSemaphore(MAX_REQUESTS)
 
-    def do_GET(self) -> None:
+    def do_GET(self) -> None:  # noqa: N802 - the base class looks for this name
         """One request; too many at once are turned away."""
         if not self._room.acquire(blocking=False):
             self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests\n")
@@ -107,6 +109,3 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Scrapes are not logged."""

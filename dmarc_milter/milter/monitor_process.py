@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from dmarc_milter.config import InetAddress, Settings
 from dmarc_milter.log import logger
 from dmarc_milter.milter import monitor
 from dmarc_milter.milter.listening import open_inet, why
+from dmarc_milter.milter.pulse import SILENT_SECONDS
 from dmarc_milter.milter.systemd import name_process
 
 TRY_AGAIN_SECONDS = 15.0
@@ -23,6 +25,7 @@ class MonitorProcess:
         self._control: socket.socket | None = None
         self._listening: socket.socket | None = None
         self._address: InetAddress | None = None
+        self._silent = 0.0
         self.start_again_at = 0.0
         """``time.monotonic()``"""
 
@@ -48,7 +51,7 @@ class MonitorProcess:
             finally:
                 os._exit(1)
         theirs.close()
-        self._pid, self._control = pid, ours
+        self._pid, self._control, self._silent = pid, ours, 0.0
         # A monitor that ends at once is not started in a circle.
         self.start_again_at = time.monotonic() + 1
 
@@ -83,10 +86,34 @@ class MonitorProcess:
         self._pid = None
         self.renew()
 
+    def spend(self, seconds: float) -> None:
+        """So much time has passed: end it by force where it gave no sign of life for too long."""
+        if self._pid is None:
+            return
+        self._silent = 0.0 if self._is_heard() else self._silent + seconds
+        if self._silent >= SILENT_SECONDS:
+            logger.error("the process that serves metrics hangs and is ended by force")
+            self._silent = 0.0
+            self._kill()
+
+    def _is_heard(self) -> bool:
+        if self._control is None:
+            return False
+        try:
+            return bool(self._control.recv(4096, socket.MSG_DONTWAIT))
+        except OSError:
+            return False
+
+    def _kill(self) -> None:
+        if self._pid is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._pid, signal.SIGKILL)
+
     def stop(self) -> None:
-        """End it."""
+        """End it, at once: it has nothing to finish."""
         self.renew()
         if self._pid is not None:
+            self._kill()
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(self._pid, 0)
             self._pid = None

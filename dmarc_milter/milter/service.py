@@ -8,6 +8,7 @@ import stat
 import tempfile
 import threading
 import time
+from functools import partial
 
 import milter
 
@@ -22,9 +23,11 @@ from dmarc_milter.dns.shared import SharedAnswers
 from dmarc_milter.dns.upstream import Upstream
 from dmarc_milter.evaluation import Surroundings
 from dmarc_milter.journal.writer import Writer
+from dmarc_milter.judging.transaction import Site
 from dmarc_milter.log import logger, message_line
 from dmarc_milter.milter.balance import Gate, Loads
 from dmarc_milter.milter.callbacks import register
+from dmarc_milter.milter.pulse import Pulse, say
 from dmarc_milter.milter.worker_state import Activity, Observer, Service
 from dmarc_milter.name_servers import name_servers
 
@@ -40,9 +43,8 @@ JOURNAL_SECONDS = 4.0
 """What a worker that ends gives the journal to write what waits."""
 
 
-def surroundings(settings: Settings, observe: OnAnswer, shared: SharedAnswers) -> Surroundings:
-    """A loop and a resolver of this process."""
-    loop = Loop()
+def surroundings(settings: Settings, loop: Loop, observe: OnAnswer, shared: SharedAnswers) -> Surroundings:
+    """A resolver of this process, whose answers arrive on `loop`."""
     upstream = Upstream(name_servers(settings), settings.dns.timeout, settings.dns.tries, loop)
     cache = Cache(settings.dns.cache_megabytes << 20)
     source = CachingResolver(upstream, loop, cache, observe, shared)
@@ -66,11 +68,12 @@ def work(
     if settings.journal.enabled:
         journal = Writer(settings.journal, slot, counted.note_journal)
         observers.append(journal.put)
+    loop = Loop()
     service = Service(
-        settings,
-        surroundings(settings, counted.observe_answer, answers),
+        Site(settings, surroundings(settings, loop, counted.observe_answer, answers)),
         observers,
         on_exception=counted.note_exception,
+        on_missing_action=counted.note_missing_action,
     )
     register(service)
     milter.settimeout(7210)
@@ -81,6 +84,8 @@ def work(
     gate = Gate(loads, slot, descriptor, listening.fileno(), parked)
     service.activity.on_sessions = gate.note
     gate.start()
+    loop.sweep_with(lambda _now: gate.look())
+    loop.sweep_with(Pulse(service.sessions, 2 * settings.dns.deadline, partial(say, control)).sweep)
     threading.Thread(target=_watch, args=(service.activity, counted), daemon=True).start()
     obeying = (control, gate, service.activity, settings.milter.drain_seconds, journal)
     threading.Thread(target=_obey, args=obeying, daemon=True).start()

@@ -20,9 +20,11 @@ from dmarc_milter.dns.shared import SharedAnswers
 from dmarc_milter.journal.preparation import prepare_local
 from dmarc_milter.log import logger
 from dmarc_milter.milter.balance import Loads
+from dmarc_milter.milter.descriptors import raise_limit
 from dmarc_milter.milter.listening import ListenError, open_socket, remove
 from dmarc_milter.milter.monitor_process import MonitorProcess
-from dmarc_milter.milter.service import DRAIN, READY, STOP, work
+from dmarc_milter.milter.pulse import ALIVE, LOOK_SECONDS, SILENT_SECONDS, WORDS, Hang, RunningTime
+from dmarc_milter.milter.service import DRAIN, JOURNAL_SECONDS, READY, STOP, work
 from dmarc_milter.milter.systemd import Notifier, name_process
 
 SHORT_LIFE = 5.0
@@ -30,6 +32,11 @@ SHORT_LIFE = 5.0
 MAX_FAILED_STARTS = 8
 """In a row; then the whole service ends, for something is wrong that trying again does not mend."""
 MAX_DELAY = 15.0
+UNBALANCED_SECONDS = 3.0
+"""Without a sign of life, and the other workers do not compare themselves with this one any more."""
+START_SECONDS = 15.0
+LEAVE_SECONDS = 5.0
+"""Beyond what a worker that is told to end is given for what is at hand, and for the journal."""
 _FIXED = ("listen", "socket_mode", "socket_group")
 """What of [milter] is settled when the sockets are opened."""
 
@@ -43,8 +50,36 @@ class _Worker:
     """The number under which its metrics are kept; a later worker takes it over with the counts."""
     control: socket.socket
     started: float
+    leave_within: float
+    """Seconds that it may take to end after it was told to."""
     is_ready: bool = False
     is_leaving: bool = False
+    is_told_to_leave: bool = False
+    silent: float = 0.0
+    """Seconds since it was ready or gave a sign of life; as those below, of the supervisor's own running time."""
+    starting: float = 0.0
+    """Seconds until it is ready."""
+    leaving: float = 0.0
+    """Seconds since it was told to."""
+    hang: Hang | None = None
+    """Why it was ended by force."""
+
+    def spend(self, seconds: float) -> None:
+        """So much time has passed."""
+        if self.is_ready:
+            self.silent += seconds
+        else:
+            self.starting += seconds
+        if self.is_told_to_leave:
+            self.leaving += seconds
+
+    def find_hang(self) -> Hang | None:
+        """Whether it hangs by now, and how."""
+        if self.silent >= SILENT_SECONDS:
+            return Hang.SILENT
+        if self.starting >= START_SECONDS:
+            return Hang.NOT_READY
+        return Hang.NOT_LEAVING if self.leaving >= self.leave_within else None
 
 
 class Supervisor:
@@ -62,7 +97,7 @@ class Supervisor:
         self._systemd = Notifier()
         self._metrics_folder = Path(tempfile.mkdtemp(prefix="dmarc-milter-metrics-"))
         metrics.prepare(self._metrics_folder)
-        self._metrics = metrics.SupervisorMetrics()
+        self._metrics = metrics.SupervisorMetrics(_words(each) for each in Hang)
         self._metrics.configured(_digest(settings), time.time())
         self._monitor = MonitorProcess()
         self._workers: dict[int, _Worker] = {}
@@ -72,6 +107,7 @@ class Supervisor:
         self._failed_starts = 0
         self._start_again_at = 0.0
         self._is_announced = False
+        self._running_time = RunningTime(time.monotonic())
 
     def _open(self, address: ListenAddress) -> socket.socket:
         try:
@@ -90,6 +126,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
             signal.signal(number, lambda number, _: self._signals.append(number))
         self._selector.register(wake, selectors.EVENT_READ)
+        raise_limit()
         prepare_local(self._settings.journal)
         try:
             return self._loop(wake)
@@ -121,12 +158,15 @@ class Supervisor:
                 else:
                     self._hear(key.data)
             self._handle_signals()
+            self._end_hanging()
             self._reap()
 
     def _patience(self, killing_at: float) -> float | None:
         now = time.monotonic()
         times = (self._start_again_at, killing_at, self._monitor.start_again_at)
         waits = [each - now for each in times if now < each < float("inf")]
+        if self._workers:
+            waits.append(LOOK_SECONDS)
         if self._systemd.watchdog_seconds is not None:
             waits.append(self._systemd.watchdog_seconds)
         return max(0.01, min(waits)) if waits else None
@@ -160,7 +200,8 @@ class Supervisor:
         if pid == 0:
             self._become_worker(place, slot, ours, theirs)
         theirs.close()
-        worker = _Worker(pid, place, slot, ours, time.monotonic())
+        leave_within = self._settings.milter.drain_seconds + JOURNAL_SECONDS + LEAVE_SECONDS
+        worker = _Worker(pid, place, slot, ours, time.monotonic(), leave_within)
         self._workers[pid] = worker
         self._selector.register(ours, selectors.EVENT_READ, worker)
 
@@ -196,9 +237,32 @@ class Supervisor:
         if said == READY:
             worker.is_ready = True
             self._on_ready()
+        elif said == ALIVE:
+            worker.silent = 0.0
+        elif said in _TOLD:
+            self._end(worker, _TOLD[said])
         else:
             self._selector.unregister(worker.control)
             worker.control.close()
+
+    def _end_hanging(self) -> None:
+        """End processes that hang by force: others take their place."""
+        passed = self._running_time.passed(time.monotonic())
+        self._monitor.spend(passed)
+        for worker in self._workers.values():
+            worker.spend(passed)
+            if worker.silent >= UNBALANCED_SECONDS:
+                self._loads[worker.place].leaves(worker.slot)
+            hang = worker.find_hang()
+            if hang is not None:
+                self._end(worker, hang)
+
+    def _end(self, worker: _Worker, hang: Hang) -> None:
+        if worker.hang is None:
+            worker.hang = hang
+            self._metrics.hung(_words(hang))
+            logger.error("worker %d hangs (%s) and is ended by force", worker.pid, hang.value)
+        _kill(worker.pid)
 
     def _on_ready(self) -> None:
         staying = [each for each in self._workers.values() if not each.is_leaving]
@@ -211,6 +275,7 @@ class Supervisor:
             for each in self._workers.values():
                 if each.is_leaving:
                     _say(each, DRAIN)
+                    each.is_told_to_leave = True
 
     def _handle_signals(self) -> None:
         while self._signals:
@@ -276,7 +341,8 @@ class Supervisor:
             return
         self._metrics.restarted()
         lived = time.monotonic() - worker.started
-        self._failed_starts = self._failed_starts + 1 if lived < SHORT_LIFE else 0
+        has_failed = lived < SHORT_LIFE or not worker.is_ready
+        self._failed_starts = self._failed_starts + 1 if has_failed else 0
         delay = min(MAX_DELAY, 0.1 * 2**self._failed_starts) if self._failed_starts else 0.0
         self._start_again_at = time.monotonic() + delay
         code = os.waitstatus_to_exitcode(status)
@@ -285,8 +351,20 @@ class Supervisor:
 
     def _kill_all(self) -> None:
         for pid in self._workers:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            _kill(pid)
+
+
+_TOLD = {word: hang for hang, word in WORDS.items()}
+
+
+def _words(hang: Hang) -> str:
+    """As a label of a metric."""
+    return hang.name.lower()
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
 
 
 def _say(worker: _Worker, order: bytes) -> None:

@@ -3,10 +3,9 @@
 import threading
 from collections.abc import Callable, Sequence
 
-from dmarc_milter.config import Settings
-from dmarc_milter.evaluation import Surroundings
+from dmarc_milter.judging.transaction import Site
 from dmarc_milter.log import logger
-from dmarc_milter.message.authserv_id import comparable
+from dmarc_milter.milter.pulse import Working
 from dmarc_milter.record import Record
 
 Observer = Callable[[Record], None]
@@ -65,25 +64,34 @@ class Turns:
 
 
 class Service:
-    """Settings, resolver, and whoever wants to be told what became of a message."""
+    """What judges, and whoever wants to be told what became of a message."""
 
     def __init__(
         self,
-        settings: Settings,
-        around: Surroundings,
+        site: Site,
         observers: Sequence[Observer] = (),
         on_exception: Callable[[], None] = lambda: None,
+        on_missing_action: Callable[[str], None] = lambda action: None,
     ) -> None:
-        self.settings = settings
-        self.around = around
+        self.site = site
         self.activity = Activity()
         self.turns = Turns()
-        self.decision = settings.decision
-        self.other_ids = frozenset(comparable(each) for each in settings.milter.strip_authserv_ids)
-        self.wants_recipients = any(rule.recipient_domain for rule in settings.override)
         self.note_exception = on_exception
         """Called for every exception that a callback caught."""
+        self.negotiated = (0, 0)
+        """Actions and steps, with the MTA that connected last."""
+        self.sessions: set[Working] = set()
+        """All connections of this worker, for whoever looks for one that hangs."""
+        self._on_missing_action = on_missing_action
+        self._missing_actions: set[str] = set()
         self._observers = observers
+
+    def note_missing_action(self, action: str) -> None:
+        """A connection of an MTA that does not let us do this: counted, and logged once."""
+        self._on_missing_action(action)
+        if action not in self._missing_actions:
+            self._missing_actions.add(action)
+            logger.warning("the MTA does not let its filters %s", action.replace("_", " "))
 
     def tell(self, record: Record) -> None:
         """Tell every observer. The message has been judged: what fails here must not change its answer."""

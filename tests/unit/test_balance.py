@@ -1,8 +1,10 @@
 """Connections shared out between the workers of one address."""
 
+import contextlib
 import ctypes
 import errno
 import os
+import resource
 import select
 import socket
 import threading
@@ -13,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from dmarc_milter.milter import descriptors
 from dmarc_milter.milter.balance import AHEAD, LOOK_AGAIN, SEATS, Gate, Loads
 
 
@@ -54,9 +57,30 @@ def test_loads_are_shared_with_forked_processes() -> None:
     assert shared.fewest_beside(0) == 42
 
 
+class Descriptors(descriptors.Descriptors):
+    """As many as the test says, without a change to those of the process that runs the tests."""
+
+    def __init__(self) -> None:
+        self.scarce = self.plentiful = self.reserve_is_open = False
+
+    def keep_reserve(self) -> None:
+        self.reserve_is_open = False
+
+    def open_reserve(self) -> None:
+        self.reserve_is_open = True
+
+    def are_scarce(self, any_open: int) -> bool:
+        return self.scarce
+
+    def are_plentiful(self) -> bool:
+        return self.plentiful
+
+
 @dataclass
 class Worker:
     """A gate over two sockets, and what a listener does with its descriptor."""
+
+    descriptors: Descriptors
 
     loads: Loads
     gate: Gate
@@ -81,8 +105,9 @@ def worker() -> Iterator[Worker]:
         listening.setblocking(False)
         descriptor = os.dup(listening.fileno())
         loads = Loads()
-        gate = Gate(loads, 0, descriptor, listening.fileno(), parked.fileno())
-        yield Worker(loads, gate, descriptor, listening.getsockname()[1])
+        available = Descriptors()
+        gate = Gate(loads, 0, descriptor, listening.fileno(), parked.fileno(), available)
+        yield Worker(available, loads, gate, descriptor, listening.getsockname()[1])
         os.close(descriptor)
 
 
@@ -140,7 +165,7 @@ def test_a_listener_asleep_on_the_parked_socket_is_woken() -> None:
         descriptor = os.dup(listening.fileno())
 
         def listen() -> None:
-            made.append(Gate(loads, 0, descriptor, listening.fileno(), parked.fileno()))
+            made.append(Gate(loads, 0, descriptor, listening.fileno(), parked.fileno(), Descriptors()))
             loads.accepts(1, 0)
             made[0].note(AHEAD + 1)
             ready.set()
@@ -167,3 +192,69 @@ def test_closed_is_closed_for_good(worker: Worker) -> None:
     worker.gate.note(0)
     assert not worker.accepts()
     assert worker.loads.fewest_beside(1) is None
+
+
+@pytest.mark.parametrize("notice", [lambda gate: gate.note(1), lambda gate: gate.look()], ids=["noted", "seen"])
+def test_without_descriptors_it_shuts_and_opens_when_many_are_free(
+    worker: Worker, notice: Callable[[Gate], None]
+) -> None:
+    worker.gate.start()
+    assert worker.accepts()
+    worker.descriptors.scarce = True
+    notice(worker.gate)
+    assert not worker.accepts()
+    assert worker.descriptors.reserve_is_open
+    assert worker.loads.fewest_beside(1) is None, "the others do not wait for it"
+    worker.descriptors.scarce = False
+    worker.gate.note(0)
+    assert not worker.accepts(), "not for the first that is free"
+    worker.descriptors.plentiful = True
+    limit = time.monotonic() + 5
+    while not worker.accepts():
+        assert time.monotonic() < limit
+        time.sleep(LOOK_AGAIN)
+    assert not worker.descriptors.reserve_is_open
+
+
+def test_closed_it_may_use_all_descriptors(worker: Worker) -> None:
+    worker.gate.start()
+    worker.gate.close()
+    assert worker.descriptors.reserve_is_open
+
+
+def test_descriptors_are_kept_back_from_connections() -> None:
+    """In a process of its own: it is the process whose limit is changed."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            os._exit(_use_up_200())
+        finally:
+            os._exit(2)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def _use_up_200() -> int:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    own = descriptors.Descriptors()
+    own.keep_reserve()
+    assert not own.are_scarce(1)
+    taken = _take_all()
+    assert max(taken) == 149
+    assert own.are_scarce(1)
+    own.open_reserve()
+    assert not own.are_plentiful()
+    assert max(_take_all()) == 199
+    assert not own.are_plentiful()
+    for each in taken:
+        os.close(each)
+    assert own.are_plentiful()
+    assert not own.are_scarce(1)
+    return 0
+
+
+def _take_all() -> list[int]:
+    taken = []
+    with contextlib.suppress(OSError):
+        while True:
+            taken.append(os.dup(1))
+    return taken

@@ -39,6 +39,11 @@ class Descriptors:
         self._all = MOST if soft == resource.RLIM_INFINITY else min(soft, MOST)
         self._for_connections = self._all - min(self._all // 4, MAX_RESERVE)
 
+    @property
+    def for_questions(self) -> int:
+        """Sockets that may be open to the name servers: half of what is kept back."""
+        return (self._all - self._for_connections) // 2
+
     def keep_reserve(self) -> None:
         """From now on, only what connections may have can be used."""
         _set_limit(self._for_connections, self._hard)

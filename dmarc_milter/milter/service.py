@@ -20,13 +20,14 @@ from dmarc_milter.dns.caching import CachingResolver
 from dmarc_milter.dns.loop import Loop
 from dmarc_milter.dns.runner import Runner
 from dmarc_milter.dns.shared import SharedAnswers
-from dmarc_milter.dns.upstream import Upstream
+from dmarc_milter.dns.upstream import MAX_SOCKETS, Upstream
 from dmarc_milter.evaluation import Surroundings
 from dmarc_milter.journal.writer import Writer
 from dmarc_milter.judging.transaction import Site
 from dmarc_milter.log import logger, message_line
 from dmarc_milter.milter.balance import Gate, Loads
 from dmarc_milter.milter.callbacks import register
+from dmarc_milter.milter.descriptors import Descriptors
 from dmarc_milter.milter.pulse import Pulse, say
 from dmarc_milter.milter.worker_state import Activity, Observer, Service
 from dmarc_milter.name_servers import name_servers
@@ -43,9 +44,11 @@ JOURNAL_SECONDS = 4.0
 """What a worker that ends gives the journal to write what waits."""
 
 
-def surroundings(settings: Settings, loop: Loop, observe: OnAnswer, shared: SharedAnswers) -> Surroundings:
+def surroundings(
+    settings: Settings, loop: Loop, observe: OnAnswer, shared: SharedAnswers, max_sockets: int = MAX_SOCKETS
+) -> Surroundings:
     """A resolver of this process, whose answers arrive on `loop`."""
-    upstream = Upstream(name_servers(settings), settings.dns.timeout, settings.dns.tries, loop)
+    upstream = Upstream(name_servers(settings), settings.dns.timeout, settings.dns.tries, loop, max_sockets)
     cache = Cache(settings.dns.cache_megabytes << 20)
     source = CachingResolver(upstream, loop, cache, observe, shared)
     return Surroundings(Runner(source), source, settings.evaluation)
@@ -68,9 +71,9 @@ def work(
     if settings.journal.enabled:
         journal = Writer(settings.journal, slot, counted.note_journal)
         observers.append(journal.put)
-    loop = Loop()
+    loop, descriptors = Loop(), Descriptors()
     service = Service(
-        Site(settings, surroundings(settings, loop, counted.observe_answer, answers)),
+        Site(settings, surroundings(settings, loop, counted.observe_answer, answers, descriptors.for_questions)),
         observers,
         on_exception=counted.note_exception,
         on_missing_action=counted.note_missing_action,
@@ -81,7 +84,7 @@ def work(
     parked, descriptor = _lend_socket(address, listening)
     if journal is not None:
         journal.start()
-    gate = Gate(loads, slot, descriptor, listening.fileno(), parked)
+    gate = Gate(loads, slot, descriptor, listening.fileno(), parked, descriptors)
     service.activity.on_sessions = gate.note
     gate.start()
     loop.sweep_with(lambda _now: gate.look())

@@ -10,6 +10,7 @@ from typing import Any
 
 from dmarc_milter import authentication_results
 from dmarc_milter.arc import chain
+from dmarc_milter.arc import results as arc_results_field
 from dmarc_milter.dkim import key, signature, verification
 from dmarc_milter.dkim.body import BodyHashes, BodyHashKind
 from dmarc_milter.dkim.signature import Canonicalization
@@ -18,8 +19,11 @@ from dmarc_milter.dns import wire
 from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.message import mailing_list as list_fields
 from dmarc_milter.message.author import author
 from dmarc_milter.message.header import Field, Header, split_message
+from dmarc_milter.message.received import outermost
+from dmarc_milter.spf import explanation, macro
 from dmarc_milter.spf import record as spf_record
 from dmarc_milter.spf.evaluation import check_host
 
@@ -52,6 +56,19 @@ def spf(octets: bytes) -> None:
     spf_record.parse(octets)
     zone = _SameEverywhere(octets)
     asyncio.run(check_host(zone, b"\xc0\x00\x02\x01", "example.com", "a@example.com", "h.example.com"))
+
+
+def spf_macros(octets: bytes) -> None:
+    """A macro-string, whose letters stand for the same octets; and a text of exp=."""
+    text = octets.decode("utf-8", "surrogateescape")
+    values = macro.MacroValues(f"{text}@{text}", b"\xc0\x00\x02\x01", text, text)
+    for is_explanation in (False, True):
+        with contextlib.suppress(macro.MacroError):
+            parsed = macro.parse(text, explanation=is_explanation)
+            macro.too_long(parsed, values)
+            assert len(macro.expand(parsed, values, 300)) <= 300
+            macro.expand_domain(parsed, values)
+    explanation.shown(text)
 
 
 def dmarc(octets: bytes) -> None:
@@ -87,6 +104,27 @@ def arc(octets: bytes) -> None:
     chain.expect(header, NOW)
 
 
+def arc_results(octets: bytes) -> None:
+    """An ARC-Authentication-Results field behind its instance."""
+    arc_results_field.parse("a.example", octets)
+
+
+def received(octets: bytes) -> None:
+    """Received fields of trusted relays, one a line."""
+    outermost(octets.split(b"\n"), lambda _: True)
+
+
+def mailing_list(octets: bytes) -> None:
+    """A List-Id field."""
+    list_fields.mailing_list(Header([Field("List-Id", octets)]))
+
+
+def identifier(octets: bytes) -> None:
+    """A domain name as a sender writes it."""
+    found = to_identifier(octets.decode("utf-8", "surrogateescape"))
+    assert found is None or to_identifier(found) == found
+
+
 def from_field(octets: bytes) -> None:
     """The values of From fields, one a line."""
     found = author(octets.split(b"\n"))
@@ -107,5 +145,21 @@ def message(octets: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
-    for each in (dns_packet, spf, dmarc, dkim_key, dkim_signature, dkim_body, arc, from_field, foreign_results, message)
+    for each in (
+        dns_packet,
+        identifier,
+        spf,
+        spf_macros,
+        dmarc,
+        dkim_key,
+        dkim_signature,
+        dkim_body,
+        arc,
+        arc_results,
+        from_field,
+        foreign_results,
+        received,
+        mailing_list,
+        message,
+    )
 }

@@ -20,6 +20,11 @@ SAMPLES = {
     b"ARC-Authentication-Results: i=1; a.example; dmarc=pass\r\n\r\n",
     "from_field": b'"A, \\"b" (c(d)) <"x y"@example.com>, G: e@example.com;, =?utf-8?q?=C3=A4?= <f@b\xc3\xbc.example>',
     "foreign_results": b' (x (y)) "mx.example.org" 1; dkim=pass (good) header.d=example.com',
+    "arc_results": b' a.example; dmarc=pass (x) header.from="b.example"; spf=fail smtp.mailfrom=a@b.example',
+    "identifier": "b\u00fccher.example".encode(),
+    "mailing_list": b" A list <dev.lists.example.org>",
+    "received": b" from a.example (b.example [192.0.2.1])\r\n\tby mx.example (Postfix) with ESMTPS id 1 for <a@x>; date",
+    "spf_macros": b"%{h1r-}.%{l2}.%{d}%%%_%{S}.example",
     "message": b"From x\nFrom: a@example.com\nX: y\n z\n\nbody\n",
 }
 

@@ -12,17 +12,17 @@ import pytest
 
 from tests import growth
 
-MOST = 2.8
-"""How many times the work from 2n to 4n may be that from n to 2n: twice if it grows as the input, four times if as its
-square. Between them, for tables that grow by doubling."""
+MOST = 8
+"""How many times the work from 4n to 16n may be that from n to 4n: four times if it grows as the input, sixteen times
+if as its square. Between them, for tables that grow by doubling."""
 
 SLACK = 60_000
 """Instructions for what does not depend on the input: memory that is got in large pieces, a cache that is cleared."""
 
 
-def is_too_fast(once: int, twice: int, four_times: int) -> bool:
-    """Whether work of so many instructions for n, 2n and 4n octets grows faster than the input."""
-    return four_times - twice > MOST * max(0, twice - once) + SLACK and four_times > 2.2 * twice
+def is_too_fast(small: int, middle: int, large: int) -> bool:
+    """Whether work of so many instructions for n, 4n and 16n octets grows faster than the input."""
+    return large - middle > MOST * max(0, middle - small) + SLACK and large > 6 * middle
 
 
 def test_every_parser_can_be_called() -> None:

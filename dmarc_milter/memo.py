@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K", bound=str | bytes)
 V = TypeVar("V")
 
-_SHARE = 64
+_SHARE = 8
 """A result that would take more than this part of the whole is not kept: it would throw out too many others."""
 
 

@@ -17,12 +17,15 @@ from dmarc_milter.dns import wire
 from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.message import mailing_list as list_fields
 from dmarc_milter.message.apparent import apparent_domains
 from dmarc_milter.message.author import author
 from dmarc_milter.message.authserv_id import claims
 from dmarc_milter.message.encoded_word import decoded
 from dmarc_milter.message.header import Field, Header, split_message
 from dmarc_milter.message.lexer import ADDRESSES, PARAMETERS, text_of
+from dmarc_milter.message.received import outermost
+from dmarc_milter.spf import explanation, macro
 from dmarc_milter.spf import record as spf_record
 from dmarc_milter.spf.evaluation import check_host
 
@@ -57,6 +60,19 @@ def spf(octets: bytes) -> None:
     asyncio.run(check_host(zone, b"\xc0\x00\x02\x01", "example.com", "a@example.com", "h.example.com"))
 
 
+def spf_macros(octets: bytes) -> None:
+    """A macro-string, whose letters stand for the same octets; and a text of exp=."""
+    text = octets.decode("utf-8", "surrogateescape")
+    values = macro.MacroValues(f"{text}@{text}", b"\xc0\x00\x02\x01", text, text)
+    for is_explanation in (False, True):
+        with contextlib.suppress(macro.MacroError):
+            parsed = macro.parse(text, explanation=is_explanation)
+            macro.too_long(parsed, values)
+            assert len(macro.expand(parsed, values, 300)) <= 300
+            macro.expand_domain(parsed, values)
+    explanation.shown(text)
+
+
 def dmarc(octets: bytes) -> None:
     """A DMARC record."""
     dmarc_record.parse(octets)
@@ -88,6 +104,22 @@ def arc(octets: bytes) -> None:
     """A message with whatever ARC fields it has."""
     header, _ = split_message(octets)
     chain.expect(header, NOW)
+
+
+def received(octets: bytes) -> None:
+    """Received fields of trusted relays, one a line."""
+    outermost(octets.split(b"\n"), lambda _: True)
+
+
+def mailing_list(octets: bytes) -> None:
+    """A List-Id field."""
+    list_fields.mailing_list(Header([Field("List-Id", octets)]))
+
+
+def identifier(octets: bytes) -> None:
+    """A domain name as a sender writes it."""
+    found = to_identifier(octets.decode("utf-8", "surrogateescape"))
+    assert found is None or to_identifier(found) == found
 
 
 def from_field(octets: bytes) -> None:
@@ -135,18 +167,22 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     each.__name__: each
     for each in (
         dns_packet,
+        identifier,
         spf,
+        spf_macros,
         dmarc,
         dkim_key,
         dkim_signature,
         dkim_body,
         arc,
+        sealed_results,
         from_field,
         apparent_authors,
         encoded_words,
         words,
-        sealed_results,
         foreign_results,
+        received,
+        mailing_list,
         message,
     )
 }

@@ -136,10 +136,10 @@ def _parse(text: bytes) -> Record | RecordError:
 def _kept_octets(text: bytes, parsed: Record | RecordError) -> int:
     """By measurement: what a text and what was read from it take in memory."""
     terms = len(parsed.directives) if isinstance(parsed, Record) else 0
-    return 600 + 4 * len(text) + 250 * terms + 100 * text.count(b"%")
+    return 600 + 12 * len(text) + 100 * (terms + text.count(b"%{"))
 
 
-_parse_once = Memo(_parse, _kept_octets, max_octets=6 << 20, max_key=MAX_RECORD)
+_parse_once = Memo(_parse, _kept_octets, max_octets=8 << 20, max_key=MAX_RECORD)
 
 
 class _SyntaxFaultError(Exception):

@@ -19,8 +19,18 @@ def rsa_key(bits: int = 1024) -> tuple[bytes, str]:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
     )
-    public = key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-    return private, "v=DKIM1; k=rsa; p=" + base64.b64encode(public).decode()
+    return private, _record(key.public_key())
+
+
+def rsa_record(bits: int, exponent: int, number: int = 0) -> str:
+    """A key record whose exponent may be anything. Nobody has the private key."""
+    modulus = (1 << bits) - 1 - 2 * number
+    return _record(rsa.RSAPublicNumbers(exponent, modulus).public_key())
+
+
+def _record(key: rsa.RSAPublicKey) -> str:
+    public = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return "v=DKIM1; k=rsa; p=" + base64.b64encode(public).decode()
 
 
 @cache

@@ -5,6 +5,7 @@ import asyncio
 import dkim
 import pytest
 
+from dmarc_milter.arc import chain as arc_chain
 from dmarc_milter.arc.chain import Chain, ExpectedChain, Status, expect, validate
 from dmarc_milter.dkim.body import BodyHashes
 from dmarc_milter.dns.answer import RecordType
@@ -88,3 +89,24 @@ def test_the_first_hop_was_changed_before_the_second_sealed() -> None:
     first = seal(MESSAGE).replace(b"arc=none;", b"arc=pass;").replace(b"arc=pass;", b"arc=none;", 1)
     found = chain(seal(first.replace(b"Subject: x", b"Subject: [list] x"), b"second.example"))
     assert (found.status, found.oldest_pass) == (Status.PASS, 2), found.reason
+
+
+def test_what_fails_first_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No older signature and no results are read, and no key of theirs is asked for, once the newest does not hold."""
+    asked: list[str] = []
+    real = ZoneResolver.look_up
+    monkeypatch.setattr(
+        ZoneResolver, "look_up", lambda zone, question: asked.append(question.name) or real(zone, question)
+    )
+    found = chain(twice() + b"more\r\n")
+    assert found.reason == "message signature i=2: body was changed"
+    assert (found.status, found.oldest_pass, found.results) == (Status.FAIL, None, ())
+    assert asked == ["s._domainkey.second.example"]
+
+
+def test_a_broken_seal_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[str] = []
+    monkeypatch.setattr(arc_chain, "parse", lambda sealer, _: done.append(sealer))
+    found = chain(twice().replace(b"dmarc=pass", b"dmarc=none", 1))
+    assert (found.status, found.results, done) == (Status.FAIL, (), [])
+    assert found.reason.startswith("seal i=2")

@@ -1,20 +1,25 @@
 """Messages made to hurt a verifier of DKIM and ARC: there is a result, in bounded time and memory, and no exception."""
 
 import base64
+import hashlib
+import re
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from dmarc_milter.arc import chain
-from dmarc_milter.dkim import key, tags
+from dmarc_milter.dkim import header as dkim_header
+from dmarc_milter.dkim import key, tags, work
+from dmarc_milter.dkim.body import BodyHashes, BodyHashKind
 from dmarc_milter.dkim.key import KeyFault
-from dmarc_milter.dkim.signature import Result
-from dmarc_milter.dkim.verification import Verified, expect
+from dmarc_milter.dkim.signature import Canonicalization, Result
+from dmarc_milter.dkim.verification import MAX_KEYS_AHEAD, Verified, expect
+from dmarc_milter.dkim.work import MAX_HASHED, MAX_TRIES
 from dmarc_milter.message.header import MAX_FIELDS, MAX_OCTETS, Field, Header
-from tests.unit.keys import rsa_key
+from tests.unit.keys import rsa_key, rsa_record
 from tests.unit.test_dkim_verification import MESSAGE, NOW, sign, verify
 
 SECONDS = 5.0
@@ -91,16 +96,14 @@ def test_the_aligned_one_of_a_hundred_signatures_is_verified() -> None:
     assert [each.result for each in found[-1:]] == [Result.PASS]
 
 
-def arc_fields(count: int) -> Header:
+def arc_fields(count: int, *, selectors: bool = False) -> Header:
     header = Header()
     for instance in range(count, 0, -1):
-        value = "none" if instance == 1 else "pass"
-        header.append(
-            field(b"i=%d; a=rsa-sha256; cv=%s; d=a.example; s=s; b=AAAA" % (instance, value.encode()), "ARC-Seal")
-        )
-        header.append(
-            field(b"i=%d; a=rsa-sha256; d=a.example; s=s; h=from; bh=AA==; b=AAAA" % instance, "ARC-Message-Signature")
-        )
+        common = b"i=%d; a=rsa-sha256; d=a.example; b=AAAA; " % instance
+        seal, own = (b"s=s%d" % instance, b"s=m%d" % instance) if selectors else (b"s=s", b"s=s")
+        chain_value = b"; cv=none" if instance == 1 else b"; cv=pass"
+        header.append(field(common + seal + chain_value, "ARC-Seal"))
+        header.append(field(common + own + b"; h=from; bh=AA==", "ARC-Message-Signature"))
         header.append(field(b"i=%d; a.example; dmarc=pass" % instance, "ARC-Authentication-Results"))
     header.append(Field("From", b" a@example.com"))
     return header
@@ -175,3 +178,139 @@ def test_a_header_section_is_bounded() -> None:
     header = Header([Field("X", b" 1")] * (MAX_FIELDS + 1))
     assert (len(header), header.is_complete) == (MAX_FIELDS, False)
     assert not Header([Field("X", bytes(MAX_OCTETS + 1))]).is_complete
+
+
+PADDING = {
+    "as it is": (lambda text: text, True),
+    "one is missing": (lambda text: text.removesuffix("="), True),
+    "both are missing": (lambda text: text.rstrip("="), True),
+    "white space before it": (lambda text: text.replace("=", " \t= "), True),
+    "white space everywhere": (lambda text: " ".join(text), True),
+    "three": (lambda text: text + "=", False),
+    "in the middle": (lambda text: text[:8] + "=" + text[8:], False),
+    "a digit is missing": (lambda text: text.rstrip("=")[:-1], False),
+    "of another alphabet": (lambda text: text.replace("A", "_"), False),
+    "nothing but padding": (lambda text: "==", False),
+}
+
+
+@pytest.mark.parametrize(("change", "is_read"), PADDING.values(), ids=PADDING.keys())
+def test_base64_with_and_without_its_padding(change: Callable[[str], str], is_read: bool) -> None:
+    """RFC 6376 2.10"""
+    octets = bytes(range(0, 160, 4))
+    written = change(base64.b64encode(octets).decode())
+    assert (tags.base64(written.encode()) == octets) is is_read
+
+
+@pytest.mark.parametrize("tag", [b"b", b"bh"])
+def test_signatures_without_padding(tag: bytes) -> None:
+    signed = re.sub(rb"(\b" + tag + rb"=[^;]*?)=+(?=;|\r\n\Z)", rb"\1", sign())
+    assert signed != sign()
+    (found,) = verify(signed + MESSAGE)
+    # Where bh= is changed, what was signed is another text: then the header is wrong, but it is read.
+    assert found.result is (Result.PASS if tag == b"b" else Result.FAIL)
+
+
+@pytest.mark.parametrize(
+    ("exponent", "result"),
+    [(65537, Result.FAIL), ((1 << 64) - 1, Result.FAIL), ((1 << 64) + 1, Result.PERMERROR), (3**600, Result.PERMERROR)],
+)
+def test_an_exponent_has_at_most_64_bits(exponent: int, result: Result) -> None:
+    (found,) = verify(sign() + MESSAGE, {"s._domainkey.example.com": [rsa_record(1024, exponent)]})
+    assert found.result is result, found.reason
+
+
+def verified_keys(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Grows by one for each time that RSA is done."""
+    done: list[int] = []
+    monkeypatch.setattr(key.Key, "verifies", lambda *_: bool(done.append(1)))
+    return done
+
+
+def test_keys_that_are_tried_for_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    done = verified_keys(monkeypatch)
+    keys = [rsa_record(1024, 65537, number) for number in range(20)]
+    found = verify(sign() * 30 + MESSAGE, {"s._domainkey.example.com": keys}, most=30)
+    assert len(done) == MAX_TRIES
+    assert found[0].result is Result.FAIL
+    assert (found[-1].result, found[-1].reason) == (
+        Result.PERMERROR,
+        f"more than {MAX_TRIES} keys would have to be tried for this message",
+    )
+
+
+def test_octets_that_are_hashed_for_one_message() -> None:
+    large = b" x" * (1 << 20)
+    message = MESSAGE.replace(b" a  folded\r\n\tsubject ", large)
+    found = verify(sign() * 40 + message, most=40)
+    results = [each.result for each in found]
+    within = MAX_HASHED // len(large)
+    assert results == [Result.FAIL] * (within - 1) + [Result.PERMERROR] * (40 - within + 1)
+    assert found[-1].reason == "the signatures of this message sign more than 32 MB of header"
+
+
+def test_each_field_is_made_canonical_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Field] = []
+    real = dkim_header.canonical
+    monkeypatch.setattr(work, "canonical", lambda field, form: made.append(field) or real(field, form))
+    assert [each.result for each in verify(sign() * 5 + MESSAGE)] == [Result.PASS] * 5
+    names = [each.name for each in made]
+    assert sorted(names) == sorted(["From", "To", "Subject", "X-Eight"] + ["DKIM-Signature"] * 5)
+
+
+@pytest.mark.parametrize(
+    ("value", "relaxed"),
+    [
+        (b" a \t b ", b"a b"),
+        (b"\r\n\t\r\n a", b"a"),
+        (b" a \v \f b ", b"a \v \f b"),
+        (b"\v a \f", b"\v a \f"),
+        (b" a\n\tb\r c", b"a\n b\r c"),
+        (b" " * 99 + b"a" + b"\t" * 98 + b"b" + b" " * 97, b"a b"),
+        (b"  ", b""),
+    ],
+)
+def test_only_blanks_are_white_space(value: bytes, relaxed: bytes) -> None:
+    """RFC 6376 2.8, 3.4.2"""
+    assert dkim_header.canonical(Field("X", value), Canonicalization.RELAXED) == b"x:" + relaxed
+
+
+def test_many_lengths_cost_one_hash() -> None:
+    kinds = [BodyHashKind(Canonicalization.RELAXED, length) for length in (*range(0, 500, 7), 10_000, None)]
+    hashes = BodyHashes(kinds)
+    for _ in range(112):
+        hashes.update(b"abcdefgh\r")
+    found = hashes.finish()
+    whole = b"abcdefgh\r" * 112 + b"\r\n"
+    assert found.keys() == set(kinds)
+    for each, of_body in found.items():
+        assert of_body.digest == hashlib.sha256(whole[: each.length]).digest()
+
+
+@pytest.mark.parametrize(("count", "is_read"), [(tags.MAX_TAGS, True), (tags.MAX_TAGS + 1, False)])
+def test_tags_of_a_list(count: int, is_read: bool) -> None:
+    text = b"".join(b"t%d=;" % number for number in range(count))
+    if is_read:
+        assert len(tags.parse(text)) == count
+    else:
+        with pytest.raises(tags.TagError, match="more than 100 tags"):
+            tags.parse(text)
+
+
+def test_keys_asked_for_early() -> None:
+    fields = [field(b"v=1; a=rsa-sha256; d=a.example; s=s%d; h=from; bh=AA==; b=AA==" % each) for each in range(30)]
+    expected = expect(Header(fields), "a.example", NOW, 30)
+    assert len(expected.expected) == 30
+    assert len(expected.key_questions) == MAX_KEYS_AHEAD
+    chained = chain.expect(arc_fields(50, selectors=True), NOW)
+    assert isinstance(chained, chain.ExpectedChain)
+    names = [each.name for each in chained.key_questions]
+    seals = [f"s{instance}._domainkey.a.example" for instance in range(50, 41, -1)]
+    assert names == ["m50._domainkey.a.example", *seals]
+
+
+def test_signatures_that_claim_the_author_domain_gain_nothing() -> None:
+    """They may push the right one out; then the message fails."""
+    forged = sign(selector=b"other")
+    found = verify(forged * 10 + sign() + MESSAGE)
+    assert {each.result for each in found} == {Result.PERMERROR}

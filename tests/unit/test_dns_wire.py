@@ -185,3 +185,38 @@ def test_pointers_do_not_make_a_packet_expensive() -> None:
     started = time.process_time()
     wire.answer(QUESTION, packet)
     assert time.process_time() - started < 1
+
+
+LARGE = {
+    "4,000 addresses": ([each.to_bytes(4, "big") for each in range(4_000)], RecordType.A, wire.MAX_RECORDS),
+    "250 strings": ([(b"\xff" + b"a" * 255) * 250], RecordType.TXT, 1),
+    "65,000 empty strings": ([bytes(65_000)], RecordType.TXT, None),
+    "32,000 strings": ([b"\1a" * 32_000], RecordType.TXT, None),
+    "250 names of 120 labels": ([b"\0\1" + b"\1a" * 120 + b"\0"] * 250, RecordType.MX, None),
+}
+
+
+@pytest.mark.parametrize(("records", "type_", "read"), LARGE.values(), ids=LARGE.keys())
+def test_no_more_of_an_answer_is_read_than_a_bound(records: list[bytes], type_: RecordType, read: int | None) -> None:
+    question = Question("example.com", type_)
+    packet = bytearray(response(question).to_wire())
+    packet[6:8] = len(records).to_bytes(2, "big")
+    head = b"\xc0\x0c" + type_.value.to_bytes(2, "big") + b"\0\1\0\0\0\x3c"
+    packet[-11:-11] = b"".join(head + len(data).to_bytes(2, "big") + data for data in records)
+    if read is None:
+        with pytest.raises(wire.WireError, match="more than 4096 labels and strings"):
+            wire.answer(question, bytes(packet))
+    else:
+        assert len(wire.answer(question, bytes(packet)).records) == read
+
+
+def test_names_that_share_their_end_are_counted() -> None:
+    """Two octets a record, and another 126 labels each time."""
+    data = b"\1a" * 126 + b"\0"
+    packet = bytearray(answered(data))
+    packet[6:8] = (4_001).to_bytes(2, "big")
+    start = len(response(QUESTION).to_wire()) - 11 + 12
+    owners = [(0xC000 | start + 2 * (each % 126)).to_bytes(2, "big") for each in range(4_000)]
+    packet[-11:-11] = b"".join(owner + b"\0\x10\0\1\0\0\0\x3c\0\2\1x" for owner in owners)
+    with pytest.raises(wire.WireError, match="more than 4096"):
+        wire.answer(QUESTION, bytes(packet))

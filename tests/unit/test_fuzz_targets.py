@@ -24,6 +24,10 @@ SAMPLES = {
     "words": b'a.b@c (d (e) \\)) "f \\" g" =?h?=\r\n <i>;/:[j],',
     "sealed_results": b'mx 1; dmarc=pass (p=none (x)) header.from="a.example" reason = "\\"; b"; dkim / 1 = fail header . b=c/d==',
     "foreign_results": b' (x (y)) "mx.example.org" 1; dkim=pass (good) header.d=example.com',
+    "identifier": "b\u00fccher.example".encode(),
+    "mailing_list": b" A list <dev.lists.example.org>",
+    "received": b" from a.example (b.example [192.0.2.1])\r\n\tby mx.example (Postfix) with ESMTPS id 1 for <a@x>; date",
+    "spf_macros": b"%{h1r-}.%{l2}.%{d}%%%_%{S}.example",
     "message": b"From x\nFrom: a@example.com\nX: y\n z\n\nbody\n",
 }
 

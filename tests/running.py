@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from dmarc_milter.demo.mta import Mta
@@ -21,7 +22,10 @@ class RunningFilter:
         settings: str,
         environment: dict[str, str] | None = None,
         all_addresses: list[str] | None = None,
+        before: Sequence[str] = (),
+        directory: Path | None = None,
     ) -> None:
+        """`before` is what the command is an argument of; it runs in `directory`, whose modules are not to be found."""
         self.address = address
         self._log = folder / "filter.log"
         self.config = folder / "filter.toml"
@@ -33,11 +37,13 @@ class RunningFilter:
         if "[journal]" not in text:
             text += f'\n[journal]\ndatabase = "{self.journal}"\n'
         self.config.write_text(text)
+        safe = [] if directory is None else ["-P"]
         with self._log.open("w") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "dmarc_milter", "serve", "--config", str(self.config)],
+                [*before, sys.executable, *safe, "-m", "dmarc_milter", "serve", "--config", str(self.config)],
                 stderr=errors,
                 env=environment,
+                cwd=directory,
             )
         limit = time.monotonic() + 30
         while "serving on" not in self.log:

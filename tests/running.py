@@ -1,11 +1,13 @@
 """`dmarc-milter serve` as a process of its own, for tests."""
 
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,7 +15,10 @@ from dmarc_milter.demo.mta import Mta
 
 
 class RunningFilter:
-    """Started on construction, with the settings given as TOML; `address` as in [milter] listen."""
+    """Started on construction, with the settings given as TOML; `address` as in [milter] listen.
+
+    `descriptors` is the most that each of its processes may open.
+    """
 
     def __init__(
         self,
@@ -22,10 +27,9 @@ class RunningFilter:
         settings: str,
         environment: dict[str, str] | None = None,
         all_addresses: list[str] | None = None,
-        before: Sequence[str] = (),
-        directory: Path | None = None,
+        descriptors: int | None = None,
+        command: Sequence[str] = (sys.executable, "-m", "dmarc_milter"),
     ) -> None:
-        """`before` is what the command is an argument of; it runs in `directory`, whose modules are not to be found."""
         self.address = address
         self._log = folder / "filter.log"
         self.config = folder / "filter.toml"
@@ -37,14 +41,14 @@ class RunningFilter:
         if "[journal]" not in text:
             text += f'\n[journal]\ndatabase = "{self.journal}"\n'
         self.config.write_text(text)
-        safe = [] if directory is None else ["-P"]
         with self._log.open("w") as errors:
             self.process = subprocess.Popen(
-                [*before, sys.executable, *safe, "-m", "dmarc_milter", "serve", "--config", str(self.config)],
+                [*command, "serve", "--config", str(self.config)],
                 stderr=errors,
                 env=environment,
-                cwd=directory,
             )
+            if descriptors is not None:
+                resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
         limit = time.monotonic() + 30
         while "serving on" not in self.log:
             assert self.process.poll() is None, self.log
@@ -58,9 +62,23 @@ class RunningFilter:
 
     @property
     def workers(self) -> list[int]:
-        """Process ids of the workers: the children that say so in their name."""
+        """Process ids of the workers."""
+        return self._children("milter-worker")
+
+    @property
+    def monitor(self) -> int:
+        """Process id of the one that serves metrics; 0 where there is none."""
+        return next(iter(self._children("milter-metrics")), 0)
+
+    def _children(self, name: str) -> list[int]:
+        """Those that say so in their name."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
-        return [int(each) for each in children.split() if _name(each).startswith("milter-worker")]
+        return [int(each) for each in children.split() if _name(each).startswith(name)]
+
+    def metrics(self) -> str:
+        """What /metrics says."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
+            return bytes(answer.read()).decode()
 
     @property
     def metrics_port(self) -> int:

@@ -3,6 +3,7 @@
 import os
 import socket
 import struct
+import sys
 import tempfile
 import threading
 import time
@@ -198,11 +199,12 @@ def outcome(answer: Answer | None) -> str:
 
 
 @contextmanager
-def stage(settings: str = "", *, before: Sequence[str] = (), directory: Path | None = None) -> Iterator[Stage]:
-    """A filter for some attacks; `before` and `directory` as of :class:`RunningFilter`."""
+def stage(settings: str = "", *, before: Sequence[str] = (), options: Sequence[str] = ()) -> Iterator[Stage]:
+    """A filter for some attacks. `before` is a command that runs it, `options` are Python's own."""
     with tempfile.TemporaryDirectory(prefix="dmarc-milter-hostile-") as folder, HostileNameServer(TABLE) as server:
         text = f'[dns]\nnameservers = ["{server.address}"]\n[policy]\nmode = "enforce"\n{settings}'
-        running = RunningFilter(Path(folder), f"unix:{folder}/socket", text, before=before, directory=directory)
+        command = (*before, sys.executable, *options, "-m", "dmarc_milter")
+        running = RunningFilter(Path(folder), f"unix:{folder}/socket", text, command=command)
         try:
             yield Stage(running, server)
         finally:

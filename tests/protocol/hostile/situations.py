@@ -656,7 +656,7 @@ def modules_of_the_folder() -> Seen:
         marker = Path(folder, "imported")
         for name in MODULES:
             Path(folder, f"{name}.py").write_text(_TRAP.format(marker=str(marker)))
-        with stage(directory=Path(folder)) as on:
+        with stage(before=("env", "-C", folder), options=("-P",)) as on:
             _plain(on, seen)
             time.sleep(2)
         imported = marker.read_text() if marker.exists() else ""

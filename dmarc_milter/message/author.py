@@ -14,7 +14,7 @@ from dmarc_milter.message.apparent import apparent_domains
 from dmarc_milter.message.lexer import text_of
 from dmarc_milter.message.mailboxes import Fault, domains
 
-MAX_FIELD = 256 << 10
+MAX_FIELD = 128 << 10
 """Octets of a From field that are read."""
 
 MAX_MALFORMED = 16 << 10

@@ -47,13 +47,14 @@ class Token(NamedTuple):
 
 
 # Groups are repeated within (?>...), not by *+: that of Python 3.11.2 keeps what a failed turn has taken.
-_BLANKS = r"(?>(?:[ \t]+|\r\n(?=[ \t]))+)"
-"""FWS (3.2.2, 4.2)."""
-_QUOTED = r'(?>(?:[^"\\\x00\r\n]+|\\[\s\S]|\r\n(?=[ \t]))*)'
+_BLANKS = r"[ \t]++"
+"""FWS (3.2.2, 4.2), unfolded."""
+_QUOTED = r'(?>(?:[^"\\\x00\r\n]+|\\[\s\S])*)'
 """The inside of a quoted-string (3.2.4, obs-qtext of 4.1)."""
-_COMMENTED = r"(?>(?:[^()\\\x00\r\n]+|\\[\s\S]|\r\n(?=[ \t]))*)"
+_COMMENTED = r"(?>(?:[^()\\\x00\r\n]+|\\[\s\S])*)"
 """The inside of a comment (3.2.2, obs-ctext of 4.1) that holds no comment."""
 
+_FOLD = re.compile(r"\r\n(?=[ \t])")
 _IN_QUOTES = re.compile(_QUOTED)
 _IN_COMMENT = re.compile(rf"{_COMMENTED}(?>(?:\({_COMMENTED}\){_COMMENTED})*)")
 """Up to the end of a comment, or up to a comment in it that holds more comments."""
@@ -73,6 +74,7 @@ class Lexer:
 
     def tokens(self, text: str) -> Iterator[Token]:
         """The tokens of a field's value, as lazily as they are asked for; folds are CRLF and white space."""
+        text = _FOLD.sub("", text)
         at = 0
         is_apart = False
         while at < len(text):

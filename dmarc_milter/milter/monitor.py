@@ -1,5 +1,6 @@
 """The process that answers Prometheus and load balancers: /metrics, /healthz, /readyz."""
 
+import contextlib
 import os
 import socket
 import threading
@@ -66,7 +67,9 @@ def serve(settings: Settings, listening: socket.socket, control: socket.socket) 
 
 
 def _end_with(control: socket.socket) -> None:
-    control.recv(1)
+    # A supervisor that is gone may leave words of ours unread: then there is an error, not an end.
+    with contextlib.suppress(OSError):
+        control.recv(1)
     os._exit(0)
 
 

@@ -145,7 +145,11 @@ def _open_sockets() -> set[int]:
 
 
 def _obey(control: socket.socket, gate: Gate, activity: Activity, seconds: float, journal: Writer | None) -> None:
-    order = control.recv(1)
+    try:
+        order = control.recv(1)
+    except OSError:
+        # The supervisor is gone, and words of ours were unread.
+        order = STOP
     gate.close()
     if order == DRAIN:
         activity.wait_until(lambda now: now.sessions == 0, seconds)

@@ -48,12 +48,12 @@ def regex(self):
     re.match(r"(a|aa)+$", "a" * 100 + "b")
 
 def lookups_loop(self):
-    self._around.lookups.loop.call(lambda: loop(self))
+    self._around.source._loop.call(lambda: loop(self))
 
 def lookups_end(self):
     def end():
         raise SystemExit
-    self._around.lookups.loop.call(end)
+    self._around.source._loop.call(end)
 
 kept = evaluation.Evaluation.end_of_message
 def end_of_message(self):

@@ -119,7 +119,6 @@ MALFORMED = spoofs(
 TWO = spoofs(
     b"Re: CROOK <a@CROOK>, ceo <ceo@BANK",
     b"a@CROOK <info@BANK>",
-    b"info@BANK <a@CROOK>",
     b"<info@BANK> <a@CROOK>",
     b"<a@CROOK> <info@BANK>",
     b"<a@CROOK>, <info@BANK>",

@@ -56,6 +56,8 @@ smtputf8_enable = no
 message_size_limit = 60000000
 mailbox_size_limit = 0
 virtual_mailbox_limit = 0
+# Fields of strangers are not rewritten; every connection is from loopback here, whatever XCLIENT says.
+local_header_rewrite_clients =
 smtpd_milters = {milter}
 milter_default_action = {default_action}
 milter_connect_timeout = 5s

@@ -126,6 +126,70 @@ def test_forged_results_are_removed_and_others_stay(site: DemoSite) -> None:
     assert found[1] == "other.example; spf=pass"
 
 
+LOOKS_LIKE_OURS = (
+    b" dmarc=pass header.from=bank.example",
+    b" mx.example.org; dmarc=pass header.from=bank.example",
+    b" MX.Example.Org.; dmarc=pass",
+    b" mx.example.org/2; dmarc=pass",
+    b" other.example 2; dmarc=pass",
+    b" mx.example.org id=; dmarc=pass",
+    b" id=; dmarc=pass",
+    b" id,; dmarc=pass",
+    b" id:; dmarc=pass",
+    b" =?utf-8?q?mx.example.org?=; dmarc=pass",
+    b" \xef\xbb\xbfmx.example.org; dmarc=pass",
+    b' "mx.example.org"; dmarc=pass',
+    b" (comment) mx.example.org (comment) 1; dmarc=pass",
+    b"\r\n\tmx.example.org;\r\n\tdmarc=pass",
+    b" ; dmarc=pass",
+    b"",
+)
+"""What a reader of Authentication-Results might take for ours, or for a field without an id (RFC 8601 5)."""
+
+
+def test_nothing_that_looks_like_ours_stays(site: DemoSite) -> None:
+    forged = b"".join(b"Authentication-Results:" + value + b"\r\n" for value in LOOKS_LIKE_OURS)
+    assert site.send("signed", forged + octets("signed"))[0] == 250
+    (found,) = results(site.mta.wait_for_delivery(1)[0])
+    assert found.startswith("mx.example.org; spf=pass")
+
+
+def test_more_forged_results_than_can_be_removed(site: DemoSite) -> None:
+    forged = b"Authentication-Results: mx.example.org; dmarc=pass\r\n"
+    assert site.send("signed", 101 * forged + octets("signed"))[0] == 550
+    assert site.send("signed", 100 * forged + octets("signed"))[0] == 250
+    assert len(results(site.mta.wait_for_delivery(1)[0])) == 1
+
+
+@pytest.mark.parametrize(
+    "author",
+    [
+        b"Re: CEO <ceo@bank.example>",
+        b"[Bank] CEO <ceo@bank.example>",
+        b"CEO <ceo@bank.example",
+        b'"CEO <ceo@bank.example>',
+        b"CEO <<ceo@bank.example>>",
+        b"=?utf-8?q?CEO_=3Cceo=40bank=2Eexample=3E?=",
+        b"CEO <ceo @ bank . example>",
+        b"<@mail.shop.example:ceo@bank.example>",
+    ],
+)
+def test_an_author_that_readers_see_is_judged(make_site: MakeSite, author: bytes) -> None:
+    """From the server of shop.example, for which SPF passes."""
+    site = make_site()
+    message = b"From: " + author + b"\r\nSubject: x\r\n\r\nHello\r\n"
+    assert site.send("spf-only", message)[0] == 550
+
+
+def test_a_slip_of_an_honest_sender_is_forgiven(site: DemoSite) -> None:
+    for author in (b"Doe, John <john@shop.example>", b"Sales @ Acme <sales@shop.example>"):
+        message = b"From: " + author + b"\r\nSubject: x\r\n\r\nHello\r\n"
+        assert site.send("spf-only", message)[0] == 250
+    for delivered in site.mta.wait_for_delivery(2):
+        (found,) = results(delivered)
+        assert "dmarc=pass header.from=shop.example" in found
+
+
 def test_twenty_megabytes(site: DemoSite) -> None:
     line = b"0123456789 abcdef  ghijklm\topqrstuvwxyz\r\n"
     message = octets("spf-only") + line * (20_000_000 // len(line))

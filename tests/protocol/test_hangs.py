@@ -20,6 +20,8 @@ from tests.protocol.test_serve import EXPECTED, found, settings
 from tests.running import RunningFilter
 from tests.system.postfix import wait_for
 
+pytestmark = pytest.mark.slow
+
 ENDED_WITHIN = 20
 RIGHT_WITHIN = 30
 SIGNED = SCENES[0]

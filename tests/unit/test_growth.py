@@ -12,6 +12,8 @@ import pytest
 
 from tests import growth
 
+pytestmark = pytest.mark.slow
+
 MOST = 8
 """How many times the work from 4n to 16n may be that from n to 4n: four times if it grows as the input, sixteen times
 if as its square. Between them, for tables that grow by doubling."""

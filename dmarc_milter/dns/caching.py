@@ -40,7 +40,7 @@ class Room(NamedTuple):
 
     def client_limit(self) -> int:
         """Ordinary questions that one client network may wait for."""
-        return self.ordinary // 2
+        return self.ordinary // 4
 
 
 class Asking(Protocol):

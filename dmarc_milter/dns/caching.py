@@ -30,6 +30,8 @@ class Room(NamedTuple):
     """Of DMARC itself, beside the ordinary ones."""
     message_prefetches: int = 24
     """Prefetches that one message may have open."""
+    client: int = 1_000
+    """Ordinary questions that all messages of one client network may wait for."""
     client_prefetches: int = 256
     """Prefetches that all messages of one client network may have open."""
 
@@ -37,10 +39,6 @@ class Room(NamedTuple):
         """In flight of its kind, beyond which `need` is not asked; prefetches leave half of the room."""
         room = self.reserved if need.is_reserved else self.ordinary
         return room // 2 if need.is_prefetch else room
-
-    def client_limit(self) -> int:
-        """Ordinary questions that one client network may wait for."""
-        return self.ordinary // 4
 
 
 class Asking(Protocol):
@@ -158,7 +156,7 @@ class CachingResolver:
             or self._prefetching[client] >= self._room.client_prefetches
         ):
             return False
-        return self._waiting[client] < self._room.client_limit()
+        return self._waiting[client] < self._room.client
 
     def _take_off(self, need: Need) -> _Flight:
         flight = _Flight(need.question, need.is_reserved)

@@ -60,7 +60,7 @@ class HandLoop(Loop):
             each(now)
 
 
-SMALL = Room(ordinary=8, reserved=4, message_prefetches=3, client_prefetches=5)
+SMALL = Room(ordinary=8, reserved=4, client=7, message_prefetches=3, client_prefetches=5)
 
 
 class Site:
@@ -97,6 +97,15 @@ def test_the_messages_of_a_client_share_its_share() -> None:
     assert site.source.in_flight == 5
     site.message(b"\xc6\x33\x64").resolver(FOREVER).prefetch(questions(10, of="another"))
     assert site.source.in_flight == 8
+
+
+def test_a_client_waits_for_no_more_than_its_share() -> None:
+    site = Site()
+    for number in range(10):
+        site.runner.start(site.message().resolver(FOREVER).resolve(question(f"{number}.hole")))
+    assert site.source.in_flight == SMALL.client
+    site.runner.start(site.message(b"z").resolver(FOREVER).resolve(question("a.example")))
+    assert site.source.in_flight == SMALL.client + 1
 
 
 def flood(site: Site) -> None:

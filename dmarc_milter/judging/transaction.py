@@ -14,10 +14,10 @@ from dmarc_milter import authentication_results, policy, received_spf
 from dmarc_milter.config import OnError, Settings
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.evaluation import Evaluation, Surroundings
+from dmarc_milter.judging.deletions import Deletion, Ownership, deletions
 from dmarc_milter.message.authserv_id import comparable
 from dmarc_milter.message.header import Field, Header, with_crlf
 from dmarc_milter.message.received import Relayed
-from dmarc_milter.milter.edits import Deletion, Ownership, deletions
 from dmarc_milter.record import Record
 from dmarc_milter.reply import Reply, reply
 from dmarc_milter.spf.evaluation import Step

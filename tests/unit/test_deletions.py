@@ -2,8 +2,8 @@
 
 import pytest
 
+from dmarc_milter.judging.deletions import MAX_FORGED, Deletion, Ownership, deletions
 from dmarc_milter.message.header import Field
-from dmarc_milter.milter.edits import MAX_FORGED, Deletion, Ownership, deletions
 
 OURS = frozenset({"mx.example.org"})
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dmarc_milter.config import InetAddress, Settings
 from dmarc_milter.log import logger
 from dmarc_milter.milter import monitor
+from dmarc_milter.milter.forking import fork
 from dmarc_milter.milter.listening import open_inet, why
 from dmarc_milter.milter.pulse import SILENT_SECONDS
 from dmarc_milter.milter.systemd import name_process
@@ -38,8 +39,11 @@ class MonitorProcess:
             self.start_again_at = time.monotonic() + TRY_AGAIN_SECONDS
             return
         assert self._listening is not None
-        ours, theirs = socket.socketpair()
-        pid = os.fork()
+        forked = fork("the metrics server")
+        if forked is None:
+            self.start_again_at = time.monotonic() + TRY_AGAIN_SECONDS
+            return
+        pid, ours, theirs = forked
         if pid == 0:
             try:
                 in_child()

@@ -21,6 +21,7 @@ from dmarc_milter.journal.preparation import prepare_local
 from dmarc_milter.log import logger
 from dmarc_milter.milter.balance import Loads
 from dmarc_milter.milter.descriptors import raise_limit
+from dmarc_milter.milter.forking import TRY_AGAIN_SECONDS, fork
 from dmarc_milter.milter.listening import ListenError, open_socket, remove
 from dmarc_milter.milter.monitor_process import MonitorProcess
 from dmarc_milter.milter.pulse import ALIVE, LOOK_SECONDS, SILENT_SECONDS, WORDS, Hang, RunningTime
@@ -190,13 +191,18 @@ class Supervisor:
         for place in range(len(self._addresses)):
             staying = sum(each.place == place and not each.is_leaving for each in self._workers.values())
             for _ in range(self._wanted - staying):
-                self._start(place)
+                if not self._start(place):
+                    self._start_again_at = time.monotonic() + TRY_AGAIN_SECONDS
+                    return
 
-    def _start(self, place: int) -> None:
-        ours, theirs = socket.socketpair()
+    def _start(self, place: int) -> bool:
+        """Whether there is a worker more."""
         taken = {each.slot for each in self._workers.values()}
         slot = next(number for number in itertools.count() if number not in taken)
-        pid = os.fork()
+        forked = fork("a worker")
+        if forked is None:
+            return False
+        pid, ours, theirs = forked
         if pid == 0:
             self._become_worker(place, slot, ours, theirs)
         theirs.close()
@@ -204,6 +210,7 @@ class Supervisor:
         worker = _Worker(pid, place, slot, ours, time.monotonic(), leave_within)
         self._workers[pid] = worker
         self._selector.register(ours, selectors.EVENT_READ, worker)
+        return True
 
     def _become_worker(self, place: int, slot: int, ours: socket.socket, theirs: socket.socket) -> None:
         try:

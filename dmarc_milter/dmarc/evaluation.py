@@ -238,7 +238,9 @@ def _why_not(alignments: tuple[Alignment, ...]) -> str:
     return f"no authenticated identifier is aligned ({'; '.join(whys)})"
 
 
-_SEVERITY = {Policy.NONE: 2, Policy.QUARANTINE: 4, Policy.REJECT: 5}
+_FAILING = {Policy.NONE: 2, Policy.QUARANTINE: 4, Policy.REJECT: 6}
+_UNKNOWN = {Policy.NONE: 3, Policy.QUARANTINE: 5, Policy.REJECT: 5}
+"""Put off (by policy) is stricter than delivered with a mark."""
 
 
 def strictest(evaluations: Sequence[Evaluation]) -> Evaluation:
@@ -250,9 +252,12 @@ def strictest(evaluations: Sequence[Evaluation]) -> Evaluation:
 
 
 def _severity(evaluation: Evaluation) -> int:
+    policy = evaluation.policy or Policy.NONE
     if evaluation.result is Result.FAIL:
-        return _SEVERITY[evaluation.policy or Policy.NONE]
-    return {Result.PASS: 0, Result.TEMPERROR: 3}.get(evaluation.result, 1)
+        return _FAILING[policy]
+    if evaluation.result is Result.TEMPERROR:
+        return _UNKNOWN[policy]
+    return 0 if evaluation.result is Result.PASS else 1
 
 
 def not_applicable(reason: str) -> Evaluation:

@@ -55,9 +55,23 @@ class Answer(Generic[R_co]):
         return self.outcome is Outcome.TEMPORARY_FAILURE
 
     @property
+    def is_late(self) -> bool:
+        """Whether it is not there because the time of whoever asked is over."""
+        return self is LATE
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a failure of this host, which says nothing of the name: another try may have room."""
+        return self.failed and not self.ttl
+
+    @property
     def is_void(self) -> bool:
         """A void lookup by RFC 7208 4.6.4: no such name, or no records of the type asked for."""
         return self.outcome is Outcome.NO_SUCH_NAME or self.outcome is Outcome.NO_DATA
+
+
+LATE: Answer[Any] = Answer(Outcome.TEMPORARY_FAILURE, detail="deadline of the message passed")
+"""What is given at a deadline."""
 
 
 class Question(NamedTuple):

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from dmarc_milter.dns import wire
-from dmarc_milter.dns.answer import Answer, OnAnswer, Question
+from dmarc_milter.dns.answer import LATE, Answer, OnAnswer, Question
 from dmarc_milter.dns.cache import Cache
 from dmarc_milter.dns.loop import Loop
 from dmarc_milter.dns.shared import SharedAnswers
@@ -43,6 +43,9 @@ class Room(NamedTuple):
 
 class Asking(Protocol):
     """One question on its way to the name servers."""
+
+    is_reserved: bool
+    """Whether it may use what is kept for DMARC's own questions."""
 
     def start(self) -> None:
         """Send it."""
@@ -127,10 +130,10 @@ class CachingResolver:
             if known is not None:
                 return known
             if need.asker.has_left:
-                return wire.failure("the message has ended")
+                return wire.no_room("the message has ended")
             flight = self._flights.get(need.question)
             if not self._has_room(need, flight):
-                return wire.failure("too many questions under way")
+                return wire.no_room("too many questions under way")
             if flight is None:
                 flight = self._take_off(need)
                 started = flight.asking
@@ -174,6 +177,8 @@ class CachingResolver:
         if need.is_reserved and not flight.is_reserved:
             flight.is_reserved = True
             self._reserved += 1
+            if flight.asking is not None:
+                flight.asking.is_reserved = True
         self._count(need, 1)
 
     def _count(self, need: Need, by: int) -> None:
@@ -205,11 +210,12 @@ class CachingResolver:
         with self._lock:
             if not self._land(flight):
                 return
-            self._cache.put(question, answer)
+            if not answer.is_local:
+                self._cache.put(question, answer)
             told = list(flight.waiters)
             for waiter in told:
                 self._take_out(flight, waiter)
-        if self._shared is not None:
+        if self._shared is not None and not answer.is_local:
             self._shared.put(question, answer)
         self._loop.safely(self._observe, question, answer)
         for waiter in told:
@@ -228,7 +234,7 @@ class CachingResolver:
                 self._take_out(flight, waiter)
             abandoned = self._abandoned(flight for flight, _ in late)
         for flight, waiter in late:
-            self._loop.safely(waiter.on_answer, flight.question, wire.failure("deadline of the message passed"))
+            self._loop.safely(waiter.on_answer, flight.question, LATE)
         for asking in abandoned:
             asking.abandon()
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dmarc_milter.dns import wire
-from dmarc_milter.dns.answer import Answer, OnAnswer, Question
+from dmarc_milter.dns.answer import LATE, Answer, OnAnswer, Question
 from dmarc_milter.dns.source import Asker, Need, Source, wait
 
 
@@ -38,8 +38,9 @@ class MessageQuestions:
         self._source.leave(self._asker)
 
     def known(self, question: Question) -> Answer[Any] | None:
-        """The answer that this message has already."""
-        return self.used.get(question) or self._arrived.get(question)
+        """The answer that this message has already. A failure is only that of whoever had no answer in its time."""
+        answer = self.used.get(question) or self._arrived.get(question)
+        return None if answer is None or answer.failed else answer
 
     def peek(self, question: Question) -> Answer[Any] | None:
         """The same, else what the source knows."""
@@ -52,7 +53,8 @@ class MessageQuestions:
         """Ask; what arrives is kept for the message."""
 
         def keep(question: Question, answer: Answer[Any]) -> None:
-            self._arrived[question] = answer
+            if not answer.failed:
+                self._arrived[question] = answer
             if then is not None:
                 then(question, answer)
 
@@ -63,7 +65,8 @@ class MessageQuestions:
 
     def use(self, question: Question, answer: Answer[Any], *, was_cached: bool = False) -> None:
         """Note that a verdict is built on `answer`."""
-        if question not in self.used:
+        known = self.used.get(question)
+        if known is None or known.failed:
             self.used[question] = answer
             self.cache_hits += was_cached or question in self._were_cached
 
@@ -75,12 +78,14 @@ class MessageResolver:
     everything above ends by itself soon after the deadline: a late message is a `temperror`, not an accident.
     """
 
-    __slots__ = ("_asked", "_limit", "_message", "deadline", "is_exhausted", "is_reserved")
+    __slots__ = ("_asked", "_failures", "_limit", "_message", "deadline", "is_exhausted", "is_reserved")
 
     def __init__(self, message: MessageQuestions, deadline: float, limit: float, *, is_reserved: bool) -> None:
         self._message = message
         self._limit = limit
         self._asked: set[Question] = set()
+        self._failures: dict[Question, Answer[Any]] = {}
+        """What this mechanism was told, so that it is asked once; nobody else has to believe it."""
         self.deadline = deadline
         self.is_reserved = is_reserved
         self.is_exhausted = False
@@ -91,24 +96,29 @@ class MessageResolver:
 
     async def resolve(self, question: Question) -> Answer[Any]:
         message = self._message
-        answer = message.known(question)
+        answer = message.known(question) or self._failures.get(question)
         if answer is not None:
             message.use(question, answer)
             return answer
         if not self._has_left(question):
             self.is_exhausted = True
-            return wire.failure("too many questions for one message")
+            return wire.no_room("too many questions for one message")
         answer = message.peek(question)
         if answer is not None:
             message.use(question, answer, was_cached=True)
             return answer
         answer = await self._wait(question)
+        if answer.is_local and not answer.is_late and self.is_reserved:
+            # It was on its way for somebody who had no room; we have.
+            answer = await self._wait(question)
+        if answer.failed:
+            self._failures[question] = answer
         message.use(question, answer)
         return answer
 
     async def _wait(self, question: Question) -> Answer[Any]:
         if time.monotonic() >= self.deadline:
-            return wire.failure("deadline of the message passed")
+            return LATE
         return await wait(self._message.need(question, self, is_prefetch=False))
 
     def _has_left(self, question: Question) -> bool:

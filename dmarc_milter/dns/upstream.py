@@ -31,6 +31,10 @@ from dmarc_milter.dns.loop import Loop
 _MAX_MESSAGE = 65_535
 MAX_SOCKETS = 512
 """Sockets that belong to one question each, unless the process has fewer descriptors to spare."""
+MAX_PIECES = 200
+"""Reads of one answer over TCP: 64 KB come in a few dozen, however small the network's packets are."""
+_LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+"""What this host has not, whichever server is asked."""
 _READS_AT_ONCE = 64
 """Datagrams read from one socket before the others get their turn."""
 
@@ -134,13 +138,14 @@ class _Asking:
             try:
                 self._upstream.send(server, self)
             except OSError as error:
-                self._note(f"server unreachable ({error})")
+                self._note(error)
             else:
                 return None
         return self._last
 
-    def _note(self, detail: str) -> None:
-        self._last = wire.failure(detail)
+    def _note(self, error: OSError) -> None:
+        detail = f"server unreachable ({error})"
+        self._last = wire.no_room(detail) if error.errno in _LOCAL else wire.failure(detail)
 
     def received(self, packet: bytes) -> None:
         """The packet that answers it."""
@@ -149,7 +154,7 @@ class _Asking:
             try:
                 self._upstream.send_over_tcp(self)
             except OSError as error:
-                self.failed(f"server unreachable ({error})")
+                self.unreachable(error)
             return
         self._read(packet)
 
@@ -173,7 +178,13 @@ class _Asking:
     def failed(self, detail: str) -> None:
         """This attempt is over."""
         self._leave()
-        self._note(detail)
+        self._last = wire.failure(detail)
+        self._go_on()
+
+    def unreachable(self, error: OSError) -> None:
+        """The same, as the system says."""
+        self._leave()
+        self._note(error)
         self._go_on()
 
     def _go_on(self) -> None:
@@ -219,7 +230,7 @@ class _Datagrams:
 
     def _refused(self, asking: _Asking, number: int, error: OSError) -> None:
         if self._waiting.get(number) is asking:
-            asking.failed(f"server unreachable ({error})")
+            asking.unreachable(error)
 
     def _claim(self, asking: _Asking) -> int:
         """An id that nobody can guess. setdefault takes it in one step, whatever other threads do."""
@@ -240,7 +251,7 @@ class _Datagrams:
             except OSError as error:
                 # ICMP says that nobody listens there: all that wait on this socket learn it at once.
                 for asking in self._waiting.copy().values():
-                    asking.failed(f"server unreachable ({error})")
+                    asking.unreachable(error)
                 return
             self._take(bytes(self._buffer[:length]))
             if self._socket.fileno() == -1:
@@ -293,7 +304,8 @@ class _Stream:
         self._asking = asking
         query = asking.query
         self._unsent = len(query).to_bytes(2, "big") + query
-        self._received = b""
+        self._received = bytearray()
+        self._pieces = 0
         self._socket, address = server.socket(socket.SOCK_STREAM)
         try:
             with contextlib.suppress(BlockingIOError):
@@ -318,7 +330,7 @@ class _Stream:
         except BlockingIOError:
             return
         except OSError as error:
-            self._asking.failed(f"server unreachable ({error})")
+            self._asking.unreachable(error)
 
     def _send(self) -> None:
         self._unsent = self._unsent[self._socket.send(self._unsent) :]
@@ -328,9 +340,12 @@ class _Stream:
     def _receive(self) -> None:
         more = self._socket.recv(_MAX_MESSAGE)
         self._received += more
+        self._pieces += 1
         end = 2 + int.from_bytes(self._received[:2], "big")
         if len(self._received) >= max(2, end):
-            self._take(self._received[2:end])
+            self._take(bytes(self._received[2:end]))
+        elif self._pieces >= MAX_PIECES:
+            self._asking.failed("not a DNS message (in too many pieces)")
         elif not more:
             self._asking.failed("server unreachable (it closed the connection)")
 

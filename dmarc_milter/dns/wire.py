@@ -56,6 +56,11 @@ def failure(detail: str) -> Answer[Any]:
     return Answer(Outcome.TEMPORARY_FAILURE, (), MIN_TTL, detail)
 
 
+def no_room(detail: str) -> Answer[Any]:
+    """A temporary failure of this host: not to be kept, for it says nothing of the name."""
+    return Answer(Outcome.TEMPORARY_FAILURE, (), 0.0, detail)
+
+
 def query(question: Question, message_id: int) -> bytes | None:
     """The packet that asks `question`, or None where its name does not fit into one."""
     parts = labels(question.name)

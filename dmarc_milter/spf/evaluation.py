@@ -136,6 +136,8 @@ class _Evaluation:
         self._family = address_type(client_address)
         self._ahead = ahead
         self._trace = trace
+        self._has_asked_sender = False
+        """Whether names were asked for that the sender chose: the time that is gone may be theirs."""
         self.dns_terms = 0
         self.void_terms: set[int] = set()
 
@@ -160,7 +162,7 @@ class _Evaluation:
         """Record look-up and selection (4.4, 4.5)."""
         answer = await self._resolver.resolve(Question(domain, RecordType.TXT))
         if answer.failed:
-            ended = _Ended(Result.TEMPERROR, f"TXT of {domain}: {answer.detail}")
+            ended = self._temporary_error(answer, f"TXT of {domain}")
         else:
             texts = [text for text in answer.records if record.is_spf(text)]
             if len(texts) == 1:
@@ -276,6 +278,7 @@ class _Evaluation:
 
     async def _match_validated(self, target: str) -> bool:
         """ptr (5.5): any DNS error there means no match."""
+        self._has_asked_sender = True
         async for name in validated_names(self._resolver, self._client, self._count_void):
             if is_at_or_below(name, target):
                 return True
@@ -285,6 +288,8 @@ class _Evaluation:
         letter = macro.too_long(spec, values)
         if letter is not None:
             return _Ended(Result.PERMERROR, f"%{{{letter.value}}} is longer than RFC 5321 allows")
+        if macro.names_senders_host(spec) or macro.needs_validated_name(spec):
+            self._has_asked_sender = True
         if macro.needs_validated_name(spec):
             name = await advised_name(self._resolver, self._client, values.domain)
             values = values._replace(validated_name=name)
@@ -303,7 +308,11 @@ class _Evaluation:
 
     def _failure(self, answer: Answer[Any], what: str) -> _Ended | None:
         self._count_void(answer)
-        return _Ended(Result.TEMPERROR, f"{what}: {answer.detail}") if answer.failed else None
+        return self._temporary_error(answer, what) if answer.failed else None
+
+    def _temporary_error(self, answer: Answer[Any], what: str) -> _Ended:
+        is_senders = answer.is_late and self._has_asked_sender
+        return _Ended(Result.TEMPERROR, f"{what}: {answer.detail}", is_senders_failure=is_senders)
 
     def _type_asked(self, mechanism: A | MX | Exists) -> RecordType:
         if isinstance(mechanism, A):

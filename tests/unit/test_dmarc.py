@@ -4,7 +4,16 @@ import asyncio
 
 import pytest
 
-from dmarc_milter.dmarc.evaluation import Authenticated, Identifier, Mechanism, Result, discover, evaluate
+from dmarc_milter.dmarc.evaluation import (
+    Authenticated,
+    Evaluation,
+    Identifier,
+    Mechanism,
+    Result,
+    discover,
+    evaluate,
+    strictest,
+)
 from dmarc_milter.dmarc.record import AlignmentMode, Policy, PublicSuffix, is_dmarc, parse
 from dmarc_milter.dmarc.tree_walk import TreeWalks, targets
 from dmarc_milter.dns.answer import RecordType
@@ -178,3 +187,25 @@ def test_tags() -> None:
     assert record.report_addresses == ("mailto:a@b.example", "mailto:c@d.example")
     assert record.failure_options == "1:d:s"
     assert len(record.errors) == 3
+
+
+def judged(result: Result, policy: Policy | None = None) -> Evaluation:
+    return Evaluation(result, "", policy=policy, published_policy=policy)
+
+
+MILDEST_FIRST = [
+    judged(Result.PASS, Policy.REJECT),
+    judged(Result.NONE),
+    judged(Result.FAIL, Policy.NONE),
+    judged(Result.TEMPERROR),
+    judged(Result.FAIL, Policy.QUARANTINE),
+    judged(Result.TEMPERROR, Policy.REJECT),
+    judged(Result.FAIL, Policy.REJECT),
+]
+
+
+def test_of_several_authors_the_strictest_counts() -> None:
+    """RFC 9989 11.5; whatever order they are written in."""
+    for index, strictest_one in enumerate(MILDEST_FIRST):
+        assert strictest(MILDEST_FIRST[: index + 1]) is strictest_one
+        assert strictest(MILDEST_FIRST[index::-1]) is strictest_one

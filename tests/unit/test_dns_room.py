@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from dmarc_milter.dns import wire
 from dmarc_milter.dns.answer import Answer, OnAnswer, Outcome, Question, RecordType
 from dmarc_milter.dns.caching import CachingResolver, Room
 from dmarc_milter.dns.loop import Loop
@@ -23,6 +24,7 @@ class Asking:
 
     question: Question
     on_answer: OnAnswer
+    is_reserved: bool
     is_abandoned: bool = False
 
     def start(self) -> None: ...
@@ -41,7 +43,7 @@ class Upstream:
     asked: list[Asking] = field(default_factory=list)
 
     def prepare(self, question: Question, on_answer: OnAnswer, *, is_reserved: bool) -> Asking:
-        self.asked.append(Asking(question, on_answer))
+        self.asked.append(Asking(question, on_answer, is_reserved))
         return self.asked[-1]
 
     @property
@@ -187,6 +189,32 @@ def test_an_answer_stays_for_the_life_of_the_message() -> None:
     late = message.resolver(0.0)
     assert site.runner.start(late.resolve(question("bank.example"))).result(0) is BRIEF
     assert len(site.upstream.asked) == 1
+
+
+def test_a_mechanism_that_had_no_time_leaves_no_failure_to_the_others() -> None:
+    site = Site()
+    message = site.message()
+    spf, dmarc = message.resolver(10.0), message.resolver(FOREVER, is_reserved=True)
+    late = site.runner.start(spf.resolve(question("_dmarc.bank.example")))
+    waiting = site.runner.start(dmarc.resolve(question("_dmarc.bank.example")))
+    site.loop.sweep(11.0)
+    assert late.result(0).is_late
+    again = site.runner.start(dmarc.resolve(question("_dmarc.bank.example")))
+    site.upstream.asked[0].answer()
+    assert waiting.result(0) is again.result(0) is FOUND
+    assert site.runner.start(spf.resolve(question("_dmarc.bank.example"))).result(0) is FOUND
+
+
+def test_dmarc_tries_again_where_somebody_else_had_no_room() -> None:
+    site = Site()
+    waiting = site.runner.start(site.message().resolver(FOREVER).resolve(question("_dmarc.bank.example")))
+    reserved = site.message().resolver(FOREVER, is_reserved=True)
+    ours = site.runner.start(reserved.resolve(question("_dmarc.bank.example")))
+    assert site.upstream.asked[0].is_reserved
+    site.upstream.asked[0].answer(wire.no_room("no sockets"))
+    assert waiting.result(0).is_local
+    site.upstream.asked[1].answer()
+    assert ours.result(0) is FOUND
 
 
 def test_each_mechanism_has_its_own_limit() -> None:

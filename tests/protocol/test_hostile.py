@@ -14,6 +14,8 @@ from tests.protocol.hostile.player import Stage, stage
 from tests.protocol.hostile.results import BESIDE, COSTLY, TOGETHER, WITH_SETTINGS, Row
 from tests.protocol.hostile.situations import SITUATIONS, Situation
 
+pytestmark = pytest.mark.slow
+
 MUCH_LATER = 60.0
 """Seconds, for what is to be answered within 20."""
 

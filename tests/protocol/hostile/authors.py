@@ -113,13 +113,14 @@ MALFORMED = spoofs(
     b"'info@BANK'",
     b"Bank &lt;info@BANK&gt;",
     b"Bank <info@_.BANK>",
+    b'info@(x)BANK"x"',
+    b'Bank <info@(x)BANK"x">',
 )
 """What is no From field is read as a lenient program would show it."""
 
 TWO = spoofs(
     b"Re: CROOK <a@CROOK>, ceo <ceo@BANK",
     b"a@CROOK <info@BANK>",
-    b"info@BANK <a@CROOK>",
     b"<info@BANK> <a@CROOK>",
     b"<a@CROOK> <info@BANK>",
     b"<a@CROOK>, <info@BANK>",

@@ -42,7 +42,7 @@ class Query(NamedTuple):
 
 _ANYTHING = Query(b"", "", 0, b"")
 _NUMBER = re.compile(r"-m([0-9]+)")
-_REVERSE = re.compile(r"([0-9]+)\.([0-9]+)\.18\.198\.in-addr\.arpa")
+_REVERSE = re.compile(r"([0-9]+)\.([0-9]+)\.1[89]\.198\.in-addr\.arpa")
 
 
 def message_number(name: str) -> int | None:
@@ -132,7 +132,7 @@ class Behaviour:
     is_truncated: bool = False
     """Over UDP there is never an answer, only the word that it did not fit."""
     over_tcp: str = "answer"
-    """Or `stall` (nothing is ever sent), `trickle` (one octet per second), `close`."""
+    """Or `stall` (nothing is ever sent), `trickle` (one octet per second), `drip` (one octet at a time), `close`."""
     spoilt: str = ""
     """`id`: another id; `question`: another question; `garbage`: no DNS message; `short`: cut in the middle."""
     then: "Behaviour | None" = None
@@ -273,15 +273,23 @@ class HostileNameServer:
         await asyncio.sleep(how.seconds)
         if how.over_tcp == "answer":
             writer.write(whole)
-        elif how.over_tcp == "trickle":
-            for octet in whole:
-                if writer.is_closing():
-                    return
-                writer.write(bytes((octet,)))
-                await writer.drain()
-                await asyncio.sleep(1)
+        elif how.over_tcp in _PAUSES:
+            await _write_slowly(whole, _PAUSES[how.over_tcp], writer)
         elif how.over_tcp == "close":
             writer.close()
+
+
+_PAUSES = {"trickle": 1.0, "drip": 0.0}
+"""Seconds between two octets."""
+
+
+async def _write_slowly(whole: bytes, seconds: float, writer: asyncio.StreamWriter) -> None:
+    for octet in whole:
+        if writer.is_closing():
+            return
+        writer.write(bytes((octet,)))
+        await writer.drain()
+        await asyncio.sleep(seconds)
 
 
 class _Udp(asyncio.DatagramProtocol):

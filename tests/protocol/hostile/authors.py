@@ -113,6 +113,8 @@ MALFORMED = spoofs(
     b"'info@BANK'",
     b"Bank &lt;info@BANK&gt;",
     b"Bank <info@_.BANK>",
+    b'info@(x)BANK"x"',
+    b'Bank <info@(x)BANK"x">',
 )
 """What is no From field is read as a lenient program would show it."""
 

@@ -77,6 +77,11 @@ VICTIMS: Table = [
     ("failing.np-m*.example", "*", SERVER_FAILURE),
     ("_dmarc.good-m*.example", "TXT", text(REJECT)),
     ("good-m*.example", "TXT", text(f"v=spf1 {NEIGHBOURHOOD} -all")),
+    # An honest domain whose name servers are far away.
+    ("_dmarc.distant-m*.example", "TXT", text(REJECT, seconds=1.0)),
+    # Its SPF record asks for names that the client chooses.
+    ("_dmarc.reverse-m*.example", "TXT", text(REJECT)),
+    ("reverse-m*.example", "TXT", text("v=spf1 ptr include:spf.reverse-m{n}.example -all")),
     # Names of the Author Domain's own tree that fail: what then is done is the Domain Owner's own doing.
     ("_dmarc.ownfail-m*.example", "TXT", SERVER_FAILURE),
     ("_dmarc.ownsilent-m*.example", "TXT", SILENCE),
@@ -117,7 +122,21 @@ SLOW: Table = [
     ("*wait*-m*.test", "MX", exchanges(*(f"wait{{r}}{n}-m{{n}}.test" for n in TEN), seconds=LATE)),
     ("*wait*-m*.test", "A", LATE_ADDRESSES),
     ("*wait*-m*.test", "*", Behaviour(seconds=LATE)),
+    ("_dmarc.a.b.c.d.e.f.*hole-m*.test", "TXT", NO_DATA),
     ("*hole*-m*.test", "*", SILENCE),
+    # Fifteen seconds less three tenths, and then a question of the victim's own that takes a second.
+    ("borrow-m*.test", "TXT", text("v=spf1 include:borrow0-m{n}.test -all", ttl=0)),
+    ("borrow5-m*.test", "TXT", text("v=spf1 include:_dmarc.distant-m{n}.example -all", seconds=0.2)),
+    *(
+        (f"borrow{n}-m*.test", "TXT", text(f"v=spf1 include:borrow{n + 1}-m{{n}}.test -all", seconds=LATE))
+        for n in range(5)
+    ),
+    (
+        "*.*.19.198.in-addr.arpa",
+        "PTR",
+        Behaviour(tuple(Record(PTR, f"stalls{n}-m{{n}}.test") for n in TEN), seconds=LATE, is_truncated=True),
+    ),
+    ("stalls*-m*.test", "A", Behaviour(seconds=LATE, is_truncated=True, over_tcp="stall")),
     ("*.*.18.198.in-addr.arpa", "PTR", Behaviour(tuple(Record(PTR, f"wait{n}-m{{n}}.test") for n in TEN), seconds=1)),
 ]
 
@@ -190,6 +209,9 @@ WORK: Table = [
         text("v=spf1 " + " ".join(f"exists:{DEEP}owners{n}-m{{n}}.test" for n in TEN) + " -all"),
     ),
     ("*owners*-m*.test", "*", MANY_OWNERS),
+    ("named-m*.test", "TXT", text("v=spf1 include:%{l}.example -all")),
+    ("drips-m*.test", "TXT", text("v=spf1 " + " ".join(f"a:drip{n}-m{{n}}.test" for n in TEN) + " -all")),
+    ("drip*-m*.test", "A", addresses(*(f"10.{n >> 8}.{n & 255}.1" for n in range(4_000)), over_tcp="drip")),
     # Memory: records that cost far more than their octets.
     ("terms-m*.test", "TXT", text("v=spf1 " + " ".join(f"include:terms{n}-m{{n}}.test" for n in TEN) + " ?all")),
     ("terms*-m*.test", "TXT", text("v=spf1 x={r} " + "a " * 980 + "?all")),

@@ -199,10 +199,13 @@ def outcome(answer: Answer | None) -> str:
 
 
 @contextmanager
-def stage(settings: str = "", *, before: Sequence[str] = (), options: Sequence[str] = ()) -> Iterator[Stage]:
-    """A filter for some attacks. `before` is a command that runs it, `options` are Python's own."""
+def stage(
+    settings: str = "", *, before: Sequence[str] = (), options: Sequence[str] = (), host: str = "127.0.0.1"
+) -> Iterator[Stage]:
+    """A filter for some attacks. `before` is a command that runs it, `options` are Python's own; `host` is where it
+    asks the name server."""
     with tempfile.TemporaryDirectory(prefix="dmarc-milter-hostile-") as folder, HostileNameServer(TABLE) as server:
-        text = f'[dns]\nnameservers = ["{server.address}"]\n[policy]\nmode = "enforce"\n{settings}'
+        text = f'[dns]\nnameservers = ["{host}:{server.port}"]\n[policy]\nmode = "enforce"\n{settings}'
         command = (*before, sys.executable, *options, "-m", "dmarc_milter")
         running = RunningFilter(Path(folder), f"unix:{folder}/socket", text, command=command)
         try:

@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from tests.protocol.hostile import alignment, authors, forged, timing, work
+from tests.protocol.hostile import alignment, authors, forged, sly, timing, work
 from tests.protocol.hostile.message import ACCEPTED, DEFERRED, REFUSED, Group, honest, spoof
 from tests.protocol.hostile.player import MOST_SECONDS, Played, Stage, largest, stage
 from tests.protocol.hostile.situations import MOST_MEMORY, PLAIN_SECONDS, SITUATIONS, Seen, Situation
 
 GROUPS: tuple[Group, ...] = tuple(
-    group for module in (alignment, timing, work, authors, forged) for group in module.GROUPS
+    group for module in (alignment, timing, work, authors, forged, sly) for group in module.GROUPS
 )
 TOGETHER = [group for group in GROUPS if not group.is_costly and not group.settings]
 COSTLY = [group for group in GROUPS if group.is_costly]

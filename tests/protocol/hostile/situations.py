@@ -17,7 +17,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dmarc_milter.demo.mta import ALL_ACTIONS, ALL_STEPS
-from tests.protocol.hostile.message import ACCEPTED, HARMLESS, REFUSED, Attack, Message, bank, crook, honest, spoof
+from tests.protocol.hostile.message import (
+    ACCEPTED,
+    DEFERRED,
+    HARMLESS,
+    REFUSED,
+    Attack,
+    Message,
+    bank,
+    crook,
+    honest,
+    spoof,
+)
 from tests.protocol.hostile.player import (
     MOST_QUESTIONS,
     MOST_SECONDS,
@@ -79,44 +90,71 @@ def _plain(on: Stage, seen: Seen, attack: Attack = honest, most: float = PLAIN_S
 # Floods
 
 FLOOD_SECONDS = 10
-PER_SECOND = 40
 
 
-def flood() -> Seen:
-    """Forty small messages per second, each of which asks for a hundred names that never answer."""
-    seen = Seen()
-    with stage() as on:
-        _plain(on, seen)
-        over = threading.Event()
-        waiting: list[tuple[Attacker, int]] = []
-        sender = threading.Thread(target=_send_flood, args=(on, waiting, over))
-        sender.start()
-        time.sleep(1)
-        limit = time.monotonic() + FLOOD_SECONDS
-        while time.monotonic() < limit:
+def flood(make: Attack, per_second: int) -> Callable[[], Seen]:
+    """Small messages, each of which asks for many names that never answer."""
+
+    def play() -> Seen:
+        seen = Seen()
+        with stage() as on:
             _plain(on, seen)
-            _plain(on, seen, spoof)
-            time.sleep(0.5)
-        over.set()
-        sender.join()
-        _collect_flood(on, waiting, seen)
-        _plain(on, seen)
-        seen.remember(largest(on.running), MOST_MEMORY)
-    return seen
+            over = threading.Event()
+            waiting: list[tuple[Attacker, int]] = []
+            sender = threading.Thread(target=_send_flood, args=(on, make, per_second, waiting, over))
+            sender.start()
+            time.sleep(FLOOD_SECONDS / 2)
+            limit = time.monotonic() + FLOOD_SECONDS
+            while time.monotonic() < limit:
+                _plain(on, seen)
+                _plain(on, seen, spoof)
+                time.sleep(0.5)
+            over.set()
+            sender.join()
+            _collect_flood(on, waiting, seen)
+            _plain(on, seen)
+            seen.remember(largest(on.running), MOST_MEMORY)
+        return seen
+
+    return play
 
 
-def _flooding(number: int) -> Message:
+def _of_spf(number: int) -> Message:
+    """Ten black-holed addresses of each of ten mail exchanges."""
     return spoof(number, mail_from=f"a@{crook(number, 'flood')}")
 
 
-def _send_flood(on: Stage, waiting: list[tuple[Attacker, int]], over: threading.Event) -> None:
+def _of_dmarc(number: int) -> Message:
+    """A From field that shows ten domains whose policy records are black-holed."""
+    shown = " ".join(f"<x@{n}hole-m{number}.test" for n in range(10))
+    return _shown(number, shown)
+
+
+def _of_walks(number: int) -> Message:
+    """A From field that shows three domains without a record, each above black-holed names."""
+    shown = " ".join(f"<x@a.b.c.d.e.f.{n}hole-m{number}.test" for n in range(3))
+    return _shown(number, shown)
+
+
+def _shown(number: int, shown: str) -> Message:
+    plain = spoof(number, mail_from="")
+    return Message(((b"From", f" {shown}".encode()), *plain.fields[1:]), plain.mail_from, plain.helo, plain.client)
+
+
+def _send_flood(
+    on: Stage, make: Attack, per_second: int, waiting: list[tuple[Attacker, int]], over: threading.Event
+) -> None:
     """Everything up to the end of the message in one go; answers are collected later."""
-    while not over.wait(1 / PER_SECOND):
+    while not over.wait(1 / per_second):
         number = on.next_number()
         with contextlib.suppress(OSError):
             mta = connected(on.running)
-            blurt(mta, _flooding(number))
+            blurt(mta, make(number))
             waiting.append((mta, number))
+
+
+SAID = frozenset({REFUSED, DEFERRED, ACCEPTED})
+"""The flood is of the attacker's own domains: what becomes of it does not matter, if only it is answered."""
 
 
 def _collect_flood(on: Stage, waiting: list[tuple[Attacker, int]], seen: Seen) -> None:
@@ -124,7 +162,7 @@ def _collect_flood(on: Stage, waiting: list[tuple[Attacker, int]], seen: Seen) -
     for mta, number in waiting:
         what = _answer(mta)
         seen.note(what)
-        seen.expect(what in HARMLESS, f"a message of the flood was {what}")
+        seen.expect(what in SAID, f"a message of the flood was {what}")
         seen.questions = max(seen.questions, len(on.server.questions[number]))
     seen.within(time.monotonic() - started, MOST_SECONDS, "the flood's last answer")
     seen.expect(seen.questions <= MOST_QUESTIONS, f"{seen.questions} questions of one message")
@@ -193,7 +231,7 @@ def _long_author(number: int) -> Message:
     return Message(((b"From", f" {addresses}".encode()), *plain.fields[1:]), plain.mail_from, plain.helo, plain.client)
 
 
-def _shown(number: int) -> Message:
+def _u_labels(number: int) -> Message:
     """U-labels, whose conversion is kept too."""
     label = "ä" * 500
     path = f"a@{label}{number}.test"
@@ -214,7 +252,7 @@ MEMORY: dict[str, tuple[Attack, int]] = {
     "names of 60 KB": (_long_names, 60),
     "names of 18 KB in signatures": (_long_signers, 60),
     "domains of 1 KB in From": (_long_author, 100),
-    "U-labels": (_shown, 200),
+    "U-labels": (_u_labels, 200),
     "SPF records of a thousand terms": (_records, 200),
     "policy records full of errors": (_policies, 500),
 }
@@ -240,30 +278,100 @@ def memory_after(kind: str) -> Callable[[], Seen]:
     return play
 
 
-WAITING = 40
+def _slow_signers(number: int) -> Message:
+    signers = _long_signers(number)
+    return spoof(number, mail_from=f"a@{crook(number, 'include')}", before=signers.fields[:100])
 
 
-def memory_while_waiting() -> Seen:
-    """Forty messages with a hundred long names each wait for a slow DNS."""
+def _slow_header(number: int) -> Message:
+    """As much header as is read at all."""
+    large = [(b"X", b" " + b"y" * LONG)] * 130
+    return spoof(number, mail_from=f"a@{crook(number, 'include')}", behind=large)
+
+
+WAITING: dict[str, tuple[Attack, int]] = {
+    "forty messages of long names": (_slow_signers, 40),
+    "twenty headers of 8 MB": (_slow_header, 20),
+}
+
+
+def memory_while_waiting(kind: str) -> Callable[[], Seen]:
+    """Messages that wait for a slow DNS."""
+
+    def play() -> Seen:
+        seen = Seen()
+        attack, count = WAITING[kind]
+        with stage() as on:
+            waiting = []
+            for _ in range(count):
+                mta = connected(on.running)
+                blurt(mta, attack(on.next_number()))
+                waiting.append(mta)
+            time.sleep(3)
+            seen.remember(largest(on.running), MOST_WAITING_MEMORY)
+            _plain(on, seen)
+            for mta in waiting:
+                what = _answer(mta)
+                seen.note(what)
+                seen.expect(what in HARMLESS, what)
+            seen.remember(largest(on.running), MOST_MEMORY)
+        return seen
+
+    return play
+
+
+UNWRITTEN = 1_000
+
+
+def memory_of_the_journal() -> Seen:
+    """A thousand messages of long names while the journal's database cannot be reached."""
     seen = Seen()
-    with stage() as on:
-        waiting = []
-        for _ in range(WAITING):
+    with stage('[journal]\ndatabase = "sqlite:////proc/none/journal.sqlite"\n') as on:
+        for _ in range(UNWRITTEN):
             number = on.next_number()
-            signers = _long_signers(number)
-            slow = spoof(number, mail_from=f"a@{crook(number, 'include')}", before=signers.fields[:100])
+            plain = spoof(number)
+            path, helo = b"l" * LONG + plain.mail_from, b"h" * LONG + plain.helo
             mta = connected(on.running)
-            blurt(mta, slow)
-            waiting.append(mta)
-        time.sleep(3)
-        seen.remember(largest(on.running), MOST_WAITING_MEMORY)
-        _plain(on, seen)
-        for mta in waiting:
-            what = _answer(mta)
-            seen.note(what)
-            seen.expect(what in HARMLESS, what)
+            blurt(mta, Message(plain.fields, path, helo, plain.client))
+            seen.note(_answer(mta))
         seen.remember(largest(on.running), MOST_MEMORY)
+        _plain(on, seen)
     return seen
+
+
+# A name server on another host: each question has a socket of its own
+
+ELSEWHERE = "0.0.0.0"
+"""No address of loopback, as the filter reads it; packets to it stay on this host."""
+HOLDERS = 40
+
+
+def _asks_for_the_victims(number: int) -> Message:
+    """SPF of the attacker asks for the victim's policy record first."""
+    path = f"_dmarc.{bank(number)}@{crook(0, 'named')}"
+    return spoof(number, mail_from=path, pauses={"header": 0.5})
+
+
+def sockets_of_strangers(make: Attack, count: int) -> Callable[[], Seen]:
+    """Messages that hold a socket for each name that is never answered; meanwhile spoofs are sent."""
+
+    def play() -> Seen:
+        seen = Seen()
+        with stage(host=ELSEWHERE) as on:
+            on.play("warm", "warm", lambda n: spoof(n, mail_from=f"x@{crook(0, 'named')}"))
+            waiting = []
+            for _ in range(count):
+                mta = connected(on.running)
+                blurt(mta, make(on.next_number()))
+                waiting.append(mta)
+            time.sleep(0.5)
+            for attack in (spoof, _asks_for_the_victims) * 3:
+                _plain(on, seen, attack, most=PLAIN_SECONDS)
+            for mta in waiting:
+                seen.note(_answer(mta))
+        return seen
+
+    return play
 
 
 # The milter protocol
@@ -676,9 +784,14 @@ class Situation:
 
 
 SITUATIONS = [
-    Situation("a flood of questions that nobody answers", 2, flood),
+    Situation("a flood of SPF that nobody answers", 2, flood(_of_spf, 40)),
+    Situation("a flood of authors that nobody answers", 2, flood(_of_dmarc, 100)),
+    Situation("a flood of tree walks that nobody answers", 2, flood(_of_walks, 60)),
     *(Situation(f"memory: {kind}", 4, memory_after(kind)) for kind in MEMORY),
-    Situation("memory: forty messages that wait", 4, memory_while_waiting, is_patient=True),
+    *(Situation(f"memory: {kind} wait", 4, memory_while_waiting(kind), is_patient=True) for kind in WAITING),
+    Situation("memory: a journal that cannot be written", 4, memory_of_the_journal),
+    Situation("sockets that SPF of strangers holds", 2, sockets_of_strangers(_of_spf, HOLDERS)),
+    Situation("sockets that authors of strangers hold", 2, sockets_of_strangers(_of_dmarc, 3 * HOLDERS)),
     Situation("a worker that hangs", 10, a_worker_that_hangs, is_patient=True),
     Situation("no descriptors are left", 10, no_descriptors),
     *(Situation(f"scrapers that say {said}", 10, idle_scrapers(said)) for said in HTTP_SAID),

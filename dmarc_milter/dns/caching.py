@@ -35,6 +35,12 @@ class Room(NamedTuple):
     client_prefetches: int = 256
     """Prefetches that all messages of one client network may have open."""
 
+    @classmethod
+    def of_sockets(cls, sockets: int) -> "Room":
+        """Where each question needs a socket: half of them for ordinary questions, a quarter of these per client."""
+        half = sockets // 2
+        return cls(half, half, client=half // 2, client_prefetches=half // 4)
+
     def limit(self, need: Need) -> int:
         """In flight of its kind, beyond which `need` is not asked; prefetches leave half of the room."""
         room = self.reserved if need.is_reserved else self.ordinary

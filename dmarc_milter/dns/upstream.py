@@ -371,6 +371,11 @@ class Upstream:
         self._on_this_host = {server for server in servers if server.is_on_this_host}
         loop.sweep_with(self._expire)
 
+    @property
+    def is_on_this_host(self) -> bool:
+        """Whether no question needs a socket of its own."""
+        return self._on_this_host.issuperset(self.attempts)
+
     def prepare(self, question: Question, on_answer: OnAnswer, *, is_reserved: bool = False) -> _Asking:
         """A question to be started. `on_answer` is called once, on the loop's thread, unless it is abandoned.
 

@@ -35,7 +35,7 @@ def _readings(value: bytes) -> Iterator[str]:
     texts = texts or {text_of(value): None}
     texts.update(dict.fromkeys([decoded(text) for text in texts]))
     texts = dict.fromkeys([text.translate(_WIDE) for text in texts])
-    texts.update(dict.fromkeys([_without_comments(text) for text in texts]))
+    texts.update(dict.fromkeys([_without_comments(text, quote) for text in texts for quote in ("", '"')]))
     yield from texts
 
 
@@ -54,15 +54,17 @@ _WIDE: dict[int, int | str] = {
 }
 
 
-def _without_comments(text: str) -> str:
-    """The words alone: comments left out, blanks made one, quoted-strings without quotes."""
+def _without_comments(text: str, quote: str) -> str:
+    """The words alone: comments left out, blanks made one, quoted-strings between `quote`."""
     return "".join(
-        (" " if token.is_apart else "") + _opened(token.kind, token.text) for token in ADDRESSES.tokens(text)
+        (" " if token.is_apart else "") + _opened(token.kind, token.text, quote) for token in ADDRESSES.tokens(text)
     )
 
 
-def _opened(kind: Kind, text: str) -> str:
+def _opened(kind: Kind, text: str, quote: str) -> str:
     """What a quoted-string or comment without its end holds is text like any other."""
+    if kind is Kind.QUOTED_STRING:
+        return quote + text + quote
     return text.lstrip('("') if kind is Kind.UNCLOSED else text
 
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 MAX_FIELDS = 20_000
-MAX_OCTETS = 8 << 20
+MAX_OCTETS = 4 << 20
 """Of one header section. What comes beyond is not looked at, and the message counts as unreadable."""
 
 

@@ -16,7 +16,7 @@ from dmarc_milter import metrics
 from dmarc_milter.config import InetAddress, ListenAddress, Settings
 from dmarc_milter.dns.answer import OnAnswer
 from dmarc_milter.dns.cache import Cache
-from dmarc_milter.dns.caching import CachingResolver
+from dmarc_milter.dns.caching import CachingResolver, Room
 from dmarc_milter.dns.loop import Loop
 from dmarc_milter.dns.runner import Runner
 from dmarc_milter.dns.shared import SharedAnswers
@@ -50,7 +50,8 @@ def surroundings(
     """A resolver of this process, whose answers arrive on `loop`."""
     upstream = Upstream(name_servers(settings), settings.dns.timeout, settings.dns.tries, loop, max_sockets)
     cache = Cache(settings.dns.cache_megabytes << 20)
-    source = CachingResolver(upstream, loop, cache, observe, shared)
+    room = Room() if upstream.is_on_this_host else Room.of_sockets(max_sockets)
+    source = CachingResolver(upstream, loop, cache, observe, shared, room)
     return Surroundings(Runner(source), source, settings.evaluation)
 
 

@@ -320,11 +320,11 @@ def memory_while_waiting(kind: str) -> Callable[[], Seen]:
     return play
 
 
-UNWRITTEN = 1_000
+UNWRITTEN = 2_000
 
 
 def memory_of_the_journal() -> Seen:
-    """A thousand messages of long names while the journal's database cannot be reached."""
+    """Two thousand messages of long names while the journal's database cannot be reached."""
     seen = Seen()
     with stage('[journal]\ndatabase = "sqlite:////proc/none/journal.sqlite"\n') as on:
         for _ in range(UNWRITTEN):
@@ -348,7 +348,7 @@ HOLDERS = 40
 
 def _asks_for_the_victims(number: int) -> Message:
     """SPF of the attacker asks for the victim's policy record first."""
-    path = f"_dmarc.{bank(number)}@{crook(0, 'named')}"
+    path = f"_dmarc.{bank(number).removesuffix('.example')}@{crook(0, 'named')}"
     return spoof(number, mail_from=path, pauses={"header": 0.5})
 
 

@@ -150,8 +150,7 @@ class Evaluation:
         signatures = verification.expect(self.header, found.domain, self._now, settings.max_signatures, work)
         candidates = self._candidates(signatures)
         # Before any of the work that the sender may make long: the policy is what everything else stands on.
-        for each in found.authors:
-            self._around.runner.start(prefetch(self._dmarc, each, candidates))
+        self._around.runner.start(self._prefetch_dmarc(found.authors, candidates))
         arc = chain.expect(self.header, self._now, work)
         kinds = [each.body for each in signatures.expected]
         # All at once and early; at the end of the message they are awaited one by one.
@@ -161,6 +160,11 @@ class Evaluation:
             self._arc_keys.prefetch(arc.key_questions)
         self._expected = _Expected(found, signatures, arc, BodyHashes(kinds))
         return self._expected.bodies.is_needed
+
+    async def _prefetch_dmarc(self, authors: tuple[str, ...], candidates: list[str]) -> None:
+        """One author after the other: a message that shows many is no reason to ask for all of them at once."""
+        for each in authors:
+            await prefetch(self._dmarc, each, candidates)
 
     def _candidates(self, signatures: verification.Expectations) -> list[str]:
         """The domains that may come to be authenticated."""
@@ -231,7 +235,7 @@ class Evaluation:
         self._dmarc.deadline = max(self._dmarc.deadline, time.monotonic() + DMARC_SECONDS)
         evaluations = [await dmarc.evaluate(self._dmarc, each, identifiers) for each in found.authors]
         if len(evaluations) > 1 and self._dmarc.is_exhausted:
-            # Which of them is whose cannot be asked any more; whoever wrote the field chose how many there are.
+            # No question, room or time was left for one of them: whoever wrote the field chose how many there are.
             found, evaluations = Author(unusable=Unusable.TOO_MANY_AUTHORS), []
         judged = dmarc.strictest(evaluations) if evaluations else None
         if judged is not None and (found.unusable is None or judged.result is not dmarc.Result.NONE):

@@ -89,7 +89,7 @@ class MessageResolver:
         self.deadline = deadline
         self.is_reserved = is_reserved
         self.is_exhausted = False
-        """Whether a question was not asked, because of the limit or because there was no room for it."""
+        """Whether a question was not asked, for want of questions, of room or of time."""
 
     def peek(self, question: Question) -> Answer[Any] | None:
         return self._message.peek(question)
@@ -112,7 +112,7 @@ class MessageResolver:
             # It was on its way for somebody who had no room; we have.
             answer = await self._wait(question)
         if answer.failed:
-            self.is_exhausted |= answer.is_local and not answer.is_late
+            self.is_exhausted |= answer.is_local
             self._failures[question] = answer
         message.use(question, answer)
         return answer

@@ -28,6 +28,10 @@ MAX_RECIPIENTS = 1_000
 MAX_MESSAGE_ID = 250
 """Characters of a Message-ID that are told."""
 
+MAX_NAME_KEPT, MAX_LOCAL_PART_KEPT = 512, 256
+"""Characters of HELO, and of the two parts of MAIL FROM, that are kept: twice what RFC 5321 4.5.3.1 allows, so that what is
+too long stays so. Records wait in memory where the journal cannot be written."""
+
 ERROR = "error in the filter"
 _HEADER_TOO_LARGE = Reply("552", "5.3.4", "Header section too large")
 _TOO_MANY_FORGED = Reply("550", "5.7.1", "More than 100 Authentication-Results fields that are not yours to write")
@@ -132,7 +136,7 @@ class Transaction:
         """
         self._site = site
         self._connection = connection
-        self._envelope = Envelope(connection.client_address, connection.helo, mail_from)
+        self._envelope = Envelope(connection.client_address, connection.helo[:MAX_NAME_KEPT], _kept_path(mail_from))
         self._header = Header() if header is None else header
         self._recipient_domains: list[str] = []
         self._is_header_over = False
@@ -296,6 +300,11 @@ class Transaction:
         if self._site.settings.milter.received_spf:
             ours.insert(0, Addition(received_spf.NAME, received_spf.field_value(authserv_id, verdict)))
         return ours
+
+
+def _kept_path(path: str) -> str:
+    local_part, at, domain = path.rpartition("@")
+    return local_part[:MAX_LOCAL_PART_KEPT] + at + domain[:MAX_NAME_KEPT]
 
 
 def _message_id(header: Header) -> str | None:

@@ -29,8 +29,10 @@ MAX_MESSAGE_ID = 250
 """Characters of a Message-ID that are told."""
 
 MAX_NAME_KEPT, MAX_LOCAL_PART_KEPT = 512, 256
-"""Characters of HELO, and of the two parts of MAIL FROM, that are kept: twice what RFC 5321 4.5.3.1 allows, so that what
-is too long stays so. Records wait in memory where the journal cannot be written."""
+"""Characters of HELO, and of the two parts of MAIL FROM, that are kept: twice what RFC 5321 4.5.3.1 allows.
+
+So what is too long stays so. Records wait in memory where the journal cannot be written.
+"""
 
 ERROR = "error in the filter"
 _HEADER_TOO_LARGE = Reply("552", "5.3.4", "Header section too large")

@@ -44,8 +44,8 @@ DMARC_QUESTIONS = 19
 
 With ten signatures, a message asks at most 150 different questions.
 """
-DMARC_SECONDS = 3.0
-"""What the questions of DMARC have at least, once the end of the message waits for nothing else."""
+MORE_SECONDS = 3.0
+"""What reverse names and DMARC have at least, once what was asked before them has taken all the time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +108,13 @@ class Evaluation:
         self._questions.close()
 
     async def _look_into(self, address: bytes | None, helo: str) -> "_ClientFindings":
+        deadline = time.monotonic() + self._around.settings.deadline
         spf = await self._check_spf(address, helo)
         names: tuple[str, ...] = ()
         if self._around.settings.wants_reverse_names and address is not None:
-            resolver = self._resolver(REVERSE_NAME_QUESTIONS)
+            # With the time of SPF, or a little more: the end of the message does not wait for both.
+            ends = max(deadline, time.monotonic() + MORE_SECONDS)
+            resolver = self._questions.resolver(ends, REVERSE_NAME_QUESTIONS)
             names = tuple([name async for name in validated_names(resolver, address)])
         return _ClientFindings(spf, names)
 
@@ -232,7 +235,7 @@ class Evaluation:
 
     async def _apply_dmarc(self, found: Author, identifiers: list[dmarc.Identifier]) -> tuple[Author, dmarc.Evaluation]:
         """DMARC for the Author Domain, or for each apparent author of a From field that cannot be read."""
-        self._dmarc.deadline = max(self._dmarc.deadline, time.monotonic() + DMARC_SECONDS)
+        self._dmarc.deadline = max(self._dmarc.deadline, time.monotonic() + MORE_SECONDS)
         evaluations = [await dmarc.evaluate(self._dmarc, each, identifiers) for each in found.authors]
         if len(evaluations) > 1 and self._dmarc.is_exhausted:
             # No question, room or time was left for one of them: whoever wrote the field chose how many there are.

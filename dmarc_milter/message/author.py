@@ -37,11 +37,6 @@ class Unusable(Enum):
     TOO_LONG = "a From field that is too long"
 
     @property
-    def names_several(self) -> bool:
-        """Whether the message shows more than one author domain or field: the classic attack (RFC 9989 11.5)."""
-        return self is Unusable.SEVERAL_FIELDS or self is Unusable.SEVERAL_DOMAINS
-
-    @property
     def is_always_refused(self) -> bool:
         """Whether no setting accepts it: what the field shows could not be looked at within the bounds."""
         return self is Unusable.TOO_MANY_AUTHORS or self is Unusable.TOO_LONG

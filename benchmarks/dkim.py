@@ -10,8 +10,8 @@ import dkim
 
 from benchmarks.spf import seconds_each
 from dmarc_milter.dkim.body import BodyHashes
-from dmarc_milter.dkim.signature import Result
-from dmarc_milter.dkim.verification import expect, verify_all
+from dmarc_milter.dkim.signature import DkimResult
+from dmarc_milter.dkim.verification import prepare, verify_all
 from dmarc_milter.dns.answer import RecordType
 from dmarc_milter.dns.zone import ZoneResolver, records_of
 from dmarc_milter.message.header import Header, split_message
@@ -53,12 +53,12 @@ def measure(name: str, line: bytes, size: int, count: int) -> float:
     chunks = [body[start : start + CHUNK] for start in range(0, len(body), CHUNK)]
 
     def ours() -> None:
-        expectations = expect(Header(fields), "example.com", 1_800_000_000, 10)
-        bodies = BodyHashes(each.body for each in expectations.expected)
+        prepared = prepare(Header(fields), "example.com", 1_800_000_000, 10)
+        bodies = BodyHashes(each.body for each in prepared.prepared)
         for chunk in chunks:
             bodies.update(chunk)
-        (found,) = _result_of(verify_all(zone, expectations, bodies.finish()))
-        if found.result is not Result.PASS:
+        (found,) = _result_of(verify_all(zone, prepared, bodies.finish()))
+        if found.result is not DkimResult.PASS:
             raise ValueError(found)
 
     def theirs() -> None:

@@ -11,9 +11,9 @@ from statistics import median
 from typing import NamedTuple
 
 from benchmarks.processes import cpu_seconds
-from dmarc_milter.demo.nameserver import NameServerThread
-from dmarc_milter.demo.scenes import SCENES, zone_text
+from dmarc_milter.demo.examples import EXAMPLES, zone_text
 from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.running import RunningFilter
 
 ROUNDS = 5
@@ -31,7 +31,7 @@ class Figures(NamedTuple):
 
 def send(running: RunningFilter, count: int) -> None:
     """Messages over one connection."""
-    scene = SCENES[0]
+    scene = EXAMPLES[0]
     fields, body = scene.content
     mta = running.mta()
     mta.connect(scene.helo, scene.client)

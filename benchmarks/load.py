@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.corpus import Message
-from dmarc_milter.demo.mta import LEADING_SPACE, NO_REPLY_FLAGS, NO_STAGE_FLAGS
+from dmarc_milter.testing.mta import LEADING_SPACE, NO_REPLY_FLAGS, NO_STAGE_FLAGS
 
 PER_CONNECTION = 20
 _CHUNK = 65_535

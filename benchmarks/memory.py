@@ -13,10 +13,10 @@ from pathlib import Path
 import dkim
 
 from benchmarks.processes import peak_megabytes
-from dmarc_milter.demo.mta import Answer
-from dmarc_milter.demo.nameserver import NameServerThread
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.message.header import split_message
+from dmarc_milter.testing.mta import MtaResponse
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.running import RunningFilter
 from tests.unit.keys import rsa_key, strings
 
@@ -40,7 +40,7 @@ def signed(octets: int) -> bytes:
     return field + message
 
 
-def send(running: RunningFilter, message: bytes, together: threading.Barrier) -> Answer:
+def send(running: RunningFilter, message: bytes, together: threading.Barrier) -> MtaResponse:
     """Play `message`; all of them wait for each other before the body."""
     header, body = split_message(message)
 

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from dmarc_milter.demo.nameserver import respond
 from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.testing.name_server import respond
 
 
 class _Server(asyncio.DatagramProtocol):

@@ -9,7 +9,6 @@ from statistics import median
 
 import spf
 
-from dmarc_milter.demo.nameserver import NameServerThread
 from dmarc_milter.dns.answer import Question, RecordType
 from dmarc_milter.dns.caching import CachingResolver
 from dmarc_milter.dns.loop import Loop
@@ -18,6 +17,7 @@ from dmarc_milter.dns.runner import Runner
 from dmarc_milter.dns.upstream import NameServer, Upstream
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.spf.evaluation import check_host
+from dmarc_milter.testing.name_server import NameServerThread
 
 FLAT = """
 example.com. 300 IN TXT "v=spf1 include:a.example.com include:b.example.com " (
@@ -98,17 +98,19 @@ def slow() -> None:
     """Time against the depth of the record tree, with a DNS that takes 20 ms."""
     loop = Loop()
     with NameServerThread(ZoneResolver.from_text(DEEP), delay=DELAY) as server:
-        for ahead in (True, False):
+        for prefetch in (True, False):
             times = []
             for _ in range(5):
                 source = CachingResolver(Upstream((NameServer("127.0.0.1", server.port),), 2, 1, loop), loop)
                 resolver = MessageQuestions(source).resolver(time.monotonic() + 10)
                 start = time.perf_counter()
-                checking = check_host(resolver, CLIENT, "example.com", "a@example.com", "h.example.com", ahead=ahead)
+                checking = check_host(
+                    resolver, CLIENT, "example.com", "a@example.com", "h.example.com", prefetch=prefetch
+                )
                 check = Runner(source).start(checking).result()
                 times.append(time.perf_counter() - start)
                 assert check.result.value == "pass"
-            how = "prefetched" if ahead else "one after the other"
+            how = "prefetched" if prefetch else "one after the other"
             print(f"depth {DEPTH}, 20 ms away, {how}: {median(times) * 1e3:.1f} ms")
     print(f"    depth x 20 ms + 20 %: {DEPTH * DELAY * 1.2e3:.0f} ms")
     loop.close()

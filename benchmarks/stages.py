@@ -19,21 +19,21 @@ import milter
 
 from benchmarks import corpus
 from benchmarks.corpus import Message
-from dmarc_milter import metrics
-from dmarc_milter.config import Settings
 from dmarc_milter.dns.answer import OnAnswer, Question
 from dmarc_milter.dns.caching import CachingResolver
 from dmarc_milter.dns.loop import Loop
 from dmarc_milter.dns.runner import Runner
 from dmarc_milter.dns.zone import ZoneResolver
-from dmarc_milter.evaluation import Surroundings
 from dmarc_milter.journal.insertion import _flat
 from dmarc_milter.journal.row import row
+from dmarc_milter.judging.evaluation import EvaluationContext
+from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.transaction import Site
-from dmarc_milter.log import message_line
 from dmarc_milter.milter import callbacks
-from dmarc_milter.milter.worker_state import Service
-from dmarc_milter.record import Record
+from dmarc_milter.milter.worker_state import WorkerState
+from dmarc_milter.settings.config import Settings
+from dmarc_milter.telemetry import metrics
+from dmarc_milter.telemetry.log import message_line
 
 SENDERS = 40
 MESSAGES = 200
@@ -77,7 +77,7 @@ class Stages:
         return value
 
 
-def _registered(service: Service) -> dict[str, Callable[..., int]]:
+def _registered(service: WorkerState) -> dict[str, Callable[..., int]]:
     """The callbacks by their names in pymilter."""
     found: dict[str, Callable[..., int]] = {}
     setters = [name for name in dir(milter) if name.startswith("set_") and name.endswith("_callback")]
@@ -145,13 +145,13 @@ def measure(folder: Path) -> dict[str, float]:
     metrics.prepare(folder)
     metrics.write_as(0)
     counted = metrics.WorkerMetrics([])
-    observers: dict[str, Callable[[Record], object]] = {
+    observers: dict[str, Callable[[MessageRecord], object]] = {
         _LOG: lambda record: logger.info(message_line(record, settings.log)),
         _METRICS: counted.observe,
         _JOURNAL: lambda record: _flat(row(record, uid="0" * 16, host="mx", worker=0, addresses=False)),
     }
     observing = [_observer(stages, name, each) for name, each in observers.items()]
-    service = Service(Site(settings, Surroundings(Runner(source), source)), observing)
+    service = WorkerState(Site(settings, EvaluationContext(Runner(source), source)), observing)
     call = _registered(service)
     messages = [_as_libmilter(each) for each in corpus.messages(MESSAGES, SENDERS)]
     for message in messages:
@@ -167,7 +167,7 @@ def measure(folder: Path) -> dict[str, float]:
     return {name: seconds / MESSAGES * 1e6 for name, seconds in best.items()}
 
 
-def _observer(stages: Stages, name: str, observe: Callable[[Record], object]) -> Callable[[Record], None]:
+def _observer(stages: Stages, name: str, observe: Callable[[MessageRecord], object]) -> Callable[[MessageRecord], None]:
     return lambda record: stages.timed(name, observe, record)
 
 

@@ -5,11 +5,11 @@ For other programs: :func:`evaluate` judges one message as the filter does, with
 
 from typing import TYPE_CHECKING
 
-from dmarc_milter.version import VERSION
+from dmarc_milter.common.version import VERSION
 
 if TYPE_CHECKING:
     from dmarc_milter.api import Dns, Evaluated, evaluate
-    from dmarc_milter.verdict import Envelope
+    from dmarc_milter.judging.verdict import Envelope
 
 __version__ = VERSION
 
@@ -19,7 +19,7 @@ __all__ = ["Dns", "Envelope", "Evaluated", "__version__", "evaluate"]
 def __getattr__(name: str) -> object:
     # Loaded when asked for: the command's --help need not wait for it.
     if name == "Envelope":
-        from dmarc_milter.verdict import Envelope
+        from dmarc_milter.judging.verdict import Envelope
 
         return Envelope
     if name in __all__:

@@ -2,6 +2,6 @@
 
 import sys
 
-from dmarc_milter.cli import main
+from dmarc_milter.cli.main import main
 
 sys.exit(main())

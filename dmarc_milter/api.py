@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dmarc_milter.config import Settings
 from dmarc_milter.dns.answer import Answer, Question
 from dmarc_milter.dns.caching import CachingResolver
 from dmarc_milter.dns.loop import Loop
@@ -14,11 +13,12 @@ from dmarc_milter.dns.runner import Runner
 from dmarc_milter.dns.source import Source
 from dmarc_milter.dns.upstream import NameServer, Upstream
 from dmarc_milter.dns.zone import ZoneResolver
-from dmarc_milter.evaluation import Surroundings
+from dmarc_milter.judging.evaluation import EvaluationContext
 from dmarc_milter.judging.transaction import Connection, Outcome, Site, Transaction
+from dmarc_milter.judging.verdict import Disposition, Envelope, Verdict
 from dmarc_milter.message.header import Header, split_message
+from dmarc_milter.settings.config import Settings
 from dmarc_milter.spf.evaluation import Step
-from dmarc_milter.verdict import Disposition, Envelope, Verdict
 
 _CHUNK = 65_535
 
@@ -97,7 +97,7 @@ def evaluate(
     settings = settings or Settings()
     header, body = split_message(message)
     steps: list[Step] = []
-    site = Site(settings, Surroundings(dns.runner, dns.source, settings.evaluation, time.time))
+    site = Site(settings, EvaluationContext(dns.runner, dns.source, settings.evaluation, time.time))
     connection = Connection(envelope.client_address, envelope.helo, settings.milter.authserv_id or "localhost")
     transaction = Transaction(site, connection, envelope.mail_from, authenticated, header=header, spf_trace=steps)
     for recipient in recipients:

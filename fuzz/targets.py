@@ -14,7 +14,7 @@ from dmarc_milter.dkim.body import BodyHashes, BodyHashKind
 from dmarc_milter.dkim.signature import Canonicalization
 from dmarc_milter.dmarc import record as dmarc_record
 from dmarc_milter.dns import wire
-from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType
+from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.message import mailing_list as list_fields
@@ -37,10 +37,10 @@ class _SameEverywhere(ZoneResolver):
 
     def __init__(self, record: bytes) -> None:
         super().__init__({})
-        self._answer = Answer(Outcome.RECORDS, (record,))
+        self._answer = Answer(AnswerOutcome.RECORDS, (record,))
 
     def look_up(self, question: Question) -> Answer[Any]:
-        return self._answer if question.type is RecordType.TXT else Answer(Outcome.NO_DATA)
+        return self._answer if question.type is RecordType.TXT else Answer(AnswerOutcome.NO_DATA)
 
 
 def dns_packet(octets: bytes) -> None:
@@ -86,7 +86,7 @@ def dkim_key(octets: bytes) -> None:
 def dkim_signature(octets: bytes) -> None:
     """The value of a DKIM-Signature field."""
     signature.parse(octets, NOW)
-    verification.expect(Header([Field("DKIM-Signature", octets)]), "example.com", NOW, 10)
+    verification.prepare(Header([Field("DKIM-Signature", octets)]), "example.com", NOW, 10)
 
 
 def dkim_body(octets: bytes) -> None:
@@ -103,7 +103,7 @@ def dkim_body(octets: bytes) -> None:
 def arc(octets: bytes) -> None:
     """A message with whatever ARC fields it has."""
     header, _ = split_message(octets)
-    chain.expect(header, NOW)
+    chain.prepare(header, NOW)
 
 
 def received(octets: bytes) -> None:

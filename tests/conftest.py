@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from dmarc_milter.demo.nameserver import NameServerThread
-from dmarc_milter.demo.scenes import zone_text
+from dmarc_milter.demo.examples import zone_text
 from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.testing.name_server import NameServerThread
 
 # CI judges a change: the same examples each time, however slow the machine. By hand, new ones are tried at every run.
 settings.register_profile("ours", deadline=None, derandomize=bool(os.environ.get("CI")))

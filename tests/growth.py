@@ -18,15 +18,15 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, get_type_hints
 
 from dmarc_milter import arc, dkim, dmarc, message, spf
-from dmarc_milter import authentication_results as results_field
+from dmarc_milter.common.text import plain
 from dmarc_milter.dkim import header as dkim_header
 from dmarc_milter.dkim import key, signature
 from dmarc_milter.dkim.signature import Canonicalization, Signature
 from dmarc_milter.dmarc import tree_walk
 from dmarc_milter.dns import name, wire
+from dmarc_milter.fields import authentication_results as results_field
 from dmarc_milter.message.header import Field, Header, split_message
 from dmarc_milter.spf import evaluation as spf_evaluation
-from dmarc_milter.text import plain
 from fuzz.targets import NOW, TARGETS
 from tests.unit.test_fuzz_targets import SAMPLES
 
@@ -122,7 +122,9 @@ class Uncalled(NamedTuple):
 
 def parsers() -> Iterator[tuple[str, Call | Uncalled]]:
     """Every public function of the protocols that takes text or octets, or a field or header made of them."""
-    modules = [importlib.import_module(f"dmarc_milter.{each}") for each in ("text", "authentication_results")]
+    modules = [
+        importlib.import_module(f"dmarc_milter.{each}") for each in ("common.text", "fields.authentication_results")
+    ]
     modules += [name, wire]
     for package in (spf, dkim, arc, dmarc, message):
         found = pkgutil.iter_modules(package.__path__, f"{package.__name__}.")

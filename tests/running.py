@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from dmarc_milter.demo.mta import Mta
+from dmarc_milter.testing.mta import Mta
 
 
 class RunningFilter:

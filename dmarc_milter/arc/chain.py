@@ -11,9 +11,9 @@ from dmarc_milter.arc.results import SealedResults, parse
 from dmarc_milter.dkim import signature, tags
 from dmarc_milter.dkim.body import BodyHash, BodyHashKind
 from dmarc_milter.dkim.header import canonical, without_signature
-from dmarc_milter.dkim.key import KeyFault
-from dmarc_milter.dkim.signature import Canonicalization, Refused, Signature
-from dmarc_milter.dkim.verification import MAX_KEYS_AHEAD, Expected, judge, keys_for
+from dmarc_milter.dkim.key import UnusableKey
+from dmarc_milter.dkim.signature import Canonicalization, Signature, UnusableSignature
+from dmarc_milter.dkim.verification import MAX_KEYS_PREFETCHED, PreparedSignature, judge, keys_for
 from dmarc_milter.dkim.work import Exceeded, Work
 from dmarc_milter.dns.answer import Question, RecordType, Resolver, text_records
 from dmarc_milter.message.header import Field, Header
@@ -22,7 +22,7 @@ MAX_SETS = 50
 """4.2.1: instances run from 1 to 50."""
 
 
-class Status(Enum):
+class ArcStatus(Enum):
     """Chain Validation Status (4.4)."""
 
     NONE = "none"
@@ -34,7 +34,7 @@ class Status(Enum):
 class Chain:
     """What was found. Failures of any kind, the DNS's too, are permanent here (5.2.1)."""
 
-    status: Status
+    status: ArcStatus
     reason: str = ""
     """For people: what broke the chain."""
     oldest_pass: int | None = None
@@ -49,14 +49,14 @@ class Chain:
 class _Set:
     """The three fields of one instance, read."""
 
-    message_signature: Expected
+    message_signature: PreparedSignature
     seal: Signature
     result_field: Field
     seal_field: Field
 
 
 @dataclass(frozen=True, slots=True)
-class ExpectedChain:
+class PreparedChain:
     """A chain of sound structure: what remains are the keys and the body."""
 
     sets: tuple[_Set, ...]
@@ -71,7 +71,7 @@ class ExpectedChain:
         """What to ask before the body came: the keys that decide first, which are those of the newest sets."""
         newest_first = self.sets[::-1]
         names = [newest_first[0].message_signature.signature.key_name, *(each.seal.key_name for each in newest_first)]
-        return [Question(name, RecordType.TXT) for name in dict.fromkeys(names)][:MAX_KEYS_AHEAD]
+        return [Question(name, RecordType.TXT) for name in dict.fromkeys(names)][:MAX_KEYS_PREFETCHED]
 
 
 class _BrokenError(Exception):
@@ -92,21 +92,21 @@ class _Read(NamedTuple):
 _Instances = dict[int, _Read]
 
 
-def expect(header: Header, now: int, work: Work | None = None) -> ExpectedChain | Chain:
+def prepare(header: Header, now: int, work: Work | None = None) -> PreparedChain | Chain:
     """5.2, steps 1 to 3: collect the sets, check their structure. `now` is seconds since 1970.
 
     `work` is what the chain and the message's DKIM signatures share; none of it is done yet.
     """
     if not any(header.all(key) for key in _KEYS):
-        return Chain(Status.NONE)
+        return Chain(ArcStatus.NONE)
     try:
         results, signatures, seals = [_by_instance(header, key) for key in _KEYS]
         count = _check_sequence(results, signatures, seals)
         _check_chain_values(seals, count)
         sets = [_set(instance, results, signatures, seals, now) for instance in range(1, count + 1)]
-        return ExpectedChain(tuple(sets), work or Work(header))
+        return PreparedChain(tuple(sets), work or Work(header))
     except _BrokenError as error:
-        return Chain(Status.FAIL, str(error))
+        return Chain(ArcStatus.FAIL, str(error))
 
 
 def _by_instance(header: Header, key: str) -> _Instances:
@@ -165,14 +165,14 @@ def _set(instance: int, results: _Instances, signatures: _Instances, seals: _Ins
     )
 
 
-def _message_signature(read: _Read, instance: int, now: int) -> Expected:
+def _message_signature(read: _Read, instance: int, now: int) -> PreparedSignature:
     parsed = signature.parse_arc(read.tags, now)
-    if isinstance(parsed, Refused):
+    if isinstance(parsed, UnusableSignature):
         raise _BrokenError(f"message signature i={instance}: {parsed.reason}")
     if "arc-seal" in parsed.signed_fields:
         # 4.1.2; the other ARC fields must not be signed either, but their presence breaks nothing.
         raise _BrokenError(f"message signature i={instance} signs seals")
-    return Expected(parsed, read.field)
+    return PreparedSignature(parsed, read.field)
 
 
 def _seal(read: _Read, instance: int, now: int) -> Signature:
@@ -180,28 +180,28 @@ def _seal(read: _Read, instance: int, now: int) -> Signature:
     if "h" in read.tags:
         raise _BrokenError(f"seal i={instance} has h=")
     parsed = signature.parse_seal(read.tags, now)
-    if isinstance(parsed, Refused):
+    if isinstance(parsed, UnusableSignature):
         raise _BrokenError(f"seal i={instance}: {parsed.reason}")
     return parsed
 
 
 async def validate(
-    resolver: Resolver, expected: ExpectedChain | Chain, bodies: Mapping[BodyHashKind, BodyHash]
+    resolver: Resolver, prepared: PreparedChain | Chain, bodies: Mapping[BodyHashKind, BodyHash]
 ) -> Chain:
     """5.2, steps 4 to 7, once the body's hashes are known.
 
     What fails ends it. The older message signatures and the results come last: they count only where all seals hold.
     """
-    if isinstance(expected, Chain):
-        return expected
-    sets, work = expected.sets, expected.work
+    if isinstance(prepared, Chain):
+        return prepared
+    sets, work = prepared.sets, prepared.work
     sealers = tuple(each.seal.domain for each in sets)
     failure = await _newest_failure(resolver, sets, bodies, work) or await _seals_failure(resolver, sets, work)
     if failure is not None:
-        return Chain(Status.FAIL, failure, None, sealers)
+        return Chain(ArcStatus.FAIL, failure, None, sealers)
     oldest_pass = await _oldest_pass(resolver, sets, bodies, work)
     results = tuple(parse(each.seal.domain, _without_instance(each.result_field)) for each in sets)
-    return Chain(Status.PASS, "", oldest_pass, sealers, results)
+    return Chain(ArcStatus.PASS, "", oldest_pass, sealers, results)
 
 
 def _without_instance(field: Field) -> bytes:
@@ -218,11 +218,11 @@ async def _newest_failure(
 
 
 async def _message_failure(
-    resolver: Resolver, expected: Expected, bodies: Mapping[BodyHashKind, BodyHash], work: Work
+    resolver: Resolver, prepared: PreparedSignature, bodies: Mapping[BodyHashKind, BodyHash], work: Work
 ) -> str | None:
-    answer = await text_records(resolver, expected.signature.key_name)
-    verified = judge(expected, answer, bodies[expected.body], work)
-    return None if verified.result is signature.Result.PASS else verified.reason
+    answer = await text_records(resolver, prepared.signature.key_name)
+    verified = judge(prepared, answer, bodies[prepared.body], work)
+    return None if verified.result is signature.DkimResult.PASS else verified.reason
 
 
 async def _oldest_pass(
@@ -264,7 +264,7 @@ def _line(field: Field) -> bytes:
 
 async def _seal_failure(resolver: Resolver, seal: Signature, seal_hash: bytes, work: Work) -> str | None:
     keys = keys_for(seal, await text_records(resolver, seal.key_name))
-    if isinstance(keys, KeyFault):
+    if isinstance(keys, UnusableKey):
         return keys.reason
     by = work.key_of(keys, seal.signature, seal_hash)
     if isinstance(by, Exceeded):

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
-from dmarc_milter.demo.mta import Answer, Mta
-from dmarc_milter.demo.nameserver import NameServerThread
-from dmarc_milter.demo.scenes import SCENES, Scene, zone_text
+from dmarc_milter.demo.examples import EXAMPLES, Example, zone_text
 from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.testing.mta import Mta, MtaResponse
+from dmarc_milter.testing.name_server import NameServerThread
 
 WIDTH = 88
 START_SECONDS = 20.0
@@ -64,7 +64,7 @@ def run(out: TextIO, *, is_coloured: bool) -> int:
     printer.line("The DNS answers from a zone on loopback; the messages come in over the milter protocol,")
     printer.line("stage by stage, as Postfix would send them. The filter enforces: it may refuse.")
     with NameServerThread(ZoneResolver.from_text(zone_text())) as server, _filter(server.address) as (path, log):
-        for number, scene in enumerate(SCENES, 1):
+        for number, scene in enumerate(EXAMPLES, 1):
             answer = _play(path, scene)
             _tell(printer, number, scene, answer, _last_line(log, scene.name))
     return 0
@@ -94,7 +94,7 @@ def _wait_until_ready(log: Path, process: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.02)
 
 
-def _play(path: str, scene: Scene) -> Answer:
+def _play(path: str, scene: Example) -> MtaResponse:
     with socket.socket(socket.AF_UNIX) as connected:
         connected.connect(path)
         mta = Mta(connected)
@@ -113,7 +113,7 @@ def _last_line(log: Path, queue_id: str) -> dict[str, str]:
     return {name: quoted or plain for name, quoted, plain in pairs}
 
 
-def _tell(printer: _Printer, number: int, scene: Scene, answer: Answer, found: dict[str, str]) -> None:
+def _tell(printer: _Printer, number: int, scene: Example, answer: MtaResponse, found: dict[str, str]) -> None:
     printer.line()
     printer.line(printer.paint(f"{number}. {scene.title}", BOLD))
     author = next(value for name, value in scene.content[0] if name.lower() == b"from").decode().strip()

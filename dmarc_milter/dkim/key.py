@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
+from dmarc_milter.common.memo import Memo
 from dmarc_milter.dkim import tags
-from dmarc_milter.dkim.signature import Result, Signature
-from dmarc_milter.memo import Memo
+from dmarc_milter.dkim.signature import DkimResult, Signature
 
 MIN_RSA_BITS = 1_024
 """Shorter keys do not count (RFC 8301 3.2)."""
@@ -56,34 +56,34 @@ class Key:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyFault:
+class UnusableKey:
     """Why a key record is of no use."""
 
-    result: Result
+    result: DkimResult
     reason: str
 
 
-def parse(record: bytes) -> Key | KeyFault:
+def parse(record: bytes) -> Key | UnusableKey:
     """Read a key record."""
     return _parse_once(record)
 
 
-def _parse(record: bytes) -> Key | KeyFault:
+def _parse(record: bytes) -> Key | UnusableKey:
     try:
         found = tags.parse(record)
     except tags.TagError as error:
-        return KeyFault(Result.PERMERROR, f"key record cannot be read: {error}")
+        return UnusableKey(DkimResult.PERMERROR, f"key record cannot be read: {error}")
     if "v" in found and (found["v"] != b"DKIM1" or next(iter(found)) != "v"):
-        return KeyFault(Result.PERMERROR, "key record is of another version")
+        return UnusableKey(DkimResult.PERMERROR, "key record is of another version")
     if "p" not in found:
-        return KeyFault(Result.PERMERROR, "key record has no key (p=)")
+        return UnusableKey(DkimResult.PERMERROR, "key record has no key (p=)")
     if not found["p"]:
-        return KeyFault(Result.PERMERROR, "key is revoked")
+        return UnusableKey(DkimResult.PERMERROR, "key is revoked")
     services = tags.listed(found.get("s", b"*"))
     if "*" not in services and "email" not in services:
-        return KeyFault(Result.PERMERROR, "key is not for e-mail")
+        return UnusableKey(DkimResult.PERMERROR, "key is not for e-mail")
     loaded = _load(found.get("k", b"rsa").decode("ascii", "replace").lower(), found["p"])
-    if isinstance(loaded, KeyFault):
+    if isinstance(loaded, UnusableKey):
         return loaded
     flags = tags.listed(found.get("t", b""))
     return Key(
@@ -96,51 +96,51 @@ def _parse(record: bytes) -> Key | KeyFault:
     )
 
 
-def _kept_octets(record: bytes, read: Key | KeyFault) -> int:
+def _kept_octets(record: bytes, read: Key | UnusableKey) -> int:
     """What a record and a key of OpenSSL take in memory, once it has verified something; by measurement, rounded up."""
-    return 2 * len(record) + (1_000 if isinstance(read, KeyFault) else 3_000 + read.bits)
+    return 2 * len(record) + (1_000 if isinstance(read, UnusableKey) else 3_000 + read.bits)
 
 
 _parse_once = Memo(_parse, _kept_octets, max_octets=4 << 20, max_key=2_048)
 """The longest honest records, of 8192 bits, have 1400 octets."""
 
 
-def _load(key_type: str, text: bytes) -> RSAPublicKey | Ed25519PublicKey | KeyFault:
+def _load(key_type: str, text: bytes) -> RSAPublicKey | Ed25519PublicKey | UnusableKey:
     octets = tags.base64(text)
     if octets is None:
-        return KeyFault(Result.PERMERROR, "key cannot be read (p=)")
+        return UnusableKey(DkimResult.PERMERROR, "key cannot be read (p=)")
     try:
         if key_type == "ed25519":
             return Ed25519PublicKey.from_public_bytes(octets)
         if key_type != "rsa":
-            return KeyFault(Result.PERMERROR, "unknown type of key (k=)")
+            return UnusableKey(DkimResult.PERMERROR, "unknown type of key (k=)")
         # SubjectPublicKeyInfo, as everybody writes, or the RSAPublicKey of RFC 6376 3.6.1: both are accepted.
         key = load_der_public_key(octets)
     except (ValueError, UnsupportedAlgorithm):
-        return KeyFault(Result.PERMERROR, "key cannot be read (p=)")
+        return UnusableKey(DkimResult.PERMERROR, "key cannot be read (p=)")
     if not isinstance(key, RSAPublicKey):
-        return KeyFault(Result.PERMERROR, "key is of another type than k= says")
+        return UnusableKey(DkimResult.PERMERROR, "key is of another type than k= says")
     return _unusable_size(key) or key
 
 
-def _unusable_size(key: RSAPublicKey) -> KeyFault | None:
+def _unusable_size(key: RSAPublicKey) -> UnusableKey | None:
     if key.key_size < MIN_RSA_BITS:
-        return KeyFault(Result.POLICY, f"RSA key of {key.key_size} bits is too short (RFC 8301)")
+        return UnusableKey(DkimResult.POLICY, f"RSA key of {key.key_size} bits is too short (RFC 8301)")
     if key.key_size > MAX_RSA_BITS:
-        return KeyFault(Result.POLICY, f"RSA key of {key.key_size} bits is too long")
+        return UnusableKey(DkimResult.POLICY, f"RSA key of {key.key_size} bits is too long")
     exponent = key.public_numbers().e
     if exponent.bit_length() > MAX_EXPONENT_BITS:
-        return KeyFault(Result.PERMERROR, f"RSA key with an exponent of {exponent.bit_length()} bits")
+        return UnusableKey(DkimResult.PERMERROR, f"RSA key with an exponent of {exponent.bit_length()} bits")
     return None
 
 
-def usable(records: Sequence[bytes], signature: Signature) -> list[Key] | KeyFault:
+def usable(records: Sequence[bytes], signature: Signature) -> list[Key] | UnusableKey:
     """The keys among the TXT records of a name that may have made `signature`; else why there is none (6.1.2)."""
-    fault = KeyFault(Result.PERMERROR, "no key record")
+    fault = UnusableKey(DkimResult.PERMERROR, "no key record")
     keys = []
     for record in records[:MAX_KEYS]:
         key = parse(record)
-        unfit = key if isinstance(key, KeyFault) else _unfit(key, signature)
+        unfit = key if isinstance(key, UnusableKey) else _unfit(key, signature)
         if isinstance(key, Key) and unfit is None:
             keys.append(key)
         elif unfit is not None:
@@ -148,12 +148,12 @@ def usable(records: Sequence[bytes], signature: Signature) -> list[Key] | KeyFau
     return keys or fault
 
 
-def _unfit(key: Key, signature: Signature) -> KeyFault | None:
+def _unfit(key: Key, signature: Signature) -> UnusableKey | None:
     """6.1.2, steps 4 to 6, and t=s (3.6.1)."""
     if key.key_type != signature.algorithm.key_type:
-        return KeyFault(Result.PERMERROR, f"key is {key.key_type}, signature is {signature.algorithm.value}")
+        return UnusableKey(DkimResult.PERMERROR, f"key is {key.key_type}, signature is {signature.algorithm.value}")
     if key.hashes is not None and "sha256" not in key.hashes:
-        return KeyFault(Result.PERMERROR, "key does not allow sha256 (h=)")
+        return UnusableKey(DkimResult.PERMERROR, "key does not allow sha256 (h=)")
     if key.is_strict and signature.identity_domain != signature.domain:
-        return KeyFault(Result.PERMERROR, "key allows no subdomain in i= (t=s)")
+        return UnusableKey(DkimResult.PERMERROR, "key allows no subdomain in i= (t=s)")
     return None

@@ -27,7 +27,7 @@ class Algorithm(Enum):
         return "rsa" if self is Algorithm.RSA_SHA256 else "ed25519"
 
 
-class Result(Enum):
+class DkimResult(Enum):
     """What became of one signature (RFC 8601 2.7.1)."""
 
     NONE = "none"
@@ -60,7 +60,7 @@ class Signature:
     """l="""
     identity_domain: str = ""
     """The domain of i=, or d= where there is no i=."""
-    shown: str = ""
+    header_b: str = ""
     """The start of b= in text, which tells signatures of one domain apart (RFC 6008)."""
 
     @property
@@ -70,15 +70,15 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class UnusableSignature:
     """A signature that is not worth verifying; what could be read of it, for the report."""
 
-    result: Result
+    result: DkimResult
     reason: str
     domain: str | None = None
     selector: str | None = None
     algorithm: str | None = None
-    shown: str | None = None
+    header_b: str | None = None
 
 
 CLOCK_SKEW = 300
@@ -97,18 +97,18 @@ _FIELD_NAME = re.compile(r"[!-9;-~]+")
 
 
 class _FaultError(Exception):
-    def __init__(self, result: Result, reason: str) -> None:
+    def __init__(self, result: DkimResult, reason: str) -> None:
         super().__init__(reason)
         self.result = result
         self.reason = reason
 
 
-def parse(value: bytes, now: int) -> Signature | Refused:
+def parse(value: bytes, now: int) -> Signature | UnusableSignature:
     """Read the value of a DKIM-Signature field. `now` is the time in seconds since 1970."""
     try:
         found = tags.parse(value)
     except tags.TagError as error:
-        return Refused(Result.NEUTRAL, f"signature cannot be read: {error}")
+        return UnusableSignature(DkimResult.NEUTRAL, f"signature cannot be read: {error}")
     return _read(found, now, is_arc=False)
 
 
@@ -120,12 +120,12 @@ def claimed_domain(value: bytes) -> str | None:
         return None
 
 
-def parse_arc(found: dict[str, bytes], now: int) -> Signature | Refused:
+def parse_arc(found: dict[str, bytes], now: int) -> Signature | UnusableSignature:
     """Read the tags of an ARC-Message-Signature: no v=, and i= is the instance (RFC 8617 4.1.2)."""
     return _read(found, now, is_arc=True)
 
 
-def parse_seal(found: dict[str, bytes], now: int) -> Signature | Refused:
+def parse_seal(found: dict[str, bytes], now: int) -> Signature | UnusableSignature:
     """Read the tags of an ARC-Seal (RFC 8617 4.1.3): no body, no h=, relaxed."""
     try:
         _check_times(found, now)
@@ -144,7 +144,7 @@ def parse_seal(found: dict[str, bytes], now: int) -> Signature | Refused:
         return _refused(fault, found)
 
 
-def _read(found: dict[str, bytes], now: int, *, is_arc: bool) -> Signature | Refused:
+def _read(found: dict[str, bytes], now: int, *, is_arc: bool) -> Signature | UnusableSignature:
     try:
         if not is_arc:
             _check_version(found)
@@ -162,22 +162,22 @@ def _read(found: dict[str, bytes], now: int, *, is_arc: bool) -> Signature | Ref
             body_canonicalization=body,
             body_length=_body_length(found),
             identity_domain=domain if is_arc else _identity_domain(found, domain),
-            shown=_shown(found) or "",
+            header_b=_header_b(found) or "",
         )
     except _FaultError as fault:
         return _refused(fault, found)
 
 
-def _refused(fault: _FaultError, found: dict[str, bytes]) -> Refused:
+def _refused(fault: _FaultError, found: dict[str, bytes]) -> UnusableSignature:
     """Whatever of the field is safe to show."""
     algorithm = _text(found.get("a", b"")).lower()
-    return Refused(
+    return UnusableSignature(
         fault.result,
         fault.reason,
         to_identifier(_text(found.get("d", b""))),
         to_identifier(_text(found.get("s", b""))),
         algorithm if _ALGORITHM_NAME.fullmatch(algorithm) else None,
-        _shown(found),
+        _header_b(found),
     )
 
 
@@ -185,7 +185,7 @@ def _text(value: bytes) -> str:
     return value.decode("utf-8", "replace")
 
 
-def _shown(found: dict[str, bytes]) -> str | None:
+def _header_b(found: dict[str, bytes]) -> str | None:
     signature = tags.without_white_space(found.get("b", b""))[:_SHOWN]
     return signature.decode("ascii") if _SHOWABLE.fullmatch(signature) else None
 
@@ -194,25 +194,25 @@ def _required(found: dict[str, bytes], name: str) -> bytes:
     """3.5, 6.1.1: v, a, b, bh, d, h and s are required."""
     value = found.get(name)
     if not value:
-        raise _FaultError(Result.PERMERROR, f"required tag {name}= is missing")
+        raise _FaultError(DkimResult.PERMERROR, f"required tag {name}= is missing")
     return value
 
 
 def _check_version(found: dict[str, bytes]) -> None:
     """v= is 1, compared as text (3.5)."""
     if _required(found, "v") != b"1":
-        raise _FaultError(Result.NEUTRAL, "unknown version of DKIM")
+        raise _FaultError(DkimResult.NEUTRAL, "unknown version of DKIM")
 
 
 def _algorithm(found: dict[str, bytes]) -> Algorithm:
     """a= (3.5); rsa-sha1 has permanently failed (RFC 8301 3.1)."""
     name = _text(_required(found, "a")).lower()
     if name == "rsa-sha1":
-        raise _FaultError(Result.PERMERROR, "rsa-sha1 does not count any more (RFC 8301)")
+        raise _FaultError(DkimResult.PERMERROR, "rsa-sha1 does not count any more (RFC 8301)")
     try:
         return Algorithm(name)
     except ValueError:
-        raise _FaultError(Result.NEUTRAL, "unknown algorithm") from None
+        raise _FaultError(DkimResult.NEUTRAL, "unknown algorithm") from None
 
 
 def _canonicalizations(found: dict[str, bytes]) -> tuple[Canonicalization, Canonicalization]:
@@ -221,14 +221,14 @@ def _canonicalizations(found: dict[str, bytes]) -> tuple[Canonicalization, Canon
     try:
         return Canonicalization(header), Canonicalization(body or "simple")
     except ValueError:
-        raise _FaultError(Result.NEUTRAL, "unknown canonicalization") from None
+        raise _FaultError(DkimResult.NEUTRAL, "unknown canonicalization") from None
 
 
 def _domain(found: dict[str, bytes]) -> str:
     """d= (3.5), U-labels as A-labels (RFC 8616 5)."""
     domain = to_identifier(_text(_required(found, "d")))
     if domain is None:
-        raise _FaultError(Result.NEUTRAL, "d= is no domain name")
+        raise _FaultError(DkimResult.NEUTRAL, "d= is no domain name")
     return domain
 
 
@@ -236,9 +236,9 @@ def _selector(found: dict[str, bytes]) -> str:
     """s= (3.1, 3.5)"""
     selector = to_identifier(_text(_required(found, "s")))
     if selector is None:
-        raise _FaultError(Result.NEUTRAL, "s= is no selector")
+        raise _FaultError(DkimResult.NEUTRAL, "s= is no selector")
     if "q" in found and "dns/txt" not in tags.listed(found["q"]):
-        raise _FaultError(Result.NEUTRAL, "unknown way to ask for the key (q=)")
+        raise _FaultError(DkimResult.NEUTRAL, "unknown way to ask for the key (q=)")
     return selector
 
 
@@ -249,9 +249,9 @@ def _identity_domain(found: dict[str, bytes], domain: str) -> str:
     _, at, written = _text(found["i"]).rpartition("@")
     identity = to_identifier(written) if at else None
     if identity is None:
-        raise _FaultError(Result.NEUTRAL, "i= has no valid domain")
+        raise _FaultError(DkimResult.NEUTRAL, "i= has no valid domain")
     if not is_at_or_below(identity, domain):
-        raise _FaultError(Result.PERMERROR, "i= is not within d=")
+        raise _FaultError(DkimResult.PERMERROR, "i= is not within d=")
     return identity
 
 
@@ -259,9 +259,9 @@ def _signed_fields(found: dict[str, bytes], *, needs_from: bool) -> tuple[str, .
     """h= (3.5, 5.4): a list of field names, From among them."""
     names = tuple(tags.listed(_required(found, "h")))
     if len(names) > MAX_SIGNED_FIELDS or any(_FIELD_NAME.fullmatch(name) is None for name in names):
-        raise _FaultError(Result.NEUTRAL, "h= cannot be read")
+        raise _FaultError(DkimResult.NEUTRAL, "h= cannot be read")
     if needs_from and "from" not in names:
-        raise _FaultError(Result.PERMERROR, "From is not signed")
+        raise _FaultError(DkimResult.PERMERROR, "From is not signed")
     return names
 
 
@@ -270,7 +270,7 @@ def _body_length(found: dict[str, bytes]) -> int | None:
     if "l" not in found:
         return None
     if _LENGTH.fullmatch(found["l"]) is None:
-        raise _FaultError(Result.NEUTRAL, "l= is not a number")
+        raise _FaultError(DkimResult.NEUTRAL, "l= is not a number")
     return int(found["l"])
 
 
@@ -280,19 +280,19 @@ def _check_times(found: dict[str, bytes], now: int) -> None:
     for name in ("t", "x"):
         if name in found:
             if _TIMESTAMP.fullmatch(found[name]) is None:
-                raise _FaultError(Result.NEUTRAL, f"{name}= is not a time")
+                raise _FaultError(DkimResult.NEUTRAL, f"{name}= is not a time")
             times[name] = int(found[name])
     if times.get("t", 0) > now + CLOCK_SKEW:
-        raise _FaultError(Result.PERMERROR, "signed in the future")
+        raise _FaultError(DkimResult.PERMERROR, "signed in the future")
     if "x" in times:
         if times["x"] <= times.get("t", -1):
-            raise _FaultError(Result.NEUTRAL, "expires before it was signed")
+            raise _FaultError(DkimResult.NEUTRAL, "expires before it was signed")
         if times["x"] < now - CLOCK_SKEW:
-            raise _FaultError(Result.PERMERROR, "signature expired")
+            raise _FaultError(DkimResult.PERMERROR, "signature expired")
 
 
-def _base64(found: dict[str, bytes], name: str, most: int) -> bytes:
+def _base64(found: dict[str, bytes], name: str, limit: int) -> bytes:
     octets = tags.base64(_required(found, name))
-    if octets is None or len(octets) > most:
-        raise _FaultError(Result.NEUTRAL, f"{name}= is not base64 of a fitting length")
+    if octets is None or len(octets) > limit:
+        raise _FaultError(DkimResult.NEUTRAL, f"{name}= is not base64 of a fitting length")
     return octets

@@ -5,26 +5,26 @@ from dataclasses import dataclass
 
 from dmarc_milter.dkim import key, signature
 from dmarc_milter.dkim.body import BodyHash, BodyHashKind
-from dmarc_milter.dkim.key import Key, KeyFault
-from dmarc_milter.dkim.signature import Refused, Result, Signature
+from dmarc_milter.dkim.key import Key, UnusableKey
+from dmarc_milter.dkim.signature import DkimResult, Signature, UnusableSignature
 from dmarc_milter.dkim.work import Exceeded, Work
-from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType, Resolver, text_records
+from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType, Resolver, text_records
 from dmarc_milter.dns.name import is_at_or_below
 from dmarc_milter.message.header import Field, Header
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class SignatureResult:
     """What was found out about one signature."""
 
-    result: Result
+    result: DkimResult
     reason: str
     """For people; empty for a pass."""
     domain: str | None = None
     """d="""
     selector: str | None = None
     algorithm: str | None = None
-    shown: str | None = None
+    header_b: str | None = None
     """The start of b= (RFC 6008)."""
     key_bits: int | None = None
     is_test: bool = False
@@ -32,7 +32,7 @@ class Verified:
 
 
 @dataclass(frozen=True, slots=True)
-class Expected:
+class PreparedSignature:
     """A signature worth verifying, and the field that holds it."""
 
     signature: Signature
@@ -48,47 +48,49 @@ class Expected:
 
 
 @dataclass(frozen=True, slots=True)
-class Expectations:
+class PreparedSignatures:
     """All signatures of a message, those that will be verified and those that were refused, as their fields stand."""
 
-    items: tuple[Expected | Verified, ...]
+    items: tuple[PreparedSignature | SignatureResult, ...]
     work: Work
     """Shared with the message's ARC chain."""
     left_out: int = 0
     """Signatures beyond the bound, which are not looked at."""
 
     @property
-    def expected(self) -> list[Expected]:
-        return [item for item in self.items if isinstance(item, Expected)]
+    def prepared(self) -> list[PreparedSignature]:
+        return [item for item in self.items if isinstance(item, PreparedSignature)]
 
     @property
     def key_questions(self) -> list[Question]:
         """What to ask before the body came: the keys of the first signatures, each once."""
-        return list(dict.fromkeys(item.key_question for item in self.expected))[:MAX_KEYS_AHEAD]
+        return list(dict.fromkeys(item.key_question for item in self.prepared))[:MAX_KEYS_PREFETCHED]
 
 
-MAX_KEYS_AHEAD = 10
+MAX_KEYS_PREFETCHED = 10
 """Key records that are asked for early; any more are asked for one by one, in their turn."""
 
 
-def expect(header: Header, author_domain: str | None, now: int, most: int, work: Work | None = None) -> Expectations:
+def prepare(
+    header: Header, author_domain: str | None, now: int, limit: int, work: Work | None = None
+) -> PreparedSignatures:
     """Read the signatures of `header`; at most `most`, those that may align with `author_domain` first.
 
     `work` is what the message's DKIM signatures and its ARC chain share; none of it is done yet.
     """
     fields = header.all("dkim-signature")
     chosen: Sequence[Field] = fields
-    if len(fields) > most:
-        chosen = _nearest(fields, author_domain, most)
+    if len(fields) > limit:
+        chosen = _nearest(fields, author_domain, limit)
     items = tuple(_expectation(field, signature.parse(field.value, now)) for field in chosen)
-    return Expectations(items, work or Work(header), len(fields) - len(items))
+    return PreparedSignatures(items, work or Work(header), len(fields) - len(items))
 
 
 _MOST_RANKED = 100
 """Of very many signatures only the first are looked at."""
 
 
-def _nearest(fields: Sequence[Field], author_domain: str | None, most: int) -> list[Field]:
+def _nearest(fields: Sequence[Field], author_domain: str | None, limit: int) -> list[Field]:
     """The `most` fields whose d= is nearest to the Author Domain, in their order.
 
     Fields with the Author Domain in d= that nobody can verify may take the place of one that is right. Then the
@@ -96,7 +98,7 @@ def _nearest(fields: Sequence[Field], author_domain: str | None, most: int) -> l
     """
     ranked = fields[:_MOST_RANKED]
     distances = [_distance(signature.claimed_domain(field.value), author_domain) for field in ranked]
-    nearest = sorted(range(len(ranked)), key=distances.__getitem__)[:most]
+    nearest = sorted(range(len(ranked)), key=distances.__getitem__)[:limit]
     return [ranked[index] for index in sorted(nearest)]
 
 
@@ -110,23 +112,25 @@ def _distance(domain: str | None, author_domain: str | None) -> int:
     return 1 if is_at_or_below(author_domain, domain) or is_at_or_below(domain, author_domain) else 2
 
 
-def _expectation(field: Field, parsed: Signature | Refused) -> Expected | Verified:
-    if isinstance(parsed, Refused):
-        return Verified(parsed.result, parsed.reason, parsed.domain, parsed.selector, parsed.algorithm, parsed.shown)
-    return Expected(parsed, field)
+def _expectation(field: Field, parsed: Signature | UnusableSignature) -> PreparedSignature | SignatureResult:
+    if isinstance(parsed, UnusableSignature):
+        return SignatureResult(
+            parsed.result, parsed.reason, parsed.domain, parsed.selector, parsed.algorithm, parsed.header_b
+        )
+    return PreparedSignature(parsed, field)
 
 
 async def verify_all(
     resolver: Resolver,
-    expectations: Expectations,
+    expectations: PreparedSignatures,
     bodies: Mapping[BodyHashKind, BodyHash],
     *,
     allow_partial_body: bool = False,
-) -> tuple[Verified, ...]:
+) -> tuple[SignatureResult, ...]:
     """The result of every signature, once the body's hashes are known."""
     results = []
     for item in expectations.items:
-        if isinstance(item, Expected):
+        if isinstance(item, PreparedSignature):
             answer = await text_records(resolver, item.signature.key_name)
             body = bodies[item.body]
             item = judge(item, answer, body, expectations.work, allow_partial_body=allow_partial_body)
@@ -135,60 +139,60 @@ async def verify_all(
 
 
 def judge(
-    expected: Expected, answer: Answer[bytes], body: BodyHash, work: Work, *, allow_partial_body: bool = False
-) -> Verified:
+    prepared: PreparedSignature, answer: Answer[bytes], body: BodyHash, work: Work, *, allow_partial_body: bool = False
+) -> SignatureResult:
     """One signature, given its key record and the body hash (6.1.2, 6.1.3)."""
-    keys = keys_for(expected.signature, answer)
-    if isinstance(keys, KeyFault):
-        return _verified(expected, keys.result, keys.reason)
-    by = _key_of(keys, expected, work)
+    keys = keys_for(prepared.signature, answer)
+    if isinstance(keys, UnusableKey):
+        return _verified(prepared, keys.result, keys.reason)
+    by = _key_of(keys, prepared, work)
     if isinstance(by, Exceeded):
-        return _verified(expected, Result.PERMERROR, by.reason)
-    result, reason = _outcome(expected.signature, by, body, allow_partial_body=allow_partial_body)
+        return _verified(prepared, DkimResult.PERMERROR, by.reason)
+    result, reason = _outcome(prepared.signature, by, body, allow_partial_body=allow_partial_body)
     used = by or keys[0]
-    if result is Result.FAIL and used.is_test:
+    if result is DkimResult.FAIL and used.is_test:
         # 3.6.1: a failure of a domain that is testing is treated as no signature.
-        result, reason = Result.NEUTRAL, f"{reason}; the key is for tests (t=y)"
-    return _verified(expected, result, reason, used)
+        result, reason = DkimResult.NEUTRAL, f"{reason}; the key is for tests (t=y)"
+    return _verified(prepared, result, reason, used)
 
 
-def _key_of(keys: Sequence[Key], expected: Expected, work: Work) -> Key | Exceeded | None:
-    digest = work.header_hash(expected.signature, expected.field)
-    return digest if isinstance(digest, Exceeded) else work.key_of(keys, expected.signature.signature, digest)
+def _key_of(keys: Sequence[Key], prepared: PreparedSignature, work: Work) -> Key | Exceeded | None:
+    digest = work.header_hash(prepared.signature, prepared.field)
+    return digest if isinstance(digest, Exceeded) else work.key_of(keys, prepared.signature.signature, digest)
 
 
-def keys_for(wanted: Signature, answer: Answer[bytes]) -> list[Key] | KeyFault:
+def keys_for(wanted: Signature, answer: Answer[bytes]) -> list[Key] | UnusableKey:
     """The keys published for a signature, or why there is none (6.1.2)."""
     if answer.failed:
-        return KeyFault(Result.TEMPERROR, f"key look-up failed: {answer.detail}")
-    if answer.outcome is not Outcome.RECORDS:
-        return KeyFault(Result.PERMERROR, f"no key published at {wanted.key_name}")
+        return UnusableKey(DkimResult.TEMPERROR, f"key look-up failed: {answer.detail}")
+    if answer.outcome is not AnswerOutcome.RECORDS:
+        return UnusableKey(DkimResult.PERMERROR, f"no key published at {wanted.key_name}")
     return key.usable(answer.records, wanted)
 
 
-def _outcome(wanted: Signature, by: Key | None, body: BodyHash, *, allow_partial_body: bool) -> tuple[Result, str]:
+def _outcome(wanted: Signature, by: Key | None, body: BodyHash, *, allow_partial_body: bool) -> tuple[DkimResult, str]:
     """Header and body are compared apart, so that the reason says which of them was changed (6.1.3)."""
     length = wanted.body_length
     if length is not None and length > body.octets:
-        return Result.FAIL, f"l={length} is longer than the body"
+        return DkimResult.FAIL, f"l={length} is longer than the body"
     if body.digest != wanted.body_hash:
-        return Result.FAIL, "body was changed" if by else "body and header were changed"
+        return DkimResult.FAIL, "body was changed" if by else "body and header were changed"
     if by is None:
-        return Result.FAIL, "signature does not fit header or key"
+        return DkimResult.FAIL, "signature does not fit header or key"
     if length is not None and length < body.octets and not allow_partial_body:
-        return Result.POLICY, f"only the first {length} of {body.octets} octets of the body are signed (l=)"
-    return Result.PASS, ""
+        return DkimResult.POLICY, f"only the first {length} of {body.octets} octets of the body are signed (l=)"
+    return DkimResult.PASS, ""
 
 
-def _verified(expected: Expected, result: Result, reason: str, used: Key | None = None) -> Verified:
-    wanted = expected.signature
-    return Verified(
+def _verified(prepared: PreparedSignature, result: DkimResult, reason: str, used: Key | None = None) -> SignatureResult:
+    wanted = prepared.signature
+    return SignatureResult(
         result,
         reason,
         wanted.domain,
         wanted.selector,
         wanted.algorithm.value,
-        wanted.shown,
+        wanted.header_b,
         used.bits if used else None,
         used.is_test if used else False,
     )

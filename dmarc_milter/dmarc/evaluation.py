@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from dmarc_milter.dmarc.record import AlignmentMode, Policy, Record
+from dmarc_milter.dmarc.record import AlignmentMode, DmarcRecord, Policy
 from dmarc_milter.dmarc.tree_walk import TreeWalks, Walk, may_share_organizational_domain
-from dmarc_milter.dns.answer import Outcome, RecordType, Resolver, addresses
+from dmarc_milter.dns.answer import AnswerOutcome, RecordType, Resolver, addresses
 from dmarc_milter.dns.name import is_at_or_below
 
 
-class Result(Enum):
+class DmarcResult(Enum):
     """The results of DMARC (RFC 9989 9.2)."""
 
     NONE = "none"
@@ -63,7 +63,7 @@ class Discovery:
     author_domain: str
     policy_domain: str | None = None
     """Where the record was found."""
-    record: Record | None = None
+    record: DmarcRecord | None = None
     failure: str | None = None
     """Why the DNS could not tell."""
 
@@ -73,10 +73,10 @@ class Discovery:
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class DmarcEvaluation:
     """What DMARC found."""
 
-    result: Result
+    result: DmarcResult
     reason: str
     """For people: what decided."""
     author_domain: str | None = None
@@ -125,26 +125,26 @@ async def discover(resolver: Resolver, author_domain: str, walks: TreeWalks | No
     return Discovery(author_domain)
 
 
-async def evaluate(resolver: Resolver, author_domain: str, identifiers: Sequence[Identifier]) -> Evaluation:
+async def evaluate(resolver: Resolver, author_domain: str, identifiers: Sequence[Identifier]) -> DmarcEvaluation:
     """DMARC for one message with one Author Domain (5.3)."""
     walks = TreeWalks(resolver)
     discovery = await discover(resolver, author_domain, walks)
     if discovery.failure is not None:
-        return Evaluation(Result.TEMPERROR, discovery.failure, author_domain, discovery, walks=walks.walked)
+        return DmarcEvaluation(DmarcResult.TEMPERROR, discovery.failure, author_domain, discovery, walks=walks.walked)
     record = discovery.record
     if record is None or record.policy is None:
         reason = "no DMARC record" if record is None else f"record of {discovery.policy_domain} has no valid policy"
-        return Evaluation(Result.NONE, reason, author_domain, discovery, walks=walks.walked)
+        return DmarcEvaluation(DmarcResult.NONE, reason, author_domain, discovery, walks=walks.walked)
     alignments = await _alignments(walks, discovery, record, identifiers)
     result, reason = _outcome(alignments)
     published, unknown = await _published_policy(resolver, discovery, record)
-    if unknown is not None and result is Result.FAIL:
-        result, reason = Result.TEMPERROR, unknown
+    if unknown is not None and result is DmarcResult.FAIL:
+        result, reason = DmarcResult.TEMPERROR, unknown
     policy = published.one_level_below if record.is_test else published
-    return Evaluation(result, reason, author_domain, discovery, published, policy, alignments, walks.walked)
+    return DmarcEvaluation(result, reason, author_domain, discovery, published, policy, alignments, walks.walked)
 
 
-async def _published_policy(resolver: Resolver, discovery: Discovery, record: Record) -> tuple[Policy, str | None]:
+async def _published_policy(resolver: Resolver, discovery: Discovery, record: DmarcRecord) -> tuple[Policy, str | None]:
     """Which of p, sp and np applies (4.10.1); with why the DNS could not tell whether the Author Domain exists."""
     assert record.policy is not None
     if not discovery.is_inherited:
@@ -157,11 +157,11 @@ async def _published_policy(resolver: Resolver, discovery: Discovery, record: Re
     if answer.failed:
         stricter = max(existing, record.nonexistent_policy, key=list(Policy).index)
         return stricter, f"A of {discovery.author_domain}: {answer.detail}"
-    return (record.nonexistent_policy if answer.outcome is Outcome.NO_SUCH_NAME else existing), None
+    return (record.nonexistent_policy if answer.outcome is AnswerOutcome.NO_SUCH_NAME else existing), None
 
 
 async def _alignments(
-    walks: TreeWalks, discovery: Discovery, record: Record, identifiers: Sequence[Identifier]
+    walks: TreeWalks, discovery: Discovery, record: DmarcRecord, identifiers: Sequence[Identifier]
 ) -> tuple[Alignment, ...]:
     """Identifier Alignment Evaluation (4.10.2). What needs no question comes first: it may be enough."""
     author_domain = discovery.author_domain
@@ -213,21 +213,21 @@ async def _by_walk(walks: TreeWalks, author_domain: str, identifier: Identifier)
     )
 
 
-def _outcome(alignments: tuple[Alignment, ...]) -> tuple[Result, str]:
+def _outcome(alignments: tuple[Alignment, ...]) -> tuple[DmarcResult, str]:
     """Pass or fail (5.3.5), or neither where an answer of the DNS is missing that might have made it pass (5.3.6)."""
     unknown: Alignment | None = None
     for each in alignments:
         if each.is_aligned and each.identifier.authenticated is Authenticated.YES:
             name = f"{each.identifier.mechanism.value} {each.identifier.domain}"
-            return Result.PASS, f"{name} is aligned: {each.why}"
+            return DmarcResult.PASS, f"{name} is aligned: {each.why}"
         if each.is_aligned is not False and each.identifier.authenticated is not Authenticated.NO:
             unknown = unknown or each
     if unknown is None:
-        return Result.FAIL, _why_not(alignments)
+        return DmarcResult.FAIL, _why_not(alignments)
     mechanism, domain = unknown.identifier.mechanism.value, unknown.identifier.domain
     if unknown.is_aligned:
-        return Result.TEMPERROR, f"{mechanism} for {domain}, which is aligned, ended in a DNS error"
-    return Result.TEMPERROR, f"alignment of {mechanism} {domain}: {unknown.why}"
+        return DmarcResult.TEMPERROR, f"{mechanism} for {domain}, which is aligned, ended in a DNS error"
+    return DmarcResult.TEMPERROR, f"alignment of {mechanism} {domain}: {unknown.why}"
 
 
 def _why_not(alignments: tuple[Alignment, ...]) -> str:
@@ -243,7 +243,7 @@ _UNKNOWN = {Policy.NONE: 3, Policy.QUARANTINE: 5, Policy.REJECT: 5}
 """Put off (by policy) is stricter than delivered with a mark."""
 
 
-def strictest(evaluations: Sequence[Evaluation]) -> Evaluation:
+def strictest(evaluations: Sequence[DmarcEvaluation]) -> DmarcEvaluation:
     """Of a message that shows several authors, the evaluation that asks for most (RFC 9989 11.5).
 
     The strictest policy among those that fail; then what the DNS could not tell; a pass only where all pass.
@@ -251,15 +251,15 @@ def strictest(evaluations: Sequence[Evaluation]) -> Evaluation:
     return max(evaluations, key=_severity)
 
 
-def _severity(evaluation: Evaluation) -> int:
+def _severity(evaluation: DmarcEvaluation) -> int:
     policy = evaluation.policy or Policy.NONE
-    if evaluation.result is Result.FAIL:
+    if evaluation.result is DmarcResult.FAIL:
         return _FAILING[policy]
-    if evaluation.result is Result.TEMPERROR:
+    if evaluation.result is DmarcResult.TEMPERROR:
         return _UNKNOWN[policy]
-    return 0 if evaluation.result is Result.PASS else 1
+    return 0 if evaluation.result is DmarcResult.PASS else 1
 
 
-def not_applicable(reason: str) -> Evaluation:
+def not_applicable(reason: str) -> DmarcEvaluation:
     """A message without exactly one Author Domain: DMARC cannot validate it (5.3.1)."""
-    return Evaluation(Result.PERMERROR, reason)
+    return DmarcEvaluation(DmarcResult.PERMERROR, reason)

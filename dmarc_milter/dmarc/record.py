@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from dmarc_milter.memo import Memo
+from dmarc_milter.common.memo import Memo
 
 
 class Policy(Enum):
@@ -36,7 +36,7 @@ class PublicSuffix(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class DmarcRecord:
     """A record with the version tag in its place. Tags that cannot be read have their defaults (4.8)."""
 
     policy: Policy | None
@@ -78,12 +78,12 @@ def is_dmarc(text: bytes) -> bool:
     return len(text) <= MAX_RECORD and _VERSION.match(text) is not None
 
 
-def parse(text: bytes) -> Record:
+def parse(text: bytes) -> DmarcRecord:
     """Read a record for which :func:`is_dmarc` holds."""
     return _parse_once(text)
 
 
-def _parse(text: bytes) -> Record:
+def _parse(text: bytes) -> DmarcRecord:
     errors: list[str] = []
     tags = _tags(text.decode("utf-8", "replace"), errors)
     policies = {name: _policy(name, tags, errors) for name in ("p", "sp", "np")}
@@ -93,7 +93,7 @@ def _parse(text: bytes) -> Record:
         # 4.10.1: as if "p=none" had been retrieved, if somebody wants reports; else no DMARC at all.
         policy = Policy.NONE if addresses else None
         policies = dict.fromkeys(policies)
-    return Record(
+    return DmarcRecord(
         policy=policy,
         subdomain_policy=policies["sp"],
         nonexistent_policy=policies["np"],
@@ -108,7 +108,7 @@ def _parse(text: bytes) -> Record:
     )
 
 
-def _kept_octets(text: bytes, record: Record) -> int:
+def _kept_octets(text: bytes, record: DmarcRecord) -> int:
     """By measurement: what a text and what was read from it take in memory."""
     words = (*record.report_addresses, *record.failure_addresses, *record.errors, record.failure_options)
     return 700 + len(text) + sum(100 + len(word) for word in words)

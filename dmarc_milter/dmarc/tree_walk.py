@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from dmarc_milter.dmarc.record import PublicSuffix, Record, is_dmarc, parse
+from dmarc_milter.dmarc.record import DmarcRecord, PublicSuffix, is_dmarc, parse
 from dmarc_milter.dns.answer import Answer, Question, RecordType, Resolver, text_records
 
 MAX_QUERIES = 8
@@ -10,11 +10,11 @@ MAX_QUERIES = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class PublishedRecord:
     """A name of the walk and the record published there."""
 
     domain: str
-    record: Record
+    record: DmarcRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Walk:
 
     start: str
     asked: tuple[str, ...]
-    found: tuple[Found, ...]
+    found: tuple[PublishedRecord, ...]
     failure: str | None = None
     """Why the DNS could not answer one of the names; then nothing can be concluded from the walk."""
 
@@ -37,12 +37,12 @@ class Walk:
                 return _one_label_below(each.domain, self.start)
         return self.found[-1].domain if self.found else self.start
 
-    def record_at(self, domain: str) -> Record | None:
+    def record_at(self, domain: str) -> DmarcRecord | None:
         """The record found at `domain`."""
         return next((each.record for each in self.found if each.domain == domain), None)
 
     @property
-    def public_suffix(self) -> Found | None:
+    def public_suffix(self) -> PublishedRecord | None:
         """The record of the Public Suffix Domain above the starting name (4.10.1)."""
         return next(
             (
@@ -86,7 +86,7 @@ def may_share_organizational_domain(domain: str, author_domain: str) -> bool:
     return domain != author_domain and domain.rpartition(".")[2] == author_domain.rpartition(".")[2]
 
 
-def published(answer: Answer[bytes]) -> Record | None:
+def published(answer: Answer[bytes]) -> DmarcRecord | None:
     """The one DMARC Policy Record among the TXT records of a name; several count as none (4.10, step 2)."""
     records = [text for text in answer.records if is_dmarc(text)]
     return parse(records[0]) if len(records) == 1 else None
@@ -106,7 +106,7 @@ class TreeWalks:
         """The walks so far, in their order."""
         return tuple(self._walks.values())
 
-    async def record_at(self, domain: str) -> tuple[Record | None, str | None]:
+    async def record_at(self, domain: str) -> tuple[DmarcRecord | None, str | None]:
         """The record at `domain` itself, and why the DNS could not tell."""
         answer = await text_records(self._resolver, query_name(domain))
         return (None, _failure(domain, answer)) if answer.failed else (published(answer), None)
@@ -122,7 +122,7 @@ class TreeWalks:
         names = targets(domain)
         self._resolver.prefetch(questions(domain))
         asked: list[str] = []
-        found: list[Found] = []
+        found: list[PublishedRecord] = []
         for name in names:
             answer = await text_records(self._resolver, query_name(name))
             asked.append(name)
@@ -131,7 +131,7 @@ class TreeWalks:
             record = published(answer)
             if record is None:
                 continue
-            found.append(Found(name, record))
+            found.append(PublishedRecord(name, record))
             if record.public_suffix is not PublicSuffix.UNKNOWN:
                 break
         return Walk(domain, tuple(asked), tuple(found))

@@ -19,7 +19,7 @@ class RecordType(Enum):
     __hash__ = object.__hash__
 
 
-class Outcome(Enum):
+class AnswerOutcome(Enum):
     """The four ends of a look-up, which SPF, DKIM and DMARC each treat differently."""
 
     RECORDS = "records"
@@ -43,7 +43,7 @@ class Answer(Generic[R_co]):
     it points to, a ``str`` (the preference of an MX host plays no part in judging mail).
     """
 
-    outcome: Outcome
+    outcome: AnswerOutcome
     records: tuple[R_co, ...] = ()
     ttl: float = 0.0
     """Seconds for which the answer may be kept."""
@@ -52,7 +52,7 @@ class Answer(Generic[R_co]):
 
     @property
     def failed(self) -> bool:
-        return self.outcome is Outcome.TEMPORARY_FAILURE
+        return self.outcome is AnswerOutcome.TEMPORARY_FAILURE
 
     @property
     def is_late(self) -> bool:
@@ -67,10 +67,10 @@ class Answer(Generic[R_co]):
     @property
     def is_void(self) -> bool:
         """A void lookup by RFC 7208 4.6.4: no such name, or no records of the type asked for."""
-        return self.outcome is Outcome.NO_SUCH_NAME or self.outcome is Outcome.NO_DATA
+        return self.outcome is AnswerOutcome.NO_SUCH_NAME or self.outcome is AnswerOutcome.NO_DATA
 
 
-LATE: Answer[Any] = Answer(Outcome.TEMPORARY_FAILURE, detail="deadline of the message passed")
+LATE: Answer[Any] = Answer(AnswerOutcome.TEMPORARY_FAILURE, detail="deadline of the message passed")
 """What is given at a deadline."""
 
 

@@ -22,7 +22,7 @@ from dmarc_milter.dns.shared import SharedAnswers
 from dmarc_milter.dns.source import Asker, Need
 
 
-class Room(NamedTuple):
+class QuestionLimits(NamedTuple):
     """How many different questions may be in flight at once."""
 
     ordinary: int = 4_000
@@ -36,7 +36,7 @@ class Room(NamedTuple):
     """Prefetches that all messages of one client network may have open."""
 
     @classmethod
-    def of_sockets(cls, sockets: int) -> "Room":
+    def of_sockets(cls, sockets: int) -> "QuestionLimits":
         """Where each question needs a socket: half of them for ordinary questions, a quarter of these per client."""
         half = sockets // 2
         return cls(half, half, client=half // 2, client_prefetches=half // 4)
@@ -60,7 +60,7 @@ class Asking(Protocol):
         """Nobody wants the answer any more."""
 
 
-class Upstream(Protocol):
+class Transport(Protocol):
     """Whoever asks name servers."""
 
     def prepare(self, question: Question, on_answer: OnAnswer, *, is_reserved: bool) -> Asking:
@@ -91,19 +91,19 @@ class CachingResolver:
 
     def __init__(
         self,
-        upstream: Upstream,
+        upstream: Transport,
         loop: Loop,
         cache: Cache | None = None,
         observe: OnAnswer = lambda _question, _answer: None,
         shared: SharedAnswers | None = None,
-        room: Room | None = None,
+        room: QuestionLimits | None = None,
     ) -> None:
         self._upstream = upstream
         self._loop = loop
         self._cache = Cache() if cache is None else cache
         self._observe = observe
         self._shared = shared
-        self._room = room or Room()
+        self._room = room or QuestionLimits()
         self._lock = threading.Lock()
         self._flights: dict[Question, _Flight] = {}
         self._reserved = 0

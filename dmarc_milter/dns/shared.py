@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from dmarc_milter.dns.answer import Answer, Outcome, Question
+from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question
 
 PLACES = 4096
 PLACE_OCTETS = 768
@@ -23,7 +23,7 @@ PLACE_OCTETS = 768
 _HEAD = struct.Struct("=8sH")
 """Digest of what follows, and its length."""
 _MAX_ENTRY = PLACE_OCTETS - _HEAD.size
-_OUTCOMES = {each.value: each for each in Outcome}
+_OUTCOMES = {each.value: each for each in AnswerOutcome}
 
 
 class SharedAnswers:

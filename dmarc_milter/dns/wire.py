@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType
+from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType
 from dmarc_milter.dns.name import labels
 
 MAX_TTL = 86_400.0
@@ -48,17 +48,17 @@ class WireError(ValueError):
 
 def no_such_name(ttl: float = MAX_NEGATIVE_TTL, detail: str = "") -> Answer[Any]:
     """NXDOMAIN as a value."""
-    return Answer(Outcome.NO_SUCH_NAME, (), ttl, detail)
+    return Answer(AnswerOutcome.NO_SUCH_NAME, (), ttl, detail)
 
 
 def failure(detail: str) -> Answer[Any]:
     """A temporary failure as a value."""
-    return Answer(Outcome.TEMPORARY_FAILURE, (), MIN_TTL, detail)
+    return Answer(AnswerOutcome.TEMPORARY_FAILURE, (), MIN_TTL, detail)
 
 
 def no_room(detail: str) -> Answer[Any]:
     """A temporary failure of this host: not to be kept, for it says nothing of the name."""
-    return Answer(Outcome.TEMPORARY_FAILURE, (), 0.0, detail)
+    return Answer(AnswerOutcome.TEMPORARY_FAILURE, (), 0.0, detail)
 
 
 def query(question: Question, message_id: int) -> bytes | None:
@@ -89,7 +89,7 @@ def is_truncated(packet: bytes) -> bool:
     return bool(packet[2] & _TRUNCATED >> 8)
 
 
-class _Record(NamedTuple):
+class _ResourceRecord(NamedTuple):
     owner: Name
     type: int
     ttl: int
@@ -106,7 +106,7 @@ def answer(question: Question, packet: bytes) -> Answer[Any]:
         reader.name()
         reader.skip(4)
     section = reader.records(answers)
-    authority: list[_Record] = []
+    authority: list[_ResourceRecord] = []
     code = flags & 15
     if answers <= MAX_RECORDS:
         authority = reader.records(authorities)
@@ -117,22 +117,24 @@ def answer(question: Question, packet: bytes) -> Answer[Any]:
     found, ttl, aliases = _follow_aliases(reader, section, question)
     if found:
         ttl = min(ttl, *(each.ttl for each in found))
-        return Answer(Outcome.RECORDS, _values(reader, question.type, found), _bounded(ttl, MAX_TTL))
+        return Answer(AnswerOutcome.RECORDS, _values(reader, question.type, found), _bounded(ttl, MAX_TTL))
     negative = _negative_ttl(reader, authority)
     if code == _NXDOMAIN:
         return no_such_name(negative)
     if aliases and not authority:
         # An alias whose target the server did not follow: not an answer about the target.
         return failure("incomplete answer")
-    return Answer(Outcome.NO_DATA, (), negative)
+    return Answer(AnswerOutcome.NO_DATA, (), negative)
 
 
-def _extended_code(additional: Iterable[_Record]) -> int:
+def _extended_code(additional: Iterable[_ResourceRecord]) -> int:
     """The upper bits of the code, from the OPT record (RFC 6891 6.1.3)."""
     return sum((each.ttl >> 24 << 4) for each in additional if each.type == _OPT_TYPE)
 
 
-def _follow_aliases(reader: "_Reader", section: list[_Record], question: Question) -> tuple[list[_Record], float, int]:
+def _follow_aliases(
+    reader: "_Reader", section: list[_ResourceRecord], question: Question
+) -> tuple[list[_ResourceRecord], float, int]:
     name = tuple(part.lower() for part in labels(question.name) or ())
     ttl = MAX_TTL
     for aliases in range(_MAX_CNAMES):
@@ -147,7 +149,7 @@ def _follow_aliases(reader: "_Reader", section: list[_Record], question: Questio
     return [], ttl, _MAX_CNAMES
 
 
-def _negative_ttl(reader: "_Reader", authority: list[_Record]) -> float:
+def _negative_ttl(reader: "_Reader", authority: list[_ResourceRecord]) -> float:
     """RFC 2308 5: the lesser of the SOA's own TTL and its MINIMUM field."""
     for each in authority:
         if each.type == _SOA and each.end - each.start >= 22:
@@ -156,11 +158,11 @@ def _negative_ttl(reader: "_Reader", authority: list[_Record]) -> float:
     return MIN_TTL
 
 
-def _bounded(ttl: float, most: float) -> float:
-    return max(MIN_TTL, min(most, ttl))
+def _bounded(ttl: float, limit: float) -> float:
+    return max(MIN_TTL, min(limit, ttl))
 
 
-def _values(reader: "_Reader", type_: RecordType, found: list[_Record]) -> tuple[bytes | str, ...]:
+def _values(reader: "_Reader", type_: RecordType, found: list[_ResourceRecord]) -> tuple[bytes | str, ...]:
     """Each record once (RFC 2181 5); two mail exchanges of one name but different preference are two."""
     if len(found) == 1:
         return (_value(reader, type_, found[0]),)
@@ -175,7 +177,7 @@ def _values(reader: "_Reader", type_: RecordType, found: list[_Record]) -> tuple
 _LENGTHS = {RecordType.A: 4, RecordType.AAAA: 16}
 
 
-def _value(reader: "_Reader", type_: RecordType, record: _Record) -> bytes | str:
+def _value(reader: "_Reader", type_: RecordType, record: _ResourceRecord) -> bytes | str:
     """The data of one record as :class:`Answer` describes it."""
     data = reader.packet[record.start : record.end]
     if type_ is RecordType.TXT:
@@ -216,11 +218,11 @@ class _Reader:
         name, self.position = self.name_at(self.position)
         return name
 
-    def records(self, count: int) -> list[_Record]:
+    def records(self, count: int) -> list[_ResourceRecord]:
         """The next section, of `count` records, of which the first MAX_RECORDS are read."""
         return [self.record() for _ in range(min(count, MAX_RECORDS))]
 
-    def record(self) -> _Record:
+    def record(self) -> _ResourceRecord:
         """The next record of any section."""
         owner = self.name()
         start = self.position + _RECORD.size
@@ -232,7 +234,7 @@ class _Reader:
         if class_ != _IN and type_ != _OPT_TYPE:
             type_ = 0
         # RFC 2181 8: a TTL with its first bit set counts as zero. OPT keeps other things there.
-        return _Record(owner, type_, ttl if ttl < 1 << 31 or type_ == _OPT_TYPE else 0, start, start + length)
+        return _ResourceRecord(owner, type_, ttl if ttl < 1 << 31 or type_ == _OPT_TYPE else 0, start, start + length)
 
     def strings(self, data: bytes) -> bytes:
         """The strings of a TXT record, joined (RFC 1035 3.3.14)."""

@@ -12,7 +12,7 @@ import dns.rdatatype
 import dns.zone
 
 from dmarc_milter.dns import wire
-from dmarc_milter.dns.answer import Answer, OnAnswer, Outcome, Question, RecordType
+from dmarc_milter.dns.answer import Answer, AnswerOutcome, OnAnswer, Question, RecordType
 from dmarc_milter.dns.name import labels
 from dmarc_milter.dns.source import Asker, Need
 
@@ -72,7 +72,7 @@ class ZoneResolver:
         if labels(question.name) is None:
             return wire.no_such_name(detail="not a valid name")
         outcome, rdatas = self._find(question)
-        if outcome is Outcome.TEMPORARY_FAILURE:
+        if outcome is AnswerOutcome.TEMPORARY_FAILURE:
             return wire.failure("SERVFAIL")
         values = tuple(record_value(question.type, rdata) for rdata in rdatas[: wire.MAX_RECORDS])
         return Answer(outcome, values, _ZONE_TTL)
@@ -81,22 +81,22 @@ class ZoneResolver:
         """The records that answer `question`, as dnspython's."""
         return self._find(question)[1]
 
-    def _find(self, question: Question) -> tuple[Outcome, Sequence[Any]]:
+    def _find(self, question: Question) -> tuple[AnswerOutcome, Sequence[Any]]:
         name = question.name
         for _ in range(_MAX_CNAMES):
             if name in self._failing:
-                return Outcome.TEMPORARY_FAILURE, ()
+                return AnswerOutcome.TEMPORARY_FAILURE, ()
             types = self._at(name)
             if types is None:
-                return Outcome.NO_SUCH_NAME, ()
+                return AnswerOutcome.NO_SUCH_NAME, ()
             found = types.get(question.type.value)
             if found:
-                return Outcome.RECORDS, found
+                return AnswerOutcome.RECORDS, found
             alias = types.get(int(dns.rdatatype.CNAME))
             if not alias:
-                return Outcome.NO_DATA, ()
+                return AnswerOutcome.NO_DATA, ()
             name = name_text(alias[0].target)
-        return Outcome.TEMPORARY_FAILURE, ()
+        return AnswerOutcome.TEMPORARY_FAILURE, ()
 
     def _at(self, name: str) -> Mapping[int, Sequence[Any]] | None:
         """The records at `name` by type, empty for an empty non-terminal, None where the name does not exist."""

@@ -5,8 +5,8 @@ import json
 import subprocess
 import sys
 
-from dmarc_milter.config import JournalSettings
 from dmarc_milter.journal.insertion import Insertion, UnpreparedError, UnreachableError, connect
+from dmarc_milter.settings.config import JournalSettings
 
 
 def upkeep(database: str, keep_days: float | None) -> "subprocess.Popen[str]":

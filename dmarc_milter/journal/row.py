@@ -3,8 +3,8 @@
 import ipaddress
 from typing import Any
 
-from dmarc_milter.record import Record
-from dmarc_milter.verdict import Verdict
+from dmarc_milter.judging.record import MessageRecord
+from dmarc_milter.judging.verdict import Verdict
 
 VERSION = 2
 """Of the tables that rows go into (schema.py)."""
@@ -16,7 +16,7 @@ Row = dict[str, Any]
 JSON_COLUMNS = ("dkim", "arc_sealers", "alignments")
 
 
-def row(record: Record, *, uid: str, host: str, worker: int, addresses: bool) -> Row:
+def row(record: MessageRecord, *, uid: str, host: str, worker: int, addresses: bool) -> Row:
     """The columns of one message; without `addresses`, of MAIL FROM only the domain."""
     envelope, disposition = record.envelope, record.disposition
     mail_from = envelope.mail_from if addresses else envelope.mail_from.rpartition("@")[2]
@@ -33,7 +33,7 @@ def row(record: Record, *, uid: str, host: str, worker: int, addresses: bool) ->
         **(_found(record.verdict) if record.verdict is not None else dict.fromkeys(_FOUND)),
         "mode": record.mode.value,
         "action": disposition.action.value,
-        "wanted": disposition.wanted.value,
+        "wanted": disposition.enforced_action.value,
         "override": disposition.override.value if disposition.override else None,
         "rule": disposition.rule,
         "comment": _clean(disposition.comment, MAX_TEXT) or None,
@@ -119,7 +119,7 @@ def _address(address: bytes | None) -> str | None:
     return str(ipaddress.ip_address(address)) if address else None
 
 
-def _clean(text: str, most: int) -> str:
+def _clean(text: str, limit: int) -> str:
     """No control characters (PostgreSQL refuses NUL, terminals obey others), no half characters."""
-    cut = text[:most]
+    cut = text[:limit]
     return cut if cut.isprintable() else "".join(each if each.isprintable() else "?" for each in cut)

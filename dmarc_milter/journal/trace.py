@@ -3,7 +3,7 @@
 import textwrap
 from datetime import UTC, datetime
 
-from dmarc_milter.advice import advice
+from dmarc_milter.journal.advice import advice
 from dmarc_milter.journal.row import Row
 
 _LABEL = 12

@@ -13,12 +13,12 @@ import threading
 import time
 from collections.abc import Callable
 
-from dmarc_milter.config import JournalSettings
 from dmarc_milter.journal.insertion import Insertion, RefusedError, UnreachableError
 from dmarc_milter.journal.preparation import connect_prepared, upkeep
 from dmarc_milter.journal.row import Row, row
-from dmarc_milter.log import logger
-from dmarc_milter.record import Record
+from dmarc_milter.judging.record import MessageRecord
+from dmarc_milter.settings.config import JournalSettings
+from dmarc_milter.telemetry.log import logger
 
 BATCH = 2_000
 COLLECT_SECONDS = 0.2
@@ -36,7 +36,7 @@ class Writer:
         self._settings = settings
         self._worker = worker
         self._note = note
-        self._queue: queue.SimpleQueue[Record | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[MessageRecord | None] = queue.SimpleQueue()
         """None wakes the thread."""
         self._in_hand = 0
         self._is_closing = threading.Event()
@@ -54,7 +54,7 @@ class Writer:
         """Begin to write."""
         self._thread.start()
 
-    def put(self, record: Record) -> None:
+    def put(self, record: MessageRecord) -> None:
         """Take one record; drop it where too many wait."""
         if self._queue.qsize() >= self._settings.queue:
             self._note("dropped", 1)
@@ -96,7 +96,7 @@ class Writer:
         self._in_hand = len(rows)
         return rows
 
-    def _row(self, record: Record) -> Row:
+    def _row(self, record: MessageRecord) -> Row:
         self._count += 1
         return row(
             record,

@@ -10,18 +10,19 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-from dmarc_milter import authentication_results, policy, received_spf
-from dmarc_milter.config import OnError, Settings
 from dmarc_milter.dns.name import to_identifier
-from dmarc_milter.evaluation import Evaluation, Surroundings
-from dmarc_milter.judging.deletions import Deletion, Ownership, deletions
+from dmarc_milter.fields import authentication_results, received_spf
+from dmarc_milter.fields.deletions import Deletion, Ownership, deletions
+from dmarc_milter.judging import policy
+from dmarc_milter.judging.evaluation import EvaluationContext, MessageEvaluation
+from dmarc_milter.judging.record import MessageRecord
+from dmarc_milter.judging.reply import Reply, reply
+from dmarc_milter.judging.verdict import Action, Disposition, Envelope, Verdict
 from dmarc_milter.message.authserv_id import comparable
 from dmarc_milter.message.header import Field, Header, with_crlf
 from dmarc_milter.message.received import Relayed
-from dmarc_milter.record import Record
-from dmarc_milter.reply import Reply, reply
+from dmarc_milter.settings.config import OnError, Settings
 from dmarc_milter.spf.evaluation import Step
-from dmarc_milter.verdict import Action, Disposition, Envelope, Verdict
 
 MAX_RECIPIENTS = 1_000
 """Recipients of one message whose domains are remembered; with more, no rule about recipients applies."""
@@ -48,7 +49,7 @@ class Site:
     """What the transactions of a process share."""
 
     settings: Settings
-    around: Surroundings
+    context: EvaluationContext
 
     @cached_property
     def decision(self) -> policy.PolicySettings:
@@ -92,7 +93,7 @@ class Addition(NamedTuple):
 class Outcome:
     """All that is to be done with a message, and what is told of it."""
 
-    record: Record
+    record: MessageRecord
     deletions: Sequence[Deletion] = ()
     """In the order in which they have to be carried out."""
     additions: Sequence[Addition] = ()
@@ -144,7 +145,7 @@ class Transaction:
         self._is_header_over = False
         self._error = error
         self._started = 0.0
-        self._evaluation: Evaluation | None = None
+        self._evaluation: MessageEvaluation | None = None
         self._not_judged: str | None = None
         if error is None:
             self._begin(authenticated, spf_trace)
@@ -158,10 +159,10 @@ class Transaction:
             trusted_networks=self._site.settings.policy.trusted_networks,
         )
         if self._not_judged is None:
-            self._evaluation = Evaluation(self._envelope, self._site.around, self._header, spf_trace)
+            self._evaluation = MessageEvaluation(self._envelope, self._site.context, self._header, spf_trace)
 
     @property
-    def evaluation(self) -> Evaluation | None:
+    def evaluation(self) -> MessageEvaluation | None:
         """What judges the message; None where it is not judged."""
         return self._evaluation
 
@@ -208,7 +209,7 @@ class Transaction:
             return self._after_error(queue_id, self._error or ERROR)
         return self._judged(queue_id, self._evaluation)
 
-    def _judged(self, queue_id: str, evaluation: Evaluation) -> Outcome:
+    def _judged(self, queue_id: str, evaluation: MessageEvaluation) -> Outcome:
         if len(self._recipient_domains) <= MAX_RECIPIENTS:
             evaluation.recipient_domains = tuple(dict.fromkeys(self._recipient_domains))
         verdict = evaluation.end_of_message()
@@ -269,10 +270,10 @@ class Transaction:
         reply: Reply | None = None,
         *,
         is_error: bool = False,
-    ) -> Record:
+    ) -> MessageRecord:
         judged = self._evaluation if verdict is not None else None
-        return Record(
-            time=self._site.around.clock(),
+        return MessageRecord(
+            time=self._site.context.clock(),
             queue_id=queue_id,
             message_id=_message_id(self._header),
             envelope=self._envelope,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from dmarc_milter.network import LOOPBACK, contains, unmapped
+from dmarc_milter.common.network import LOOPBACK, contains, unmapped
 
 MAX_HOPS = 30
 _MAX_FIELD = 4096

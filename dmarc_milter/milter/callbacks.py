@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Concatenate, ParamSpec
 
 import milter
 
-from dmarc_milter.log import logger
 from dmarc_milter.milter.session import ACTIONS, Session
-from dmarc_milter.milter.worker_state import Service
+from dmarc_milter.milter.worker_state import WorkerState
+from dmarc_milter.telemetry.log import logger
 
 P = ParamSpec("P")
 if TYPE_CHECKING:
@@ -28,19 +28,19 @@ if TYPE_CHECKING:
 class _Callbacks:
     """The sessions of a worker, each in the context that pymilter has for a connection."""
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, worker: WorkerState) -> None:
+        self._worker = worker
         self._current = threading.local()
         """The session of the context at hand. pymilter gives each context a thread state of its own, in which what is
         local to a thread is kept: so it is right whichever of libmilter's threads serves the connection."""
 
     def begin(self, context: milter.milterContext) -> Session:
         """A session for a connection that has none: a new one, or one that follows another (SMFIC_QUIT_NC)."""
-        session = Session(self._service)
+        session = Session(self._worker)
         context.setpriv(session)
         self._current.session = session
-        self._service.sessions.add(session)
-        self._service.activity.change(sessions=1)
+        self._worker.sessions.add(session)
+        self._worker.activity.change(sessions=1)
         return session
 
     def guarded(self, step: Step[P], no_reply_step: int) -> Callback[P]:
@@ -75,8 +75,8 @@ class _Callbacks:
         session: Session | None = context.getpriv()
         if session is not None:
             context.setpriv(None)
-            self._service.sessions.discard(session)
-            self._service.activity.change(sessions=-1)
+            self._worker.sessions.discard(session)
+            self._worker.activity.change(sessions=-1)
             session.abort()
         return milter.CONTINUE
 
@@ -89,16 +89,16 @@ class _Callbacks:
             session.missed(error.object if isinstance(error, UnicodeDecodeError) else None)
 
 
-def register(service: Service) -> None:
+def register(worker: WorkerState) -> None:
     """Give libmilter its callbacks."""
-    callbacks = _Callbacks(service)
+    callbacks = _Callbacks(worker)
     guarded = callbacks.guarded
 
     def refuse(session: Session, context: milter.milterContext) -> int:
         return milter.REJECT
 
     def end_after_error(session: Session, context: milter.milterContext) -> int:
-        service.note_exception()
+        worker.note_exception()
         return session.end_after_error(context)
 
     connected = guarded(Session.connect, milter.P_NR_CONN)

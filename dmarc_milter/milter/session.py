@@ -11,11 +11,11 @@ from functools import cache
 
 import milter
 
+from dmarc_milter.judging.reply import Reply
 from dmarc_milter.judging.transaction import ERROR, Connection, Outcome, Transaction
-from dmarc_milter.log import logger
-from dmarc_milter.milter.worker_state import Service
-from dmarc_milter.reply import Reply
-from dmarc_milter.verdict import Action
+from dmarc_milter.judging.verdict import Action
+from dmarc_milter.milter.worker_state import WorkerState
+from dmarc_milter.telemetry.log import logger
 
 ACTIONS = milter.ADDHDRS | milter.CHGHDRS | milter.QUARANTINE
 _STEPS_UNUSED = milter.P_NODATA | milter.P_NOUNKNOWN
@@ -39,21 +39,21 @@ class Session:
         "_client_address",
         "_client_seen",
         "_connection_failed",
-        "_has_turn",
         "_helo",
+        "_holds_throttle",
         "_in_message",
         "_is_local",
         "_message_failed",
         "_needs_body",
-        "_service",
         "_steps",
         "_transaction",
+        "_worker",
         "callbacks",
         "thread",
     )
 
-    def __init__(self, service: Service) -> None:
-        self._service = service
+    def __init__(self, worker: WorkerState) -> None:
+        self._worker = worker
         self.thread = 0
         self.callbacks = 0
         self._actions = 0
@@ -61,12 +61,12 @@ class Session:
         self._client_address: bytes | None = None
         self._is_local = False
         self._helo = ""
-        self._authserv_id = service.site.settings.milter.authserv_id or ""
+        self._authserv_id = worker.site.settings.milter.authserv_id or ""
         self._client_seen: str | None = None
         """The client as the MTA's macro has it."""
         self._connection_failed = True
         """Until we know who has connected."""
-        self._has_turn: bool | None = None
+        self._holds_throttle: bool | None = None
         """None where none was asked for."""
         self._in_message = False
         self._message_failed = False
@@ -82,13 +82,13 @@ class Session:
     def negotiate(self, options: list[int]) -> int:
         """Take what is of use of what the MTA offers."""
         actions = options[0] & ACTIONS
-        wanted = _WANTED if self._service.site.wants_recipients else _WANTED | milter.P_NORCPT
+        wanted = _WANTED if self._worker.site.wants_recipients else _WANTED | milter.P_NORCPT
         steps = options[1] & wanted
-        self._service.negotiated = self._actions, self._steps = actions, steps
+        self._worker.negotiated = self._actions, self._steps = actions, steps
         options[:] = [actions, steps, 0, 0]
         for name, action in _NEEDED.items():
             if not actions & action:
-                self._service.note_missing_action(name)
+                self._worker.note_missing_action(name)
         return milter.CONTINUE
 
     def answer(self, no_reply_step: int) -> int:
@@ -97,7 +97,7 @@ class Session:
     def connect(self, context: milter.milterContext, name: str, address: object) -> int:
         if not self._steps:
             # After SMFIC_QUIT_NC, nothing is negotiated anew.
-            self._actions, self._steps = self._service.negotiated
+            self._actions, self._steps = self._worker.negotiated
         self._client_address = _packed(address)
         # Sendmail's way to say that nobody connected; a client whose address is unknown has another name.
         self._is_local = self._client_address is None and (isinstance(address, str) or name == "localhost")
@@ -129,7 +129,7 @@ class Session:
             can_delete_fields=bool(self._actions & milter.CHGHDRS),
         )
         error = ERROR if self._connection_failed or self._message_failed else None
-        self._transaction = Transaction(self._service.site, connection, mail_from, authenticated, error=error)
+        self._transaction = Transaction(self._worker.site, connection, mail_from, authenticated, error=error)
         return self._transaction
 
     def recipient(self, path: bytes) -> int:
@@ -139,8 +139,8 @@ class Session:
         return self.answer(milter.P_NR_RCPT)
 
     def header(self, name: str, value: bytes) -> int:
-        if self._has_turn is None and self._steps & milter.P_NR_HDR:
-            self._has_turn = self._service.turns.take()
+        if self._holds_throttle is None and self._steps & milter.P_NR_HDR:
+            self._holds_throttle = self._worker.header_throttle.acquire()
         if not self._steps & milter.P_HDR_LEADSPC:
             value = b" " + value
         if self._transaction is not None:
@@ -151,7 +151,7 @@ class Session:
         try:
             self._needs_body = self._transaction is not None and self._transaction.end_of_header()
         finally:
-            self._end_turn()
+            self._release_throttle()
         return self.answer(milter.P_NR_EOH)
 
     def body(self, chunk: bytes) -> int:
@@ -167,7 +167,7 @@ class Session:
         transaction = self._transaction or self._begin_transaction()
         outcome = transaction.end_of_message(_queue_id(context))
         answer = self._carry_out(context, outcome)
-        self._service.tell(outcome.record)
+        self._worker.tell(outcome.record)
         self._end_message()
         return answer
 
@@ -216,7 +216,7 @@ class Session:
 
     def failed(self) -> None:
         """Note that a callback failed: this message, or all of this connection, cannot be judged."""
-        self._service.note_exception()
+        self._worker.note_exception()
         if self._transaction is not None:
             self._transaction.fail()
         if self._in_message:
@@ -240,22 +240,22 @@ class Session:
         if self._in_message:
             self._end_message()
         self._in_message = True
-        self._service.activity.change(messages=1)
+        self._worker.activity.change(messages=1)
 
-    def _end_turn(self) -> None:
-        if self._has_turn:
-            self._service.turns.give_back()
-        self._has_turn = None
+    def _release_throttle(self) -> None:
+        if self._holds_throttle:
+            self._worker.header_throttle.release()
+        self._holds_throttle = None
 
     def _end_message(self) -> None:
-        self._end_turn()
+        self._release_throttle()
         if self._transaction is not None:
             self._transaction.close()
             self._transaction = None
         self._needs_body = self._message_failed = False
         if self._in_message:
             self._in_message = False
-            self._service.activity.change(messages=-1)
+            self._worker.activity.change(messages=-1)
 
 
 @cache

@@ -2,13 +2,13 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
+from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.transaction import Site
-from dmarc_milter.log import logger
-from dmarc_milter.milter.pulse import Working
-from dmarc_milter.record import Record
+from dmarc_milter.telemetry.log import logger
 
-Observer = Callable[[Record], None]
+Observer = Callable[[MessageRecord], None]
 
 
 class Activity:
@@ -39,12 +39,12 @@ class Activity:
             return self._changed.wait_for(lambda: condition(self), seconds)
 
 
-class Turns:
+class HeaderThrottle:
     """One message at a time has its header read; the others wait, as long as that is no loss.
 
     MTAs that wait for no replies hand a header over in one go, and libmilter calls for every field of it. Threads that
     read several at a time pass the interpreter's lock to and fro at every call, a tenth of all CPU. It is no lock that
-    keeps anything right: whoever has waited for `PATIENCE` goes on without a turn, for the MTA of another message may
+    keeps anything right: whoever has waited for `PATIENCE` goes on without, for the MTA of another message may
     have stopped midway.
     """
 
@@ -54,16 +54,25 @@ class Turns:
     def __init__(self) -> None:
         self._taken = threading.Lock()
 
-    def take(self) -> bool:
-        """Wait for the turn; False after PATIENCE."""
+    def acquire(self) -> bool:
+        """Wait for it; False after PATIENCE."""
         return self._taken.acquire(timeout=self.PATIENCE)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """By whoever has it, once."""
         self._taken.release()
 
 
-class Service:
+class Watched(Protocol):
+    """A session, as seen from another thread."""
+
+    thread: int
+    """The thread (the system's number) that runs a callback for it; 0 while none does."""
+    callbacks: int
+    """How many callbacks have begun."""
+
+
+class WorkerState:
     """What judges, and whoever wants to be told what became of a message."""
 
     def __init__(
@@ -75,12 +84,12 @@ class Service:
     ) -> None:
         self.site = site
         self.activity = Activity()
-        self.turns = Turns()
+        self.header_throttle = HeaderThrottle()
         self.note_exception = on_exception
         """Called for every exception that a callback caught."""
         self.negotiated = (0, 0)
         """Actions and steps, with the MTA that connected last."""
-        self.sessions: set[Working] = set()
+        self.sessions: set[Watched] = set()
         """All connections of this worker, for whoever looks for one that hangs."""
         self._on_missing_action = on_missing_action
         self._missing_actions: set[str] = set()
@@ -93,7 +102,7 @@ class Service:
             self._missing_actions.add(action)
             logger.warning("the MTA does not let its filters %s", action.replace("_", " "))
 
-    def tell(self, record: Record) -> None:
+    def tell(self, record: MessageRecord) -> None:
         """Tell every observer. The message has been judged: what fails here must not change its answer."""
         for observer in self._observers:
             try:

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
+from dmarc_milter.common.network import in_network, unmapped
 from dmarc_milter.dns.answer import (
     Answer,
-    Outcome,
+    AnswerOutcome,
     Question,
     RecordType,
     Resolver,
@@ -14,16 +15,15 @@ from dmarc_milter.dns.answer import (
     mail_exchanges,
 )
 from dmarc_milter.dns.name import is_at_or_below, to_identifier
-from dmarc_milter.network import in_network, unmapped
 from dmarc_milter.spf import macro, record
-from dmarc_milter.spf.ahead import Ahead
 from dmarc_milter.spf.limits import MAX_DNS_TERMS, MAX_EXCHANGES, MAX_VOID_LOOKUPS
 from dmarc_milter.spf.macro import MacroString, MacroValues
-from dmarc_milter.spf.record import IP, MX, PTR, A, All, Directive, Exists, Include, Qualifier, Record
+from dmarc_milter.spf.prefetch import Prefetcher
+from dmarc_milter.spf.record import IP, MX, PTR, A, All, Directive, Exists, Include, Qualifier, SpfRecord
 from dmarc_milter.spf.validated import address_type, advised_name, validated_names
 
 
-class Result(Enum):
+class SpfResult(Enum):
     """The results of check_host() (RFC 7208 2.6)."""
 
     NONE = "none"
@@ -47,7 +47,7 @@ class Explanation:
 class Check:
     """What check_host() found."""
 
-    result: Result
+    result: SpfResult
     reason: str
     """For people: the term that matched, or what was wrong."""
     explanation: Explanation | None = None
@@ -76,10 +76,10 @@ class Step:
 
 
 _BY_QUALIFIER = {
-    Qualifier.PASS: Result.PASS,
-    Qualifier.FAIL: Result.FAIL,
-    Qualifier.SOFTFAIL: Result.SOFTFAIL,
-    Qualifier.NEUTRAL: Result.NEUTRAL,
+    Qualifier.PASS: SpfResult.PASS,
+    Qualifier.FAIL: SpfResult.FAIL,
+    Qualifier.SOFTFAIL: SpfResult.SOFTFAIL,
+    Qualifier.NEUTRAL: SpfResult.NEUTRAL,
 }
 
 
@@ -90,23 +90,23 @@ async def check_host(
     sender: str,
     helo: str,
     *,
-    ahead: bool = True,
+    prefetch: bool = True,
     trace: list[Step] | None = None,
 ) -> Check:
     """check_host() of RFC 7208 4.1.
 
     `client_address` is 4 or 16 octets (an IPv4-mapped address counts as IPv4, 5); `sender` is MAIL FROM, or empty,
-    and gets ``postmaster`` for a missing local part (4.3). With `ahead`, questions that the record's terms will
+    and gets ``postmaster`` for a missing local part (4.3). With `prefetch`, questions that the record's terms will
     probably need are asked together; limits, order and result are those of asking one after the other. Steps are
     appended to `trace` where one is given.
     """
     name = to_identifier(domain)
     if name is None or "." not in name:
-        return Check(Result.NONE, "not a fully qualified domain name")
+        return Check(SpfResult.NONE, "not a fully qualified domain name")
     local_part, at, _ = sender.rpartition("@")
     sender = sender if at and local_part else f"postmaster@{sender.rpartition('@')[2] or domain}"
     values = MacroValues(sender, unmapped(client_address), helo, name)
-    evaluation = _Evaluation(resolver, values.client_address, Ahead(resolver) if ahead else None, trace)
+    evaluation = _CheckHost(resolver, values.client_address, Prefetcher(resolver) if prefetch else None, trace)
     ended = await evaluation.check(values, 0)
     return Check(
         ended.result,
@@ -119,22 +119,22 @@ async def check_host(
 
 
 class _Ended(NamedTuple):
-    result: Result
+    result: SpfResult
     reason: str
     explanation: Explanation | None = None
     is_senders_failure: bool = False
 
 
-class _Evaluation:
+class _CheckHost:
     """The counters that all records of one check share."""
 
     def __init__(
-        self, resolver: Resolver, client_address: bytes, ahead: Ahead | None, trace: list[Step] | None
+        self, resolver: Resolver, client_address: bytes, prefetcher: Prefetcher | None, trace: list[Step] | None
     ) -> None:
         self._resolver = resolver
         self._client = client_address
         self._family = address_type(client_address)
-        self._ahead = ahead
+        self._prefetcher = prefetcher
         self._trace = trace
         self._has_asked_sender = False
         """Whether names were asked for that the sender chose: the time that is gone may be theirs."""
@@ -156,9 +156,9 @@ class _Evaluation:
                 return _by_directive(directive, selected, values)
         if selected.redirect is not None:
             return await self._redirect(selected, selected.redirect, values, depth)
-        return _Ended(Result.NEUTRAL, f"no term of {values.domain} matched")
+        return _Ended(SpfResult.NEUTRAL, f"no term of {values.domain} matched")
 
-    async def _select(self, domain: str, depth: int) -> Record | _Ended:
+    async def _select(self, domain: str, depth: int) -> SpfRecord | _Ended:
         """Record look-up and selection (4.4, 4.5)."""
         answer = await self._resolver.resolve(Question(domain, RecordType.TXT))
         if answer.failed:
@@ -167,30 +167,30 @@ class _Evaluation:
             texts = [text for text in answer.records if record.is_spf(text)]
             if len(texts) == 1:
                 parsed = record.parse(texts[0])
-                if isinstance(parsed, Record):
+                if isinstance(parsed, SpfRecord):
                     if self._trace is not None:
                         self._note(depth, domain, "record", "", texts[0].decode("ascii"))
                     return parsed
-                ended = _Ended(Result.PERMERROR, f"record of {domain}: {parsed}")
+                ended = _Ended(SpfResult.PERMERROR, f"record of {domain}: {parsed}")
             elif texts:
-                ended = _Ended(Result.PERMERROR, f"{domain} has {len(texts)} SPF records")
+                ended = _Ended(SpfResult.PERMERROR, f"{domain} has {len(texts)} SPF records")
             else:
-                ended = _Ended(Result.NONE, f"{domain} has no SPF record")
+                ended = _Ended(SpfResult.NONE, f"{domain} has no SPF record")
         self._note(depth, domain, "record", "", ended.reason)
         return ended
 
-    async def _redirect(self, written: Record, redirect: MacroString, values: MacroValues, depth: int) -> _Ended:
+    async def _redirect(self, written: SpfRecord, redirect: MacroString, values: MacroValues, depth: int) -> _Ended:
         """redirect= (6.1): the target's record decides; none there is a permerror."""
         if over := self._count_term():
             return over
         target = await self._expand(redirect, values)
         if isinstance(target, _Ended):
             return target
-        self._look_ahead(Question(target, RecordType.TXT), written, -1, values)
+        self._prefetch_beside(Question(target, RecordType.TXT), written, -1, values)
         self._note(depth, values.domain, "redirect", target, "continues there")
         ended = await self.check(values.at(target), depth)
-        if ended.result is Result.NONE:
-            return _Ended(Result.PERMERROR, f"redirect of {values.domain}: {ended.reason}")
+        if ended.result is SpfResult.NONE:
+            return _Ended(SpfResult.PERMERROR, f"redirect of {values.domain}: {ended.reason}")
         return _blamed(ended, redirect)
 
     def _match_alone(self, directive: Directive, values: MacroValues, depth: int) -> bool | None:
@@ -207,7 +207,7 @@ class _Evaluation:
         return matched
 
     async def _match(
-        self, index: int, directive: Directive, written: Record, values: MacroValues, depth: int
+        self, index: int, directive: Directive, written: SpfRecord, values: MacroValues, depth: int
     ) -> bool | _Ended:
         mechanism = directive.mechanism
         assert not isinstance(mechanism, IP | All)
@@ -218,15 +218,17 @@ class _Evaluation:
         if isinstance(target, _Ended):
             return target
         if isinstance(mechanism, Include):
-            self._look_ahead(Question(target, RecordType.TXT), written, index, values)
+            self._prefetch_beside(Question(target, RecordType.TXT), written, index, values)
             return _blamed(await self._include(directive, target, values, depth), mechanism.domain)
         if not isinstance(mechanism, PTR):
-            self._look_ahead(Question(target, self._type_asked(mechanism)), written, index, values)
+            self._prefetch_beside(Question(target, self._type_asked(mechanism)), written, index, values)
         outcome = await self._match_names(mechanism, target)
         note = outcome.reason if isinstance(outcome, _Ended) else _matches(outcome)
         self._note(depth, values.domain, directive.text, target, note)
         if len(self.void_terms) > MAX_VOID_LOOKUPS:
-            return _Ended(Result.PERMERROR, f"more than {MAX_VOID_LOOKUPS} look-ups found nothing ({directive.text})")
+            return _Ended(
+                SpfResult.PERMERROR, f"more than {MAX_VOID_LOOKUPS} look-ups found nothing ({directive.text})"
+            )
         return _blamed(outcome, spec)
 
     async def _match_names(self, mechanism: A | MX | PTR | Exists, target: str) -> bool | _Ended:
@@ -237,18 +239,18 @@ class _Evaluation:
         if isinstance(mechanism, PTR):
             return await self._match_validated(target)
         answer = await addresses(self._resolver, target, RecordType.A)
-        return self._failure(answer, f"A of {target}") or answer.outcome is Outcome.RECORDS
+        return self._failure(answer, f"A of {target}") or answer.outcome is AnswerOutcome.RECORDS
 
     async def _include(self, directive: Directive, target: str, values: MacroValues, depth: int) -> bool | _Ended:
         """include (5.2): a pass there is a match here; errors end the evaluation; none is a permerror."""
         if self._trace is not None:
             self._note(depth, values.domain, directive.text, target, "evaluates")
         inner = await self.check(values.at(target), depth + 1)
-        if inner.result is Result.TEMPERROR or inner.result is Result.PERMERROR:
+        if inner.result is SpfResult.TEMPERROR or inner.result is SpfResult.PERMERROR:
             return inner
-        if inner.result is Result.NONE:
-            return _Ended(Result.PERMERROR, f"{directive.text} of {values.domain}: {inner.reason}")
-        matched = inner.result is Result.PASS
+        if inner.result is SpfResult.NONE:
+            return _Ended(SpfResult.PERMERROR, f"{directive.text} of {values.domain}: {inner.reason}")
+        matched = inner.result is SpfResult.PASS
         if self._trace is not None:
             note = f"{inner.result.value}: {_matches(matched)}"
             self._note(depth, values.domain, directive.text, target, note)
@@ -267,9 +269,9 @@ class _Evaluation:
         if ended := self._failure(answer, f"MX of {target}"):
             return ended
         if len(answer.records) > MAX_EXCHANGES:
-            return _Ended(Result.PERMERROR, f"{target} has more than {MAX_EXCHANGES} mail exchanges")
-        if self._ahead is not None:
-            self._ahead.ask([Question(name, self._family) for name in answer.records])
+            return _Ended(SpfResult.PERMERROR, f"{target} has more than {MAX_EXCHANGES} mail exchanges")
+        if self._prefetcher is not None:
+            self._prefetcher.ask([Question(name, self._family) for name in answer.records])
         for name in answer.records:
             matched = await self._match_addresses(name, mechanism)
             if matched:
@@ -287,7 +289,7 @@ class _Evaluation:
     async def _expand(self, spec: MacroString, values: MacroValues) -> str | _Ended:
         letter = macro.too_long(spec, values)
         if letter is not None:
-            return _Ended(Result.PERMERROR, f"%{{{letter.value}}} is longer than RFC 5321 allows")
+            return _Ended(SpfResult.PERMERROR, f"%{{{letter.value}}} is longer than RFC 5321 allows")
         if macro.names_senders_host(spec) or macro.needs_validated_name(spec):
             self._has_asked_sender = True
         if macro.needs_validated_name(spec):
@@ -298,7 +300,7 @@ class _Evaluation:
     def _count_term(self) -> _Ended | None:
         self.dns_terms += 1
         if self.dns_terms > MAX_DNS_TERMS:
-            return _Ended(Result.PERMERROR, f"more than {MAX_DNS_TERMS} terms that ask the DNS")
+            return _Ended(SpfResult.PERMERROR, f"more than {MAX_DNS_TERMS} terms that ask the DNS")
         return None
 
     def _count_void(self, answer: Answer[Any]) -> None:
@@ -312,17 +314,17 @@ class _Evaluation:
 
     def _temporary_error(self, answer: Answer[Any], what: str) -> _Ended:
         is_senders = answer.is_late and self._has_asked_sender
-        return _Ended(Result.TEMPERROR, f"{what}: {answer.detail}", is_senders_failure=is_senders)
+        return _Ended(SpfResult.TEMPERROR, f"{what}: {answer.detail}", is_senders_failure=is_senders)
 
     def _type_asked(self, mechanism: A | MX | Exists) -> RecordType:
         if isinstance(mechanism, A):
             return self._family
         return RecordType.MX if isinstance(mechanism, MX) else RecordType.A
 
-    def _look_ahead(self, following: Question, written: Record, index: int, values: MacroValues) -> None:
+    def _prefetch_beside(self, following: Question, written: SpfRecord, index: int, values: MacroValues) -> None:
         """Once the answer that comes next is not known there is a wait: ask for all that may be needed after it."""
-        if self._ahead is not None and self._resolver.peek(following) is None:
-            self._ahead.over(written, index, values)
+        if self._prefetcher is not None and self._resolver.peek(following) is None:
+            self._prefetcher.over(written, index, values)
 
     def _note(self, depth: int, domain: str, term: str, target: str, note: str) -> None:
         if self._trace is not None:
@@ -334,7 +336,7 @@ _Outcome = TypeVar("_Outcome", bool | _Ended, _Ended)
 
 def _blamed(outcome: _Outcome, spec: MacroString | None) -> _Outcome:
     """`outcome`, a failure of the DNS marked where the sender chose in whose DNS the name of `spec` lies."""
-    if isinstance(outcome, _Ended) and outcome.result is Result.TEMPERROR and spec is not None:
+    if isinstance(outcome, _Ended) and outcome.result is SpfResult.TEMPERROR and spec is not None:
         return outcome._replace(is_senders_failure=outcome.is_senders_failure or macro.names_senders_host(spec))
     return outcome
 
@@ -343,10 +345,10 @@ def _matches(matched: bool) -> str:
     return "match" if matched else "no match"
 
 
-def _by_directive(directive: Directive, written: Record, values: MacroValues) -> _Ended:
+def _by_directive(directive: Directive, written: SpfRecord, values: MacroValues) -> _Ended:
     result = _BY_QUALIFIER[directive.qualifier]
     explanation = None
-    if result is Result.FAIL and written.explanation is not None:
+    if result is SpfResult.FAIL and written.explanation is not None:
         explanation = Explanation(written.explanation, values)
     return _Ended(result, f"{directive.text} of {values.domain} matched", explanation)
 

@@ -1,6 +1,6 @@
 """exp= (RFC 7208 6.2): the sentence that a domain publishes for those whom it refuses. Asked for only to be shown."""
 
-from dmarc_milter.dns.answer import Outcome, Resolver, text_records
+from dmarc_milter.dns.answer import AnswerOutcome, Resolver, text_records
 from dmarc_milter.spf import macro
 from dmarc_milter.spf.evaluation import Explanation
 from dmarc_milter.spf.validated import advised_name
@@ -23,7 +23,7 @@ async def explain(
         return None
     name = macro.expand_domain(explanation.domain, values)
     answer = await text_records(resolver, name)
-    if answer.outcome is not Outcome.RECORDS or len(answer.records) != 1:
+    if answer.outcome is not AnswerOutcome.RECORDS or len(answer.records) != 1:
         return None
     try:
         text = answer.records[0].decode("ascii")

@@ -1,4 +1,4 @@
-"""The processing limits of RFC 7208 4.6.4: the evaluation counts by them, and nothing is asked ahead beyond them.
+"""The processing limits of RFC 7208 4.6.4: the evaluation counts by them, and nothing is prefetched beyond them.
 
 With those of RFC 5321 4.5.3.1, in octets: what of an identity is longer is not expanded by macros.
 """

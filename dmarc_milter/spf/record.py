@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from dmarc_milter.memo import Memo
+from dmarc_milter.common.memo import Memo
 from dmarc_milter.spf import macro
 from dmarc_milter.spf.macro import MacroError, MacroString
 
@@ -93,7 +93,7 @@ class Directive:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class SpfRecord:
     """A record without errors. Unknown modifiers were checked and dropped (6)."""
 
     directives: tuple[Directive, ...]
@@ -117,12 +117,12 @@ def is_spf(text: bytes) -> bool:
     return _VERSION.match(text) is not None
 
 
-def parse(text: bytes) -> Record | RecordError:
+def parse(text: bytes) -> SpfRecord | RecordError:
     """Read a record for which :func:`is_spf` holds."""
     return _parse_once(text)
 
 
-def _parse(text: bytes) -> Record | RecordError:
+def _parse(text: bytes) -> SpfRecord | RecordError:
     if len(text) > MAX_RECORD:
         return RecordError(f"longer than {MAX_RECORD} octets", MAX_RECORD)
     try:
@@ -133,9 +133,9 @@ def _parse(text: bytes) -> Record | RecordError:
         return RecordError(error.reason, error.position)
 
 
-def _kept_octets(text: bytes, parsed: Record | RecordError) -> int:
+def _kept_octets(text: bytes, parsed: SpfRecord | RecordError) -> int:
     """By measurement: what a text and what was read from it take in memory."""
-    terms = len(parsed.directives) if isinstance(parsed, Record) else 0
+    terms = len(parsed.directives) if isinstance(parsed, SpfRecord) else 0
     return 600 + 12 * len(text) + 100 * (terms + text.count(b"%{"))
 
 
@@ -154,7 +154,7 @@ _MECHANISM = re.compile(r"([-+?~]?)([A-Za-z][A-Za-z0-9_.\-]*)(.*)", re.DOTALL)
 _TERM = re.compile(r"[^ ]+")
 
 
-def _record(text: str) -> Record:
+def _record(text: str) -> SpfRecord:
     directives: list[Directive] = []
     modifiers: dict[str, MacroString] = {}
     for term in _TERM.finditer(text, len("v=spf1")):
@@ -164,7 +164,7 @@ def _record(text: str) -> Record:
             _read_modifier(name, value, position + modifier.start(2), modifiers)
         else:
             directives.append(_directive(word, position))
-    return Record(tuple(directives), modifiers.get("redirect"), modifiers.get("exp"))
+    return SpfRecord(tuple(directives), modifiers.get("redirect"), modifiers.get("exp"))
 
 
 def _read_modifier(name: str, value: str, position: int, modifiers: dict[str, MacroString]) -> None:

@@ -14,9 +14,9 @@ import authres
 import dkim
 import pytest
 
-from dmarc_milter.demo.mta import Answer
-from dmarc_milter.demo.nameserver import NameServerThread
 from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.testing.mta import MtaResponse
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.running import RunningFilter
 from tests.unit.keys import rsa_key
 
@@ -183,7 +183,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningFilter]
         assert "Traceback" not in started.log
 
 
-def play(running: RunningFilter, attack: Attack) -> Answer:
+def play(running: RunningFilter, attack: Attack) -> MtaResponse:
     mta = running.mta()
     mta.connect("x", "203.0.113.5")
     mta._stage(b"H", attack.helo + b"\0")

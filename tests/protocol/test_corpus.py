@@ -10,13 +10,13 @@ import dkim
 import pytest
 
 from dmarc_milter import Dns, Envelope, evaluate
-from dmarc_milter.authentication_results import field_value
-from dmarc_milter.config import PolicySection, Settings
-from dmarc_milter.demo.mta import Answer
-from dmarc_milter.demo.nameserver import NameServerThread
 from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.fields.authentication_results import field_value
+from dmarc_milter.judging.policy import Mode
 from dmarc_milter.message.header import split_message
-from dmarc_milter.policy import Mode
+from dmarc_milter.settings.config import PolicySection, Settings
+from dmarc_milter.testing.mta import MtaResponse
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.running import RunningFilter
 from tests.system.postfix import free_port
 from tests.unit.keys import ed25519_key, rsa_key, strings
@@ -83,7 +83,7 @@ def message(kind: Kind, size: int, chance: random.Random) -> bytes:
     return text + kind.footer
 
 
-def is_right(kind: Kind, answer: Answer) -> bool:
+def is_right(kind: Kind, answer: MtaResponse) -> bool:
     if kind.action == "reject":
         return answer.reply == "550 5.7.1 Email rejected per DMARC policy for a.example"
     found = {method: re.findall(rf"\b{method}=(\w+)", answer.results) for method in ("spf", "dkim", "dmarc")}
@@ -94,7 +94,7 @@ def is_right(kind: Kind, answer: Answer) -> bool:
     }
 
 
-def is_what_check_says(kind: Kind, octets: bytes, answer: Answer, offline: Dns) -> bool:
+def is_what_check_says(kind: Kind, octets: bytes, answer: MtaResponse, offline: Dns) -> bool:
     """Whether the Python interface, as `check` uses it, comes to the very same field."""
     envelope = Envelope(ip_address(kind.client).packed, "h.example", kind.mail_from)
     found = evaluate(octets, envelope, offline, ENFORCE)

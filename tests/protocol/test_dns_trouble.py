@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dmarc_milter.demo.nameserver import NameServerThread
-from dmarc_milter.demo.scenes import SCENES, zone_text
+from dmarc_milter.demo.examples import EXAMPLES, zone_text
 from dmarc_milter.dns.answer import Question
 from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_serve import play
 from tests.running import RunningFilter
 
@@ -47,7 +47,7 @@ def test_no_usable_answer(tmp_path: Path, trouble: str, temperror: str, action: 
     with NameServerThread(zone, disturb=TROUBLES[trouble]) as server:
         running = filtering(tmp_path, server, temperror)
         started = time.monotonic()
-        answer = play(running, SCENES[0])
+        answer = play(running, EXAMPLES[0])
         assert time.monotonic() - started < 2 * DEADLINE + SLACK
         assert running.stop() == 0
     assert answer.action == action, answer
@@ -67,7 +67,7 @@ def test_a_policy_is_known_while_spf_and_keys_are_not(tmp_path: Path, temperror:
 
     with NameServerThread(ZoneResolver.from_text(zone_text()), disturb=disturb) as server:
         running = filtering(tmp_path, server, temperror)
-        answer = play(running, SCENES[0])
+        answer = play(running, EXAMPLES[0])
         assert running.stop() == 0
     assert answer.action == action, answer
     assert ("policy of bank.example is reject" in running.log) is (temperror == "by-policy")
@@ -76,24 +76,24 @@ def test_a_policy_is_known_while_spf_and_keys_are_not(tmp_path: Path, temperror:
 def test_a_slow_dns_is_waited_for_until_the_deadline(tmp_path: Path) -> None:
     with NameServerThread(ZoneResolver.from_text(zone_text()), delay=0.3) as server:
         running = filtering(tmp_path, server, "tempfail")
-        assert "dmarc=pass" in play(running, SCENES[0]).results
+        assert "dmarc=pass" in play(running, EXAMPLES[0]).results
         assert running.stop() == 0
 
 
 def test_answers_that_are_always_truncated_are_asked_for_over_tcp(tmp_path: Path) -> None:
     with NameServerThread(ZoneResolver.from_text(zone_text()), truncate=True) as server:
         running = filtering(tmp_path, server, "tempfail")
-        assert "dmarc=pass" in play(running, SCENES[0]).results
+        assert "dmarc=pass" in play(running, EXAMPLES[0]).results
         assert running.stop() == 0
 
 
 def test_a_dns_that_comes_back(tmp_path: Path) -> None:
     with NameServerThread(ZoneResolver.from_text(zone_text()), disturb=TROUBLES["SERVFAIL"]) as server:
         running = filtering(tmp_path, server, "tempfail")
-        assert play(running, SCENES[0]).action == "tempfail"
+        assert play(running, EXAMPLES[0]).action == "tempfail"
         server.disturb = None
         limit = time.monotonic() + 30
-        while play(running, SCENES[0]).action == "tempfail":
+        while play(running, EXAMPLES[0]).action == "tempfail":
             assert time.monotonic() < limit, "failures are kept for some seconds only"
             time.sleep(0.2)
         assert running.stop() == 0

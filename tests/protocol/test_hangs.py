@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from dmarc_milter.demo.mta import Mta
-from dmarc_milter.demo.nameserver import NameServerThread
-from dmarc_milter.demo.scenes import SCENES
+from dmarc_milter.demo.examples import EXAMPLES
+from dmarc_milter.testing.mta import Mta
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_serve import EXPECTED, found, settings
 from tests.running import RunningFilter
 from tests.system.postfix import wait_for
@@ -24,14 +24,14 @@ pytestmark = pytest.mark.slow
 
 ENDED_WITHIN = 20
 RIGHT_WITHIN = 30
-SIGNED = SCENES[0]
+SIGNED = EXAMPLES[0]
 
 FAST = """
-from dmarc_milter.milter import pulse
+from dmarc_milter.service import heartbeat as pulse
 pulse.SILENT_SECONDS = 3.0
 pulse.ENDLESS_SECONDS = 3.0
 pulse.ENDLESS_CPU_SECONDS = 1.0
-from dmarc_milter.milter import supervisor
+from dmarc_milter.service import supervisor
 supervisor.START_SECONDS = 2.0
 supervisor.LEAVE_SECONDS = -3.0
 """
@@ -39,7 +39,7 @@ supervisor.LEAVE_SECONDS = -3.0
 
 HANGING = """
 import re
-from dmarc_milter import evaluation
+from dmarc_milter.judging import evaluation
 
 def loop(self):
     while True:
@@ -154,7 +154,7 @@ def test_the_other_worker_takes_the_mail_meanwhile(tmp_path: Path, name_server: 
 
 AT_START = """
 import os, time
-from dmarc_milter.milter import service
+from dmarc_milter.service import worker as service
 kept = service.register
 def register(*args):
     if not os.path.exists({mark!r}):
@@ -174,7 +174,7 @@ def test_one_that_hangs_before_it_serves_is_replaced(tmp_path: Path, name_server
 
 AT_END = """
 import time
-from dmarc_milter.milter.balance import Gate
+from dmarc_milter.service.accept_gate import Gate
 Gate.close = lambda self: time.sleep(3600)
 """
 

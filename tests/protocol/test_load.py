@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from dmarc_milter.demo.mta import Mta
-from dmarc_milter.demo.nameserver import NameServerThread
-from dmarc_milter.demo.scenes import SCENES, Scene
+from dmarc_milter.demo.examples import EXAMPLES, Example
+from dmarc_milter.testing.mta import Mta
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_serve import EXPECTED, found, settings
 from tests.running import RunningFilter
 from tests.system.postfix import wait_for
@@ -61,7 +61,7 @@ class Load:
                 continue
             try:
                 count += 1
-                scene = SCENES[count % len(SCENES)]
+                scene = EXAMPLES[count % len(EXAMPLES)]
                 mta.connect(scene.helo, scene.client)
                 mta.helo(scene.helo)
                 for _ in range(PER_CONNECTION):
@@ -72,7 +72,7 @@ class Load:
                 self._note("connection broken")
 
     @staticmethod
-    def _one(mta: Mta, scene: Scene) -> str:
+    def _one(mta: Mta, scene: Example) -> str:
         fields, body = scene.content
         answer = mta.message(scene.mail_from, ["you@example.org"], fields, body)
         expected = EXPECTED[scene.name]

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from dmarc_milter.demo.mta import ALL_ACTIONS, ALL_STEPS, Mta
-from dmarc_milter.demo.nameserver import NameServerThread
-from dmarc_milter.demo.scenes import SCENES
+from dmarc_milter.demo.examples import EXAMPLES
+from dmarc_milter.testing.mta import ALL_ACTIONS, ALL_STEPS, Mta
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_serve import EXPECTED, found, settings
 from tests.running import RunningFilter
 from tests.system.postfix import wait_for
@@ -24,7 +24,7 @@ DESCRIPTORS = 1_024
 IDLE = 1_300
 MEASURED_SECONDS = 5
 MAX_CPU_SECONDS = 0.5
-SIGNED = SCENES[0]
+SIGNED = EXAMPLES[0]
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,10 @@ from pathlib import Path
 import dkim
 import pytest
 
-from dmarc_milter.demo.mta import ALL_ACTIONS, Answer, Mta
-from dmarc_milter.demo.nameserver import NameServerThread
 from dmarc_milter.dns.answer import RecordType
 from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.testing.mta import ALL_ACTIONS, Mta, MtaResponse
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.running import RunningFilter
 from tests.unit.keys import rsa_key
 
@@ -55,7 +55,7 @@ def send(
     to: tuple[str, ...] = ("you@example.org",),
     authenticated: str | None = None,
     connect: Callable[[Mta], None] | None = None,
-) -> Answer:
+) -> MtaResponse:
     mta = running.mta()
     if connect is not None:
         connect(mta)
@@ -149,7 +149,7 @@ def test_spf_behind_a_trusted_relay(tmp_path: Path) -> None:
         _,
     ):
 
-        def through(fields: Fields, client: str = relay) -> Answer:
+        def through(fields: Fields, client: str = relay) -> MtaResponse:
             return send(running, fields, client=client, mail_from="a@bank.example")
 
         honest = through([theirs, received("192.0.2.1"), *SPOOFED])

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from dmarc_milter.demo.mta import ALL_STEPS, LEADING_SPACE, Answer, Mta
-from dmarc_milter.demo.nameserver import NameServerThread
-from dmarc_milter.demo.scenes import SCENES, Scene
+from dmarc_milter.demo.examples import EXAMPLES, Example
+from dmarc_milter.testing.mta import ALL_STEPS, LEADING_SPACE, Mta, MtaResponse
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.running import RunningFilter
 from tests.system.postfix import free_port, wait_for
 
@@ -48,7 +48,7 @@ def running(
     assert "Traceback" not in started.log
 
 
-def play(running: RunningFilter, scene: Scene, *, steps: int = ALL_STEPS, chunk: int = 65_535) -> Answer:
+def play(running: RunningFilter, scene: Example, *, steps: int = ALL_STEPS, chunk: int = 65_535) -> MtaResponse:
     mta = running.mta(steps=steps)
     mta.connect(scene.helo, scene.client)
     mta.helo(scene.helo)
@@ -58,14 +58,14 @@ def play(running: RunningFilter, scene: Scene, *, steps: int = ALL_STEPS, chunk:
     return answer
 
 
-def found(answer: Answer) -> tuple[str, ...]:
+def found(answer: MtaResponse) -> tuple[str, ...]:
     values = [re.search(rf"\b{method}=(\w+)", answer.results) for method in ("spf", "dkim", "dmarc")]
     return (*(match.group(1) if match else "" for match in values), answer.action)
 
 
 @pytest.mark.parametrize("steps", [ALL_STEPS, ALL_STEPS & ~LEADING_SPACE, 0], ids=["all", "no-blank", "old-mta"])
-@pytest.mark.parametrize("scene", SCENES, ids=lambda scene: scene.name)
-def test_scenes(running: RunningFilter, scene: Scene, steps: int) -> None:
+@pytest.mark.parametrize("scene", EXAMPLES, ids=lambda scene: scene.name)
+def test_scenes(running: RunningFilter, scene: Example, steps: int) -> None:
     answer = play(running, scene, steps=steps, chunk=7)
     expected = EXPECTED[scene.name]
     if expected is None:
@@ -77,14 +77,14 @@ def test_scenes(running: RunningFilter, scene: Scene, steps: int) -> None:
 def test_many_messages_over_many_connections(running: RunningFilter) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
-    signed = SCENES[0]
+    signed = EXAMPLES[0]
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: play(running, signed), range(200)))
     assert {found(each) for each in answers} == {("pass", "pass", "pass", "accept")}
 
 
 def test_an_envelope_that_is_no_utf_8_is_survived(running: RunningFilter) -> None:
-    scene = SCENES[0]
+    scene = EXAMPLES[0]
     mta = running.mta()
     mta.connect("x", scene.client)
     mta._stage(b"H", b"\xff\xfe\0")
@@ -96,7 +96,7 @@ def test_an_envelope_that_is_no_utf_8_is_survived(running: RunningFilter) -> Non
 
 
 def test_aborted_message_then_another(running: RunningFilter) -> None:
-    scene = SCENES[0]
+    scene = EXAMPLES[0]
     mta = running.mta()
     mta.connect(scene.helo, scene.client)
     mta.helo(scene.helo)
@@ -123,7 +123,7 @@ def test_headers_left_midway_keep_nobody_waiting(
         mta._stage(b"L", b"Subject\0 never finished\0")
         end(mta)
     begun = time.monotonic()
-    for scene in SCENES[:3] * 3:
+    for scene in EXAMPLES[:3] * 3:
         assert found(play(started, scene)) == EXPECTED[scene.name]
     assert time.monotonic() - begun < 5
     assert started.stop() == 0
@@ -149,7 +149,7 @@ def test_workers_end_with_their_supervisor(tmp_path: Path, name_server: NameServ
     wait_for(lambda: not any(_runs(pid) for pid in workers), "the workers to end")
     # The socket file was left behind; a new filter takes its place.
     again = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", settings(name_server))
-    assert found(play(again, SCENES[0]))[2] == "pass"
+    assert found(play(again, EXAMPLES[0]))[2] == "pass"
     assert again.stop() == 0
 
 
@@ -161,7 +161,7 @@ def _runs(pid: int) -> bool:
 
 
 BUG = """
-import dmarc_milter.evaluation as evaluation
+import dmarc_milter.judging.evaluation
 kept = evaluation.Evaluation.{method}
 def broken(self, *args):
     if any(field.key == "x-bug" for field in self.header):
@@ -181,7 +181,7 @@ def test_a_bug_in_a_callback(
     started = RunningFilter(
         tmp_path, f"unix:{tmp_path}/socket", settings(name_server, f'on_error = "{on_error}"\n'), environment
     )
-    scene = SCENES[0]
+    scene = EXAMPLES[0]
     fields, body = scene.content
     forged = (b"Authentication-Results", b" mx.example.org; dmarc=pass")
     mta = started.mta()
@@ -206,12 +206,12 @@ def test_reload_with_good_and_with_bad_settings(tmp_path: Path, name_server: Nam
     started.process.send_signal(signal.SIGHUP)
     wait_for(lambda: "settings not reloaded" in started.log, "the refusal")
     assert "policy.mode" in started.log
-    assert play(started, SCENES[3]).action == "reject"
+    assert play(started, EXAMPLES[3]).action == "reject"
     started.config.write_text(text.replace('"enforce"', '"monitor"'))
     started.process.send_signal(signal.SIGHUP)
     wait_for(lambda: started.log.count("serving on") == 2, "the reload")
     wait_for(lambda: len(started.workers) == 2, "the old workers to end")
-    assert play(started, SCENES[3]).action == "accept"
+    assert play(started, EXAMPLES[3]).action == "accept"
     assert started.stop() == 0
 
 
@@ -220,8 +220,8 @@ def test_every_line_of_the_log_is_json_where_the_settings_say_so(tmp_path: Path,
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     text = settings(name_server) + '[log]\nformat = "json"\n'
     started = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", text, environment)
-    play(started, SCENES[3])
-    fields, body = SCENES[0].content
+    play(started, EXAMPLES[3])
+    fields, body = EXAMPLES[0].content
     mta = started.mta()
     mta.connect("x", "192.0.2.1")
     mta.message("", ["x"], [*fields, (b"X-Bug", b" 1")], body)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dmarc_milter.demo.nameserver import NameServerThread
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.conformance import SpfCase, spf_cases
 from tests.running import RunningFilter
 

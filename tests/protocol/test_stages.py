@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from dmarc_milter.demo.mta import ALL_ACTIONS, ALL_STEPS, Answer, Mta
-from dmarc_milter.demo.nameserver import NameServerThread
-from dmarc_milter.demo.scenes import SCENES
+from dmarc_milter.demo.examples import EXAMPLES
+from dmarc_milter.testing.mta import ALL_ACTIONS, ALL_STEPS, Mta, MtaResponse
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_serve import EXPECTED, found, settings
 from tests.running import RunningFilter
 
-SIGNED = SCENES[0]
+SIGNED = EXAMPLES[0]
 ADD, DELETE = 0x1, 0x10
 CROOK, CROOKS_ADDRESS = "mail.crook.example", "203.0.113.5"
 
@@ -48,14 +48,14 @@ def connected(running: RunningFilter, **options: Any) -> Mta:
     return mta
 
 
-def play(mta: Mta, stages: tuple[tuple[bytes, bytes], ...], end: bytes = b"") -> Answer:
+def play(mta: Mta, stages: tuple[tuple[bytes, bytes], ...], end: bytes = b"") -> MtaResponse:
     mta.limit(2)
     for command, data in stages:
         mta.packet(command, data)
     return mta.end_of_message(end)
 
 
-def message(mta: Mta, author: bytes, *more: tuple[bytes, bytes]) -> Answer:
+def message(mta: Mta, author: bytes, *more: tuple[bytes, bytes]) -> MtaResponse:
     mail_from = author.decode().partition("<")[2].rstrip(">")
     return mta.message(mail_from, ["you@example.org"], [(b"From", b" " + author), *more], b"Hello\r\n")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dmarc_milter.demo.nameserver import NameServerThread
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_serve import settings
 from tests.running import RunningFilter
 

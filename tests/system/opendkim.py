@@ -6,8 +6,8 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from dmarc_milter.demo.mta import Answer, Mta
 from dmarc_milter.message.header import split_message
+from dmarc_milter.testing.mta import Mta, MtaResponse
 from tests.system.postfix import wait_for
 
 PROGRAM = "/usr/sbin/opendkim"
@@ -41,7 +41,7 @@ class OpenDkim:
         self._process.kill()
         self._process.communicate(timeout=30)
 
-    def _send(self, message: bytes, client: str) -> Answer:
+    def _send(self, message: bytes, client: str) -> MtaResponse:
         connected = socket.socket(socket.AF_UNIX)
         connected.settimeout(30)
         connected.connect(str(self._socket))

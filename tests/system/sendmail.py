@@ -10,8 +10,8 @@ import subprocess
 import threading
 from pathlib import Path
 
-from dmarc_milter.commands.attach import sendmail_line
-from dmarc_milter.config import listen_address
+from dmarc_milter.cli.attach import sendmail_line
+from dmarc_milter.settings.config import listen_address
 from tests.system.postfix import wait_for
 from tests.system.servers import need
 

@@ -3,7 +3,7 @@
 import smtplib
 from pathlib import Path
 
-from dmarc_milter.demo.nameserver import NameServerThread
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.running import RunningFilter
 from tests.system.postfix import Postfix, free_port
 from tests.system.sendmail import Sendmail

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dmarc_milter.cli import main
-from dmarc_milter.commands.attach import split
+from dmarc_milter.cli.attach import split
+from dmarc_milter.cli.main import main
 from tests.system.servers import need
 
 pytestmark = pytest.mark.system

@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from dmarc_milter.dkim.signature import Result
+from dmarc_milter.dkim.signature import DkimResult
 from tests.system.opendkim import PROGRAM, OpenDkim
 from tests.unit.keys import ed25519_key, rsa_key
 from tests.unit.test_dkim_verification import verify
@@ -58,7 +58,7 @@ def ed25519_pem() -> bytes:
 
 def assert_all_pass(message: bytes, algorithms: list[str]) -> None:
     found = verify(message, RECORDS)
-    assert [(each.result, each.algorithm) for each in found] == [(Result.PASS, each) for each in algorithms], found
+    assert [(each.result, each.algorithm) for each in found] == [(DkimResult.PASS, each) for each in algorithms], found
 
 
 def by_dkimpy(message: bytes, method: str, algorithm: str) -> bytes:
@@ -103,7 +103,7 @@ def test_signed_by_opendkim(open_folder: Path, method: str, algorithm: str) -> N
             signed = signer.sign(FIELDS + b"\r\n" + body)
             if algorithm == "ed25519-sha256" and method.startswith("simple"):
                 # OpenDKIM 2.11 signs the field without the fold before b= that it sends, and refuses that itself.
-                assert verify(signed, RECORDS)[0].result is Result.FAIL
+                assert verify(signed, RECORDS)[0].result is DkimResult.FAIL
                 signed = signed.replace(b";\r\n\tb=", b"; b=")
             assert_all_pass(signed, [algorithm])
 
@@ -194,7 +194,7 @@ def test_agreement(verifier: OpenDkim, spoiled: str) -> None:
         body = chance.choice([BODIES["plain"], BODIES["blanks"], BODIES["empty lines"]])
         message = SPOILED[spoiled](by_dkimpy(FIELDS + b"\r\n" + body, method, algorithm))
         (ours,) = verify(message, RECORDS)
-        passes = ours.result is Result.PASS
+        passes = ours.result is DkimResult.PASS
         others = {"opendkim": verifier.results(message) == ["pass"], "dkimpy": dkimpy_says(message)}
         differing |= {
             (spoiled, program, "pass" if theirs else "no pass", ours.reason)

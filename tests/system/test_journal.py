@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from dmarc_milter.demo.nameserver import NameServerThread
-from dmarc_milter.demo.scenes import SCENES
+from dmarc_milter.demo.examples import EXAMPLES
 from dmarc_milter.journal import schema
 from dmarc_milter.journal.database import open_engine
 from dmarc_milter.journal.reader import Criteria, find
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_serve import settings
 from tests.running import RunningFilter
 from tests.system.postfix import wait_for
@@ -28,7 +28,7 @@ MESSAGES, CONNECTIONS = 10_000, 20
 
 def send(running: RunningFilter, queue_ids: list[str]) -> list[str]:
     """Several messages over one connection; the answers."""
-    scene = SCENES[0]
+    scene = EXAMPLES[0]
     fields, body = scene.content
     mta = running.mta()
     mta.connect(scene.helo, scene.client)

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from dmarc_milter.demo.nameserver import NameServerThread
-from dmarc_milter.demo.scenes import SCENES
+from dmarc_milter.demo.examples import EXAMPLES
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_serve import play, settings
 from tests.running import RunningFilter
 from tests.system.postfix import wait_for
@@ -43,7 +43,7 @@ def test_prometheus_sums_over_workers_and_over_restarts(tmp_path: Path, name_ser
     running = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", settings(name_server))
     prometheus = Prometheus(tmp_path, f"127.0.0.1:{running.metrics_port}")
     for number in range(40):
-        play(running, SCENES[number % len(SCENES)])
+        play(running, EXAMPLES[number % len(EXAMPLES)])
     wait_for(lambda: prometheus.value(QUERY) == 40, "the scrape")
     assert prometheus.value('sum(dmarc_milter_messages_total{disposition="reject",applied="yes"})') == 15
     assert prometheus.value("dmarc_milter_end_of_message_seconds_count") == 40
@@ -52,12 +52,12 @@ def test_prometheus_sums_over_workers_and_over_restarts(tmp_path: Path, name_ser
     wait_for(lambda: len(running.workers) == 2 and killed[0] not in running.workers, "another worker")
     wait_for(lambda: total(running, 'dmarc_milter_workers{state="ready"}') == 2, "it to be ready")
     for _ in range(20):
-        play(running, SCENES[0])
+        play(running, EXAMPLES[0])
     wait_for(lambda: prometheus.value(QUERY) == 60, "the sum with the dead worker's part")
     wait_for(lambda: prometheus.value("dmarc_milter_worker_restarts_total") == 1, "the restart")
     running.process.send_signal(signal.SIGHUP)
     wait_for(lambda: running.log.count("serving on") == 2, "the reload")
-    play(running, SCENES[0])
+    play(running, EXAMPLES[0])
     wait_for(lambda: prometheus.value(QUERY) == 61, "the sum after the reload")
     prometheus.stop()
     assert running.stop() == 0
@@ -69,7 +69,7 @@ RULE = '[[override]]\nname = "never"\nfrom_domain = ["x.example"]\naction = "acc
 def test_names_and_labels(tmp_path: Path, name_server: NameServerThread) -> None:
     promtool = need(shutil.which("promtool"), "prometheus")
     running = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", settings(name_server) + RULE)
-    for scene in SCENES:
+    for scene in EXAMPLES:
         play(running, scene)
     status, text = get(running, "/metrics")
     assert status == 200
@@ -79,7 +79,7 @@ def test_names_and_labels(tmp_path: Path, name_server: NameServerThread) -> None
     assert "bank.example" not in text, "no domains in labels"
     assert total(running, "dmarc_milter_dns_questions_total") > 0
     wait_for(lambda: total(running, "dmarc_milter_messages_in_progress") == 0, "nothing at hand")
-    wait_for(lambda: total(running, "dmarc_milter_journal_records_total") == len(SCENES), "the journal")
+    wait_for(lambda: total(running, "dmarc_milter_journal_records_total") == len(EXAMPLES), "the journal")
     assert running.stop() == 0
 
 
@@ -109,7 +109,7 @@ def test_mail_does_not_depend_on_the_metrics_port(tmp_path: Path, name_server: N
         metrics = f'[metrics]\nlisten = "127.0.0.1:{taken.getsockname()[1]}"\n'
         running = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", settings(name_server) + metrics)
         wait_for(lambda: "no metrics: cannot listen" in running.log, "the warning")
-        assert play(running, SCENES[0]).action == "accept"
+        assert play(running, EXAMPLES[0]).action == "accept"
         assert running.stop() == 0
 
 
@@ -123,9 +123,9 @@ def test_alert_rules() -> None:
 
 def test_the_dashboard_asks_for_metrics_that_exist(tmp_path: Path, name_server: NameServerThread) -> None:
     running = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", settings(name_server) + RULE)
-    for scene in SCENES:
+    for scene in EXAMPLES:
         play(running, scene)
-    wait_for(lambda: total(running, "dmarc_milter_journal_records_total") == len(SCENES), "the journal")
+    wait_for(lambda: total(running, "dmarc_milter_journal_records_total") == len(EXAMPLES), "the journal")
     known = set(re.findall(r"^(dmarc_milter_\w+)", get(running, "/metrics")[1], re.MULTILINE))
     dashboard = (ROOT / "packaging" / "grafana" / "dmarc-milter.json").read_text()
     expressions = [target["expr"] for panel in json.loads(dashboard)["panels"] for target in panel.get("targets", ())]

@@ -12,14 +12,14 @@ from pathlib import Path
 import dkim
 import pytest
 
-from dmarc_milter.demo.nameserver import NameServerThread
-from dmarc_milter.demo.scenes import SCENES
+from dmarc_milter.demo.examples import EXAMPLES
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.system.postfix import wait_for
 from tests.system.site import RECIPIENT, Site, results, transact
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("has_postfix")]
 
-BY_NAME = {scene.name: scene for scene in SCENES}
+BY_NAME = {scene.name: scene for scene in EXAMPLES}
 
 
 class DemoSite(Site):

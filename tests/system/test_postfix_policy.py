@@ -10,8 +10,8 @@ from pathlib import Path
 import dkim
 import pytest
 
-from dmarc_milter.demo.nameserver import NameServerThread
 from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_policy_settings import ZONE
 from tests.system.postfix import wait_for
 from tests.system.site import Site, results

@@ -6,7 +6,7 @@ import dkim
 import pytest
 
 from dmarc_milter.arc import chain as arc_chain
-from dmarc_milter.arc.chain import Chain, ExpectedChain, Status, expect, validate
+from dmarc_milter.arc.chain import ArcStatus, Chain, PreparedChain, prepare, validate
 from dmarc_milter.dkim.body import BodyHashes
 from dmarc_milter.dns.answer import RecordType
 from dmarc_milter.dns.zone import ZoneResolver, records_of
@@ -30,8 +30,8 @@ def chain(message: bytes, *, published: bool = True) -> Chain:
     names = ("s._domainkey.lists.example", "s._domainkey.second.example") if published else ()
     zone = ZoneResolver(records_of({name: [(RecordType.TXT, strings(RECORD))] for name in names}))
     header, body = split_message(message)
-    expected = expect(header, 1_900_000_000)
-    bodies = BodyHashes(expected.bodies if isinstance(expected, ExpectedChain) else ())
+    expected = prepare(header, 1_900_000_000)
+    bodies = BodyHashes(expected.bodies if isinstance(expected, PreparedChain) else ())
     bodies.update(body)
     return asyncio.run(validate(zone, expected, bodies.finish()))
 
@@ -45,18 +45,18 @@ def twice() -> bytes:
 
 
 def test_no_chain() -> None:
-    assert chain(MESSAGE) == Chain(Status.NONE)
+    assert chain(MESSAGE) == Chain(ArcStatus.NONE)
 
 
 def test_one_set() -> None:
     found = chain(seal(MESSAGE))
-    assert (found.status, found.oldest_pass, found.sealers) == (Status.PASS, 0, ("lists.example",)), found.reason
+    assert (found.status, found.oldest_pass, found.sealers) == (ArcStatus.PASS, 0, ("lists.example",)), found.reason
     assert [each.result for each in found.results[0].of("dmarc")] == ["pass"]
 
 
 def test_two_sets() -> None:
     found = chain(twice())
-    assert (found.status, found.sealers) == (Status.PASS, ("lists.example", "second.example")), found.reason
+    assert (found.status, found.sealers) == (ArcStatus.PASS, ("lists.example", "second.example")), found.reason
     assert found.oldest_pass == 0
 
 
@@ -77,18 +77,18 @@ BROKEN = {
 @pytest.mark.parametrize("spoil", BROKEN.values(), ids=BROKEN.keys())
 def test_broken(spoil: object) -> None:
     found = chain(spoil(seal(MESSAGE)))  # type: ignore[operator]
-    assert found.status is Status.FAIL
+    assert found.status is ArcStatus.FAIL
     assert found.reason
 
 
 def test_a_failure_of_the_dns_is_permanent() -> None:
-    assert chain(seal(MESSAGE), published=False).status is Status.FAIL
+    assert chain(seal(MESSAGE), published=False).status is ArcStatus.FAIL
 
 
 def test_the_first_hop_was_changed_before_the_second_sealed() -> None:
     first = seal(MESSAGE).replace(b"arc=none;", b"arc=pass;").replace(b"arc=pass;", b"arc=none;", 1)
     found = chain(seal(first.replace(b"Subject: x", b"Subject: [list] x"), b"second.example"))
-    assert (found.status, found.oldest_pass) == (Status.PASS, 2), found.reason
+    assert (found.status, found.oldest_pass) == (ArcStatus.PASS, 2), found.reason
 
 
 def test_what_fails_first_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,7 +100,7 @@ def test_what_fails_first_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     )
     found = chain(twice() + b"more\r\n")
     assert found.reason == "message signature i=2: body was changed"
-    assert (found.status, found.oldest_pass, found.results) == (Status.FAIL, None, ())
+    assert (found.status, found.oldest_pass, found.results) == (ArcStatus.FAIL, None, ())
     assert asked == ["s._domainkey.second.example"]
 
 
@@ -108,5 +108,5 @@ def test_a_broken_seal_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     done: list[str] = []
     monkeypatch.setattr(arc_chain, "parse", lambda sealer, _: done.append(sealer))
     found = chain(twice().replace(b"dmarc=pass", b"dmarc=none", 1))
-    assert (found.status, found.results, done) == (Status.FAIL, (), [])
+    assert (found.status, found.results, done) == (ArcStatus.FAIL, (), [])
     assert found.reason.startswith("seal i=2")

@@ -6,16 +6,15 @@ import authres
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dmarc_milter import authentication_results as results
-from dmarc_milter.arc.chain import Chain, Status
-from dmarc_milter.dkim.signature import Result as DkimResult
-from dmarc_milter.dkim.verification import Verified
-from dmarc_milter.dmarc.evaluation import Evaluation, Result
+from dmarc_milter.arc.chain import ArcStatus, Chain
+from dmarc_milter.dkim.signature import DkimResult
+from dmarc_milter.dkim.verification import SignatureResult
+from dmarc_milter.dmarc.evaluation import DmarcEvaluation, DmarcResult
 from dmarc_milter.dmarc.record import Policy
+from dmarc_milter.fields import authentication_results as results
+from dmarc_milter.judging.verdict import Action, Disposition, Envelope, OverrideType, SpfFinding, SpfIdentity, Verdict
 from dmarc_milter.message.author import Author
-from dmarc_milter.spf.evaluation import Check
-from dmarc_milter.spf.evaluation import Result as SpfCheckResult
-from dmarc_milter.verdict import Action, Disposition, Envelope, OverrideType, SpfIdentity, SpfResult, Verdict
+from dmarc_milter.spf.evaluation import Check, SpfResult
 
 
 def test_a_quarantined_message_says_so() -> None:
@@ -28,12 +27,12 @@ def test_a_quarantined_message_says_so() -> None:
 def verdict(reason: str = "", shown: str = "abcd/+12", domain: str = "example.com") -> Verdict:
     return Verdict(
         Envelope(b"\xc0\x00\x02\x01", "h", "a@example.com"),
-        SpfResult(Check(SpfCheckResult.PERMERROR, reason), SpfIdentity.MAIL_FROM, domain),
-        (Verified(DkimResult.FAIL, reason, domain, "sel", "rsa-sha256", shown),),
+        SpfFinding(Check(SpfResult.PERMERROR, reason), SpfIdentity.MAIL_FROM, domain),
+        (SignatureResult(DkimResult.FAIL, reason, domain, "sel", "rsa-sha256", shown),),
         0,
-        Chain(Status.PASS, "", 0),
+        Chain(ArcStatus.PASS, "", 0),
         Author(domain),
-        Evaluation(Result.FAIL, reason, domain, None, Policy.REJECT, Policy.QUARANTINE),
+        DmarcEvaluation(DmarcResult.FAIL, reason, domain, None, Policy.REJECT, Policy.QUARANTINE),
     )
 
 

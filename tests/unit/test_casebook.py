@@ -5,9 +5,10 @@ from ipaddress import ip_address
 
 import pytest
 
-from dmarc_milter import Envelope, Evaluated, config, evaluate
+from dmarc_milter import Envelope, Evaluated, evaluate
 from dmarc_milter.api import Dns
-from dmarc_milter.check import zone_file
+from dmarc_milter.explaining import zone_file
+from dmarc_milter.settings import config
 from tests.conformance import FOLDER, Judged, casebook
 
 if not casebook():

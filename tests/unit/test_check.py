@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import dmarc_milter
-from dmarc_milter.check import zone_file
-from dmarc_milter.check.messages import InputError, read
-from dmarc_milter.cli import main
-from dmarc_milter.dns.answer import Outcome, Question, RecordType
+from dmarc_milter.cli.main import main
+from dmarc_milter.dns.answer import AnswerOutcome, Question, RecordType
+from dmarc_milter.explaining import zone_file
+from dmarc_milter.explaining.messages import InputError, read
 
 ZONE = """$TTL 300
 bank.example. IN TXT "v=spf1 ip4:192.0.2.10 include:_spf.bank.example -all"
@@ -227,7 +227,7 @@ def test_zone_files_hold_every_outcome() -> None:
         Question("lost.example", RecordType.TXT),
     ]
     answers = {question: zone.look_up(question) for question in questions}
-    assert len({answer.outcome for answer in answers.values()}) == len(Outcome)
+    assert len({answer.outcome for answer in answers.values()}) == len(AnswerOutcome)
     again = zone_file.read(zone_file.write(answers))
     assert {question: again.look_up(question) for question in questions} == answers
 
@@ -237,7 +237,7 @@ def test_octets_of_all_kinds_survive_in_a_zone_file() -> None:
 
     question = Question("x.example", RecordType.TXT)
     record = bytes(range(256)) * 3
-    text = zone_file.write({question: Answer(Outcome.RECORDS, (record,))})
+    text = zone_file.write({question: Answer(AnswerOutcome.RECORDS, (record,))})
     assert zone_file.read(text).look_up(question).records == (record,)
 
 

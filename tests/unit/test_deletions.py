@@ -2,7 +2,7 @@
 
 import pytest
 
-from dmarc_milter.judging.deletions import MAX_FORGED, Deletion, Ownership, deletions
+from dmarc_milter.fields.deletions import MAX_FORGED, Deletion, Ownership, deletions
 from dmarc_milter.message.header import Field
 
 OURS = frozenset({"mx.example.org"})

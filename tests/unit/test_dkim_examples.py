@@ -5,7 +5,7 @@ RFC 6376 is printed with two blanks after "game.", of which its own bh= (canonic
 
 import pytest
 
-from dmarc_milter.dkim.signature import Result
+from dmarc_milter.dkim.signature import DkimResult
 from tests.unit.test_dkim_verification import NOW, verify
 
 AUTHORED = b"""\
@@ -84,10 +84,10 @@ EXAMPLES = {
 @pytest.mark.parametrize(("message", "keys", "algorithms"), EXAMPLES.values(), ids=EXAMPLES.keys())
 def test_example(message: bytes, keys: dict[str, list[str]], algorithms: list[str]) -> None:
     found = verify(message, keys, now=NOW)
-    assert [(each.result, each.algorithm) for each in found] == [(Result.PASS, each) for each in algorithms], found
+    assert [(each.result, each.algorithm) for each in found] == [(DkimResult.PASS, each) for each in algorithms], found
 
 
 @pytest.mark.parametrize(("message", "keys", "algorithms"), EXAMPLES.values(), ids=EXAMPLES.keys())
 def test_example_with_a_word_changed(message: bytes, keys: dict[str, list[str]], algorithms: list[str]) -> None:
     found = verify(message.replace(b"dinner", b"supper"), keys, now=NOW)
-    assert [each.result for each in found] == [Result.FAIL] * len(algorithms)
+    assert [each.result for each in found] == [DkimResult.FAIL] * len(algorithms)

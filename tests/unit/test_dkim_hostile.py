@@ -14,9 +14,9 @@ from dmarc_milter.arc import chain
 from dmarc_milter.dkim import header as dkim_header
 from dmarc_milter.dkim import key, tags, work
 from dmarc_milter.dkim.body import BodyHashes, BodyHashKind
-from dmarc_milter.dkim.key import KeyFault
-from dmarc_milter.dkim.signature import Canonicalization, Result
-from dmarc_milter.dkim.verification import MAX_KEYS_AHEAD, Verified, expect
+from dmarc_milter.dkim.key import UnusableKey
+from dmarc_milter.dkim.signature import Canonicalization, DkimResult
+from dmarc_milter.dkim.verification import MAX_KEYS_PREFETCHED, SignatureResult, prepare
 from dmarc_milter.dkim.work import MAX_HASHED, MAX_TRIES
 from dmarc_milter.message.header import MAX_FIELDS, MAX_OCTETS, Field, Header
 from tests.unit.keys import rsa_key, rsa_record
@@ -48,7 +48,7 @@ def test_ten_thousand_fields() -> None:
     many = b"".join(b"X-%d: %d\r\n" % (number % 50, number) for number in range(10_000))
     with bounded():
         (found,) = verify(many + sign() + MESSAGE)
-    assert found.result is Result.PASS
+    assert found.result is DkimResult.PASS
 
 
 def test_ten_thousand_signed_names_of_ten_thousand_fields() -> None:
@@ -57,9 +57,9 @@ def test_ten_thousand_signed_names_of_ten_thousand_fields() -> None:
         [Field("X", b" 1")] * 10_000 + [field(b"v=1; d=a.example; s=s; a=rsa-sha256; bh=AA==; b=AA==; h=" + names)]
     )
     with bounded():
-        (found,) = expect(header, None, NOW, 10).items
-    assert isinstance(found, Verified)
-    assert found.result is Result.NEUTRAL
+        (found,) = prepare(header, None, NOW, 10).items
+    assert isinstance(found, SignatureResult)
+    assert found.result is DkimResult.NEUTRAL
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,9 @@ def test_ten_thousand_signed_names_of_ten_thousand_fields() -> None:
 )
 def test_a_signature_field_of_a_megabyte(text: bytes) -> None:
     with bounded():
-        (found,) = expect(Header([field(text)]), "a.example", NOW, 10).items
-    assert isinstance(found, Verified)
-    assert found.result is Result.NEUTRAL
+        (found,) = prepare(Header([field(text)]), "a.example", NOW, 10).items
+    assert isinstance(found, SignatureResult)
+    assert found.result is DkimResult.NEUTRAL
 
 
 def test_a_thousand_signatures() -> None:
@@ -87,13 +87,13 @@ def test_a_thousand_signatures() -> None:
     with bounded():
         found = verify(sign() + forged + MESSAGE)
     assert len(found) == 10
-    assert found[0].result is Result.PASS
+    assert found[0].result is DkimResult.PASS
 
 
 def test_the_aligned_one_of_a_hundred_signatures_is_verified() -> None:
     with bounded():
         found = verify(sign(domain=b"other.example") * 99 + sign() + MESSAGE)
-    assert [each.result for each in found[-1:]] == [Result.PASS]
+    assert [each.result for each in found[-1:]] == [DkimResult.PASS]
 
 
 def arc_fields(count: int, *, selectors: bool = False) -> Header:
@@ -111,17 +111,17 @@ def arc_fields(count: int, *, selectors: bool = False) -> Header:
 
 def test_fifty_arc_sets_are_read() -> None:
     with bounded():
-        found = chain.expect(arc_fields(50), NOW)
-    assert isinstance(found, chain.ExpectedChain)
+        found = chain.prepare(arc_fields(50), NOW)
+    assert isinstance(found, chain.PreparedChain)
     assert len(found.sets) == 50
 
 
 @pytest.mark.parametrize("count", [51, 1000])
 def test_more_arc_sets_are_not(count: int) -> None:
     with bounded():
-        found = chain.expect(arc_fields(count), NOW)
+        found = chain.prepare(arc_fields(count), NOW)
     assert isinstance(found, chain.Chain)
-    assert (found.status, found.reason) == (chain.Status.FAIL, "more than 50 sets")
+    assert (found.status, found.reason) == (chain.ArcStatus.FAIL, "more than 50 sets")
 
 
 @pytest.mark.parametrize(
@@ -138,7 +138,7 @@ def test_more_arc_sets_are_not(count: int) -> None:
 def test_key_records_of_64_kilobytes(record: bytes) -> None:
     with bounded():
         found = key.parse(record)
-    assert isinstance(found, KeyFault)
+    assert isinstance(found, UnusableKey)
 
 
 RSA_768 = (
@@ -150,14 +150,14 @@ RSA_768 = (
 def test_short_keys_do_not_count() -> None:
     """RFC 8301 3.2"""
     (found,) = verify(sign() + MESSAGE, {"s._domainkey.example.com": [f"v=DKIM1; p={RSA_768}"]})
-    assert (found.result, found.reason) == (Result.POLICY, "RSA key of 768 bits is too short (RFC 8301)")
+    assert (found.result, found.reason) == (DkimResult.POLICY, "RSA key of 768 bits is too short (RFC 8301)")
 
 
 @pytest.mark.parametrize("bits", [1024, 2048, 4096])
 def test_these_do(bits: int) -> None:
     private, record = rsa_key(bits)
     (found,) = verify(sign(key=private) + MESSAGE, {"s._domainkey.example.com": [record]})
-    assert (found.result, found.key_bits) == (Result.PASS, bits)
+    assert (found.result, found.key_bits) == (DkimResult.PASS, bits)
 
 
 def test_u_labels_in_the_signature() -> None:
@@ -166,7 +166,7 @@ def test_u_labels_in_the_signature() -> None:
     signed = sign(domain="bücher.example".encode(), selector="wähl".encode(), identity="a@bücher.example".encode())
     (found,) = verify(signed + MESSAGE, records)
     assert (found.domain, found.selector) == ("xn--bcher-kva.example", "xn--whl-qla")
-    assert found.result is Result.PASS, found.reason
+    assert found.result is DkimResult.PASS, found.reason
 
 
 def test_a_tag_list_is_bounded() -> None:
@@ -208,14 +208,19 @@ def test_signatures_without_padding(tag: bytes) -> None:
     assert signed != sign()
     (found,) = verify(signed + MESSAGE)
     # Where bh= is changed, what was signed is another text: then the header is wrong, but it is read.
-    assert found.result is (Result.PASS if tag == b"b" else Result.FAIL)
+    assert found.result is (DkimResult.PASS if tag == b"b" else DkimResult.FAIL)
 
 
 @pytest.mark.parametrize(
     ("exponent", "result"),
-    [(65537, Result.FAIL), ((1 << 64) - 1, Result.FAIL), ((1 << 64) + 1, Result.PERMERROR), (3**600, Result.PERMERROR)],
+    [
+        (65537, DkimResult.FAIL),
+        ((1 << 64) - 1, DkimResult.FAIL),
+        ((1 << 64) + 1, DkimResult.PERMERROR),
+        (3**600, DkimResult.PERMERROR),
+    ],
 )
-def test_an_exponent_has_at_most_64_bits(exponent: int, result: Result) -> None:
+def test_an_exponent_has_at_most_64_bits(exponent: int, result: DkimResult) -> None:
     (found,) = verify(sign() + MESSAGE, {"s._domainkey.example.com": [rsa_record(1024, exponent)]})
     assert found.result is result, found.reason
 
@@ -232,9 +237,9 @@ def test_keys_that_are_tried_for_one_message(monkeypatch: pytest.MonkeyPatch) ->
     keys = [rsa_record(1024, 65537, number) for number in range(20)]
     found = verify(sign() * 30 + MESSAGE, {"s._domainkey.example.com": keys}, most=30)
     assert len(done) == MAX_TRIES
-    assert found[0].result is Result.FAIL
+    assert found[0].result is DkimResult.FAIL
     assert (found[-1].result, found[-1].reason) == (
-        Result.PERMERROR,
+        DkimResult.PERMERROR,
         f"more than {MAX_TRIES} keys would have to be tried for this message",
     )
 
@@ -245,7 +250,7 @@ def test_octets_that_are_hashed_for_one_message() -> None:
     found = verify(sign() * 40 + message, most=40)
     results = [each.result for each in found]
     within = MAX_HASHED // len(large)
-    assert results == [Result.FAIL] * (within - 1) + [Result.PERMERROR] * (40 - within + 1)
+    assert results == [DkimResult.FAIL] * (within - 1) + [DkimResult.PERMERROR] * (40 - within + 1)
     assert found[-1].reason == "the signatures of this message sign more than 32 MB of header"
 
 
@@ -253,7 +258,7 @@ def test_each_field_is_made_canonical_once(monkeypatch: pytest.MonkeyPatch) -> N
     made: list[Field] = []
     real = dkim_header.canonical
     monkeypatch.setattr(work, "canonical", lambda field, form: made.append(field) or real(field, form))
-    assert [each.result for each in verify(sign() * 5 + MESSAGE)] == [Result.PASS] * 5
+    assert [each.result for each in verify(sign() * 5 + MESSAGE)] == [DkimResult.PASS] * 5
     names = [each.name for each in made]
     assert sorted(names) == sorted(["From", "To", "Subject", "X-Eight"] + ["DKIM-Signature"] * 5)
 
@@ -299,11 +304,11 @@ def test_tags_of_a_list(count: int, is_read: bool) -> None:
 
 def test_keys_asked_for_early() -> None:
     fields = [field(b"v=1; a=rsa-sha256; d=a.example; s=s%d; h=from; bh=AA==; b=AA==" % each) for each in range(30)]
-    expected = expect(Header(fields), "a.example", NOW, 30)
-    assert len(expected.expected) == 30
-    assert len(expected.key_questions) == MAX_KEYS_AHEAD
-    chained = chain.expect(arc_fields(50, selectors=True), NOW)
-    assert isinstance(chained, chain.ExpectedChain)
+    prepared = prepare(Header(fields), "a.example", NOW, 30)
+    assert len(prepared.prepared) == 30
+    assert len(prepared.key_questions) == MAX_KEYS_PREFETCHED
+    chained = chain.prepare(arc_fields(50, selectors=True), NOW)
+    assert isinstance(chained, chain.PreparedChain)
     names = [each.name for each in chained.key_questions]
     seals = [f"s{instance}._domainkey.a.example" for instance in range(50, 41, -1)]
     assert names == ["m50._domainkey.a.example", *seals]
@@ -313,4 +318,4 @@ def test_signatures_that_claim_the_author_domain_gain_nothing() -> None:
     """They may push the right one out; then the message fails."""
     forged = sign(selector=b"other")
     found = verify(forged * 10 + sign() + MESSAGE)
-    assert {each.result for each in found} == {Result.PERMERROR}
+    assert {each.result for each in found} == {DkimResult.PERMERROR}

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmarc_milter.dkim.body import BodyHashes
-from dmarc_milter.dkim.signature import Result
-from dmarc_milter.dkim.verification import Verified, expect, verify_all
+from dmarc_milter.dkim.signature import DkimResult
+from dmarc_milter.dkim.verification import SignatureResult, prepare, verify_all
 from dmarc_milter.dns.answer import RecordType
 from dmarc_milter.dns.zone import ZoneResolver, records_of
 from dmarc_milter.message.header import split_message
@@ -42,23 +42,23 @@ def sign(
 
 def verify(
     message: bytes, records: dict[str, list[str]] | None = None, *, now: int = NOW, most: int = 10
-) -> list[Verified]:
+) -> list[SignatureResult]:
     published = {"s._domainkey.example.com": [rsa_key()[1]]} if records is None else records
     zone = records_of(
         {name: [(RecordType.TXT, strings(text) or '""') for text in texts] for name, texts in published.items()}
     )
     header, body = split_message(message)
-    expectations = expect(header, "example.com", now, most)
-    bodies = BodyHashes(each.body for each in expectations.expected)
+    prepared = prepare(header, "example.com", now, most)
+    bodies = BodyHashes(each.body for each in prepared.prepared)
     bodies.update(body)
-    return list(asyncio.run(verify_all(ZoneResolver(zone), expectations, bodies.finish())))
+    return list(asyncio.run(verify_all(ZoneResolver(zone), prepared, bodies.finish())))
 
 
 @pytest.mark.parametrize("header", [b"simple", b"relaxed"])
 @pytest.mark.parametrize("body", [b"simple", b"relaxed"])
 def test_rsa_in_all_canonicalizations(header: bytes, body: bytes) -> None:
     (found,) = verify(sign(canonicalize=(header, body)) + MESSAGE)
-    assert found.result is Result.PASS
+    assert found.result is DkimResult.PASS
     assert (found.domain, found.selector, found.algorithm) == ("example.com", "s", "rsa-sha256")
 
 
@@ -66,7 +66,7 @@ def test_ed25519() -> None:
     private, record = ed25519_key()
     signed = sign(key=private, signature_algorithm=b"ed25519-sha256") + MESSAGE
     (found,) = verify(signed, {"s._domainkey.example.com": [record]})
-    assert found.result is Result.PASS
+    assert found.result is DkimResult.PASS
     assert found.algorithm == "ed25519-sha256"
 
 
@@ -74,57 +74,57 @@ def test_two_signatures() -> None:
     once = sign() + MESSAGE
     twice = sign(once, selector=b"t", domain=b"other.example") + once
     records = {"s._domainkey.example.com": [rsa_key()[1]], "t._domainkey.other.example": [rsa_key()[1]]}
-    assert [each.result for each in verify(twice, records)] == [Result.PASS, Result.PASS]
+    assert [each.result for each in verify(twice, records)] == [DkimResult.PASS, DkimResult.PASS]
 
 
 KEY_RECORDS = {
-    "none": ([], Result.PERMERROR),
-    "revoked": (["v=DKIM1; p="], Result.PERMERROR),
-    "no p": (["v=DKIM1; k=rsa"], Result.PERMERROR),
-    "other version": (["v=DKIM2; p=" + rsa_key()[1][18:]], Result.PERMERROR),
-    "other type": ([ed25519_key()[1]], Result.PERMERROR),
-    "unknown type": ([rsa_key()[1].replace("k=rsa", "k=dsa")], Result.PERMERROR),
-    "not for e-mail": ([rsa_key()[1] + "; s=tlsrpt"], Result.PERMERROR),
-    "only sha1": ([rsa_key()[1] + "; h=sha1"], Result.PERMERROR),
-    "no base64": (["v=DKIM1; p=***"], Result.PERMERROR),
-    "no key in it": (["v=DKIM1; p=AAAA"], Result.PERMERROR),
-    "another key": ([rsa_key(1025)[1]], Result.FAIL),
-    "another key for tests": ([rsa_key(1025)[1] + "; t=y"], Result.NEUTRAL),
-    "several, one right": (["v=DKIM1; p=", rsa_key(1025)[1], rsa_key()[1]], Result.PASS),
-    "services and hashes": ([rsa_key()[1] + "; s=email:x; h=sha1:sha256; t=s"], Result.PASS),
-    "no version, no type": (["p=" + rsa_key()[1][18:]], Result.PASS),
+    "none": ([], DkimResult.PERMERROR),
+    "revoked": (["v=DKIM1; p="], DkimResult.PERMERROR),
+    "no p": (["v=DKIM1; k=rsa"], DkimResult.PERMERROR),
+    "other version": (["v=DKIM2; p=" + rsa_key()[1][18:]], DkimResult.PERMERROR),
+    "other type": ([ed25519_key()[1]], DkimResult.PERMERROR),
+    "unknown type": ([rsa_key()[1].replace("k=rsa", "k=dsa")], DkimResult.PERMERROR),
+    "not for e-mail": ([rsa_key()[1] + "; s=tlsrpt"], DkimResult.PERMERROR),
+    "only sha1": ([rsa_key()[1] + "; h=sha1"], DkimResult.PERMERROR),
+    "no base64": (["v=DKIM1; p=***"], DkimResult.PERMERROR),
+    "no key in it": (["v=DKIM1; p=AAAA"], DkimResult.PERMERROR),
+    "another key": ([rsa_key(1025)[1]], DkimResult.FAIL),
+    "another key for tests": ([rsa_key(1025)[1] + "; t=y"], DkimResult.NEUTRAL),
+    "several, one right": (["v=DKIM1; p=", rsa_key(1025)[1], rsa_key()[1]], DkimResult.PASS),
+    "services and hashes": ([rsa_key()[1] + "; s=email:x; h=sha1:sha256; t=s"], DkimResult.PASS),
+    "no version, no type": (["p=" + rsa_key()[1][18:]], DkimResult.PASS),
 }
 
 
 @pytest.mark.parametrize(("records", "result"), KEY_RECORDS.values(), ids=KEY_RECORDS.keys())
-def test_key_records(records: list[str], result: Result) -> None:
+def test_key_records(records: list[str], result: DkimResult) -> None:
     (found,) = verify(sign() + MESSAGE, {"s._domainkey.example.com": records} if records else {})
     assert found.result is result, found.reason
 
 
 FIELD_FAULTS = {
-    "no d": (rb"d=example.com;", b"", Result.PERMERROR),
-    "no From in h": (rb"h=from :", b"h=x-none :", Result.PERMERROR),
-    "rsa-sha1": (rb"a=rsa-sha256", b"a=rsa-sha1", Result.PERMERROR),
-    "unknown algorithm": (rb"a=rsa-sha256", b"a=rsa-sha3", Result.NEUTRAL),
-    "unknown canonicalization": (rb"c=relaxed/relaxed", b"c=nofws", Result.NEUTRAL),
-    "version 2": (rb"v=1", b"v=2", Result.NEUTRAL),
-    "tag twice": (rb"v=1;", b"v=1; v=1;", Result.NEUTRAL),
-    "i outside of d": (rb"i=@example.com", b"i=@other.example", Result.PERMERROR),
-    "i that is a longer name": (rb"i=@example.com", b"i=@notexample.com", Result.PERMERROR),
-    "expired": (rb" t=\d+;", b" t=1600000000; x=1700000000;", Result.PERMERROR),
-    "from the future": (rb" t=\d+;", b" t=1900000000;", Result.PERMERROR),
-    "expires before signed": (rb" t=\d+;", b" t=1799999999; x=1799999990;", Result.NEUTRAL),
-    "odd domain": (rb"d=example.com", b"d=exa(m)ple.com", Result.NEUTRAL),
-    "other method": (rb"v=1;", b"v=1; q=http;", Result.NEUTRAL),
-    "l is no number": (rb"v=1;", b"v=1; l=-1;", Result.NEUTRAL),
-    "l beyond the body": (rb"v=1;", b"v=1; l=99999;", Result.FAIL),
-    "unknown tag added": (rb"v=1;", b"v=1; zz=1;", Result.FAIL),
+    "no d": (rb"d=example.com;", b"", DkimResult.PERMERROR),
+    "no From in h": (rb"h=from :", b"h=x-none :", DkimResult.PERMERROR),
+    "rsa-sha1": (rb"a=rsa-sha256", b"a=rsa-sha1", DkimResult.PERMERROR),
+    "unknown algorithm": (rb"a=rsa-sha256", b"a=rsa-sha3", DkimResult.NEUTRAL),
+    "unknown canonicalization": (rb"c=relaxed/relaxed", b"c=nofws", DkimResult.NEUTRAL),
+    "version 2": (rb"v=1", b"v=2", DkimResult.NEUTRAL),
+    "tag twice": (rb"v=1;", b"v=1; v=1;", DkimResult.NEUTRAL),
+    "i outside of d": (rb"i=@example.com", b"i=@other.example", DkimResult.PERMERROR),
+    "i that is a longer name": (rb"i=@example.com", b"i=@notexample.com", DkimResult.PERMERROR),
+    "expired": (rb" t=\d+;", b" t=1600000000; x=1700000000;", DkimResult.PERMERROR),
+    "from the future": (rb" t=\d+;", b" t=1900000000;", DkimResult.PERMERROR),
+    "expires before signed": (rb" t=\d+;", b" t=1799999999; x=1799999990;", DkimResult.NEUTRAL),
+    "odd domain": (rb"d=example.com", b"d=exa(m)ple.com", DkimResult.NEUTRAL),
+    "other method": (rb"v=1;", b"v=1; q=http;", DkimResult.NEUTRAL),
+    "l is no number": (rb"v=1;", b"v=1; l=-1;", DkimResult.NEUTRAL),
+    "l beyond the body": (rb"v=1;", b"v=1; l=99999;", DkimResult.FAIL),
+    "unknown tag added": (rb"v=1;", b"v=1; zz=1;", DkimResult.FAIL),
 }
 
 
 @pytest.mark.parametrize(("pattern", "replacement", "result"), FIELD_FAULTS.values(), ids=FIELD_FAULTS.keys())
-def test_faults_of_the_field(pattern: bytes, replacement: bytes, result: Result) -> None:
+def test_faults_of_the_field(pattern: bytes, replacement: bytes, result: DkimResult) -> None:
     field, count = re.subn(pattern, replacement, sign(), count=1)
     assert count == 1
     (found,) = verify(field + MESSAGE)
@@ -133,7 +133,7 @@ def test_faults_of_the_field(pattern: bytes, replacement: bytes, result: Result)
 
 def test_partly_signed_body_counts_as_policy() -> None:
     (found,) = verify(sign(length=True) + MESSAGE + b"appended\r\n")
-    assert found.result is Result.POLICY
+    assert found.result is DkimResult.POLICY
 
 
 def test_no_more_than_the_bound_and_the_nearest_first() -> None:
@@ -142,7 +142,7 @@ def test_no_more_than_the_bound_and_the_nearest_first() -> None:
         message = sign(message, selector=b"x", domain=f"d{number}.example".encode()) + message
     found = verify(message, most=3)
     assert len(found) == 3
-    assert found[-1].result is Result.PASS
+    assert found[-1].result is DkimResult.PASS
 
 
 @settings(max_examples=60, deadline=None)
@@ -155,12 +155,12 @@ def test_any_changed_octet_that_is_signed_is_noticed(position: int, change: int)
     if (before.fields, body_before) == (after.fields, body_after):
         return
     found = verify(sign(canonicalize=(b"simple", b"simple")) + message)
-    assert all(each.result is not Result.PASS for each in found)
+    assert all(each.result is not DkimResult.PASS for each in found)
 
 
 @given(st.binary(max_size=400))
 def test_any_field_gives_a_result(value: bytes) -> None:
     from dmarc_milter.message.header import Field, Header
 
-    expectations = expect(Header([Field("DKIM-Signature", value)]), None, NOW, 10)
-    assert len(expectations.items) == 1
+    prepared = prepare(Header([Field("DKIM-Signature", value)]), None, NOW, 10)
+    assert len(prepared.items) == 1

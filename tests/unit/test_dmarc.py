@@ -6,10 +6,10 @@ import pytest
 
 from dmarc_milter.dmarc.evaluation import (
     Authenticated,
-    Evaluation,
+    DmarcEvaluation,
+    DmarcResult,
     Identifier,
     Mechanism,
-    Result,
     discover,
     evaluate,
     strictest,
@@ -107,7 +107,7 @@ def test_policy(
     records: dict[str, str], existing: tuple[str, ...], author: str, where: str, published: str, applied: str
 ) -> None:
     found = asyncio.run(evaluate(zone(records, existing=existing), author, []))
-    assert found.result is Result.FAIL
+    assert found.result is DmarcResult.FAIL
     assert found.discovery is not None
     assert found.discovery.policy_domain == where
     assert found.published_policy is Policy(published)
@@ -116,7 +116,7 @@ def test_policy(
 
 @pytest.mark.parametrize("text", ["v=DMARC1", V + "p=junk", P + "; sp=junk", V + "rua=mailto:", P + "; p=reject"])
 def test_no_processing_without_a_valid_policy(text: str) -> None:
-    assert asyncio.run(evaluate(zone({"example.com": text}), "example.com", [])).result is Result.NONE
+    assert asyncio.run(evaluate(zone({"example.com": text}), "example.com", [])).result is DmarcResult.NONE
 
 
 YES, NO, UNKNOWN = Authenticated.YES, Authenticated.NO, Authenticated.UNKNOWN
@@ -189,18 +189,18 @@ def test_tags() -> None:
     assert len(record.errors) == 3
 
 
-def judged(result: Result, policy: Policy | None = None) -> Evaluation:
-    return Evaluation(result, "", policy=policy, published_policy=policy)
+def judged(result: DmarcResult, policy: Policy | None = None) -> DmarcEvaluation:
+    return DmarcEvaluation(result, "", policy=policy, published_policy=policy)
 
 
 MILDEST_FIRST = [
-    judged(Result.PASS, Policy.REJECT),
-    judged(Result.NONE),
-    judged(Result.FAIL, Policy.NONE),
-    judged(Result.TEMPERROR),
-    judged(Result.FAIL, Policy.QUARANTINE),
-    judged(Result.TEMPERROR, Policy.REJECT),
-    judged(Result.FAIL, Policy.REJECT),
+    judged(DmarcResult.PASS, Policy.REJECT),
+    judged(DmarcResult.NONE),
+    judged(DmarcResult.FAIL, Policy.NONE),
+    judged(DmarcResult.TEMPERROR),
+    judged(DmarcResult.FAIL, Policy.QUARANTINE),
+    judged(DmarcResult.TEMPERROR, Policy.REJECT),
+    judged(DmarcResult.FAIL, Policy.REJECT),
 ]
 
 

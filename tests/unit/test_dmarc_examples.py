@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from dmarc_milter.dmarc.evaluation import Authenticated, Evaluation, Identifier, Mechanism, Result, evaluate
+from dmarc_milter.dmarc.evaluation import Authenticated, DmarcEvaluation, DmarcResult, Identifier, Mechanism, evaluate
 from dmarc_milter.dmarc.record import Policy, parse
 from tests.unit.test_dmarc import zone
 
 SPF, DKIM = Mechanism.SPF, Mechanism.DKIM
 
 
-def judged(record: str, author: str, *identifiers: tuple[Mechanism, str]) -> Evaluation:
+def judged(record: str, author: str, *identifiers: tuple[Mechanism, str]) -> DmarcEvaluation:
     found = [Identifier(mechanism, domain, Authenticated.YES) for mechanism, domain in identifiers]
     return asyncio.run(evaluate(zone({"example.com": record}, existing=(author,)), author, found))
 
@@ -31,7 +31,7 @@ ALIGNMENT = {
 def test_identifier_alignment(author: str, identifier: tuple[Mechanism, str], strict: bool, relaxed: bool) -> None:
     for tags, is_aligned in (("; adkim=s; aspf=s", strict), ("", relaxed)):
         found = judged(f"v=DMARC1; p=reject{tags}", author, identifier)
-        assert found.result is (Result.PASS if is_aligned else Result.FAIL)
+        assert found.result is (DmarcResult.PASS if is_aligned else DmarcResult.FAIL)
         assert [each.is_aligned for each in found.alignments] == [is_aligned]
         assert all(each.why for each in found.alignments)
 
@@ -74,9 +74,9 @@ def test_session() -> None:
     """B.3.1"""
     record = "v=DMARC1; p=reject; aspf=r; rua=mailto:dmarc-feedback@example.com"
     found = judged(record, "example.com", (SPF, "mail.example.com"), (DKIM, "example.com"))
-    assert found.result is Result.PASS
-    assert judged(record, "example.com", (SPF, "mail.example.com")).result is Result.PASS
-    assert judged(record, "example.com").result is Result.FAIL
+    assert found.result is DmarcResult.PASS
+    assert judged(record, "example.com", (SPF, "mail.example.com")).result is DmarcResult.PASS
+    assert judged(record, "example.com").result is DmarcResult.FAIL
 
 
 def test_the_evaluation_carries_its_trace() -> None:

@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from dmarc_milter.demo.nameserver import NameServerThread
-from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType, text_records
+from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType, text_records
 from dmarc_milter.dns.cache import Cache
 from dmarc_milter.dns.caching import CachingResolver
 from dmarc_milter.dns.loop import Loop
@@ -18,6 +17,7 @@ from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.runner import Runner
 from dmarc_milter.dns.upstream import NameServer, Upstream
 from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.testing.name_server import NameServerThread
 
 ZONE = """
 $TTL 300
@@ -64,25 +64,25 @@ def ask(source: CachingResolver, name: str, type_: str = "TXT", seconds: float =
 
 
 ANSWERS = [
-    ("example.com", "TXT", Outcome.RECORDS, (b"ab", b"c")),
-    ("example.com", "MX", Outcome.RECORDS, ("mx.example.com",)),
-    ("mx.example.com", "A", Outcome.RECORDS, (b"\xc0\x00\x02\x01",)),
-    ("mx.example.com", "AAAA", Outcome.RECORDS, (b"\x20\x01\x0d\xb8" + b"\0" * 11 + b"\1",)),
-    ("1.2.0.192.in-addr.arpa", "PTR", Outcome.RECORDS, ("mx.example.com",)),
-    ("x.wild.example.com", "TXT", Outcome.RECORDS, (b"w",)),
-    ("big.example.com", "TXT", Outcome.RECORDS, (b"x" * 2000,)),
-    ("mx.example.com", "TXT", Outcome.NO_DATA, ()),
-    ("b.example.com", "TXT", Outcome.NO_DATA, ()),
-    ("none.example.com", "TXT", Outcome.NO_SUCH_NAME, ()),
-    ("servfail.example.com", "TXT", Outcome.TEMPORARY_FAILURE, ()),
-    ("x" * 64 + ".example.com", "TXT", Outcome.NO_SUCH_NAME, ()),
-    ("a..example.com", "TXT", Outcome.NO_SUCH_NAME, ()),
+    ("example.com", "TXT", AnswerOutcome.RECORDS, (b"ab", b"c")),
+    ("example.com", "MX", AnswerOutcome.RECORDS, ("mx.example.com",)),
+    ("mx.example.com", "A", AnswerOutcome.RECORDS, (b"\xc0\x00\x02\x01",)),
+    ("mx.example.com", "AAAA", AnswerOutcome.RECORDS, (b"\x20\x01\x0d\xb8" + b"\0" * 11 + b"\1",)),
+    ("1.2.0.192.in-addr.arpa", "PTR", AnswerOutcome.RECORDS, ("mx.example.com",)),
+    ("x.wild.example.com", "TXT", AnswerOutcome.RECORDS, (b"w",)),
+    ("big.example.com", "TXT", AnswerOutcome.RECORDS, (b"x" * 2000,)),
+    ("mx.example.com", "TXT", AnswerOutcome.NO_DATA, ()),
+    ("b.example.com", "TXT", AnswerOutcome.NO_DATA, ()),
+    ("none.example.com", "TXT", AnswerOutcome.NO_SUCH_NAME, ()),
+    ("servfail.example.com", "TXT", AnswerOutcome.TEMPORARY_FAILURE, ()),
+    ("x" * 64 + ".example.com", "TXT", AnswerOutcome.NO_SUCH_NAME, ()),
+    ("a..example.com", "TXT", AnswerOutcome.NO_SUCH_NAME, ()),
 ]
 
 
 @pytest.mark.parametrize(("name", "type_", "outcome", "records"), ANSWERS)
 def test_outcomes(
-    server: NameServerThread, loop: Loop, name: str, type_: str, outcome: Outcome, records: tuple[object, ...]
+    server: NameServerThread, loop: Loop, name: str, type_: str, outcome: AnswerOutcome, records: tuple[object, ...]
 ) -> None:
     answer = ask(caching_resolver(loop, NameServer("127.0.0.1", server.port)), name, type_)
     assert (answer.outcome, set(answer.records)) == (outcome, set(records))
@@ -95,7 +95,7 @@ def test_an_answer_is_asked_for_once(server: NameServerThread, loop: Loop) -> No
         Runner(caching).start(for_a_message(caching).resolve(Question("example.com", RecordType.TXT)))
         for _ in range(20)
     ]
-    assert all(each.result(10).outcome is Outcome.RECORDS for each in waiting)
+    assert all(each.result(10).outcome is AnswerOutcome.RECORDS for each in waiting)
     ask(caching, "example.com")
     assert server.asked == [Question("example.com", RecordType.TXT)]
 
@@ -113,14 +113,14 @@ DISTURBANCES = {
 def test_a_server_that_does_not_answer_properly(loop: Loop, disturb: object, detail: str) -> None:
     with NameServerThread(ZoneResolver.from_text(ZONE), disturb=disturb) as bad:  # type: ignore[arg-type]
         answer = ask(caching_resolver(loop, NameServer("127.0.0.1", bad.port), timeout=0.2), "example.com")
-    assert answer.outcome is Outcome.TEMPORARY_FAILURE
+    assert answer.outcome is AnswerOutcome.TEMPORARY_FAILURE
     assert detail in answer.detail
 
 
 def test_the_next_server_is_tried(server: NameServerThread, loop: Loop) -> None:
     with NameServerThread(ZoneResolver.from_text(ZONE), disturb=lambda question, wire: None) as dead:
         servers = NameServer("127.0.0.1", dead.port), NameServer("127.0.0.1", server.port)
-        assert ask(caching_resolver(loop, *servers, timeout=0.2), "example.com").outcome is Outcome.RECORDS
+        assert ask(caching_resolver(loop, *servers, timeout=0.2), "example.com").outcome is AnswerOutcome.RECORDS
 
 
 class FarNameServer(NameServer):
@@ -140,7 +140,7 @@ def sockets(loop: Loop) -> int:
 
 @pytest.mark.parametrize(("name", "type_", "outcome", "records"), ANSWERS)
 def test_outcomes_from_afar(
-    server: NameServerThread, loop: Loop, name: str, type_: str, outcome: Outcome, records: tuple[object, ...]
+    server: NameServerThread, loop: Loop, name: str, type_: str, outcome: AnswerOutcome, records: tuple[object, ...]
 ) -> None:
     answer = ask(caching_resolver(loop, FarNameServer("127.0.0.1", server.port)), name, type_)
     assert (answer.outcome, set(answer.records)) == (outcome, set(records))
@@ -175,7 +175,7 @@ def test_a_bug_in_a_callback_stops_nothing(
         raise RuntimeError("a bug")
 
     for_a_message(caching).prefetch([Question("example.com", RecordType.TXT)], broken)
-    assert ask(caching, "example.com").outcome is Outcome.RECORDS
+    assert ask(caching, "example.com").outcome is AnswerOutcome.RECORDS
     assert "a bug" in caplog.text
 
 
@@ -192,7 +192,7 @@ def test_a_bug_in_a_coroutine_comes_out(server: NameServerThread, loop: Loop) ->
 
 def test_nobody_listens(loop: Loop) -> None:
     answer = ask(caching_resolver(loop, NameServer("127.0.0.1", 1)), "example.com")
-    assert answer.outcome is Outcome.TEMPORARY_FAILURE
+    assert answer.outcome is AnswerOutcome.TEMPORARY_FAILURE
 
 
 def test_the_deadline_of_a_message(loop: Loop) -> None:
@@ -205,12 +205,12 @@ def test_cache_forgets_in_time_and_within_its_bound() -> None:
     now = [0.0]
     cache = Cache(max_octets=64_000, clock=lambda: now[0])
     question = Question("a.example", RecordType.TXT)
-    cache.put(question, Answer(Outcome.NO_DATA, (), 10.0))
+    cache.put(question, Answer(AnswerOutcome.NO_DATA, (), 10.0))
     assert cache.get(question) is not None
     now[0] = 11.0
     assert cache.get(question) is None
     for number in range(1_000):
-        cache.put(Question(f"{number}.example", RecordType.TXT), Answer(Outcome.NO_DATA, (), 10.0))
+        cache.put(Question(f"{number}.example", RecordType.TXT), Answer(AnswerOutcome.NO_DATA, (), 10.0))
     assert 100 < len(cache) < 200
     assert cache.octets <= 64_000
     assert cache.get(Question("999.example", RecordType.TXT)) is not None
@@ -219,8 +219,8 @@ def test_cache_forgets_in_time_and_within_its_bound() -> None:
 def test_a_huge_answer_throws_nothing_out() -> None:
     cache = Cache(max_octets=64_000)
     for number in range(100):
-        cache.put(Question(f"{number}.example", RecordType.TXT), Answer(Outcome.NO_DATA, (), 10.0))
-    cache.put(Question("huge.example", RecordType.TXT), Answer(Outcome.RECORDS, (b"x" * 60_000,), 10.0))
+        cache.put(Question(f"{number}.example", RecordType.TXT), Answer(AnswerOutcome.NO_DATA, (), 10.0))
+    cache.put(Question("huge.example", RecordType.TXT), Answer(AnswerOutcome.RECORDS, (b"x" * 60_000,), 10.0))
     assert len(cache) == 100
 
 
@@ -239,7 +239,7 @@ def test_the_cache_takes_the_memory_that_it_says(records: Callable[[int], tuple[
     cache = Cache(max_octets=1 << 20, clock=lambda: 0.0)
     tracemalloc.start()
     for number in range(10_000):
-        answer = Answer(Outcome.RECORDS, records(number), number + 300.0)
+        answer = Answer(AnswerOutcome.RECORDS, records(number), number + 300.0)
         cache.put(Question(f"host{number}.example.com", RecordType.TXT), answer)
         if cache.octets > 900_000:
             break
@@ -256,7 +256,7 @@ def test_the_cache_takes_the_memory_that_it_says(records: Callable[[int], tuple[
 def test_zone_resolver_alone() -> None:
     zone = ZoneResolver.from_text(ZONE)
     assert asyncio.run(text_records(zone, "alias.example.com")).records == (b"ab", b"c")
-    assert asyncio.run(text_records(zone, "loop.example.com")).outcome is Outcome.TEMPORARY_FAILURE
+    assert asyncio.run(text_records(zone, "loop.example.com")).outcome is AnswerOutcome.TEMPORARY_FAILURE
 
 
 @pytest.mark.parametrize(

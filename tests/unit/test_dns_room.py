@@ -6,16 +6,16 @@ from dataclasses import dataclass, field
 import pytest
 
 from dmarc_milter.dns import wire
-from dmarc_milter.dns.answer import Answer, OnAnswer, Outcome, Question, RecordType
-from dmarc_milter.dns.caching import CachingResolver, Room
+from dmarc_milter.dns.answer import Answer, AnswerOutcome, OnAnswer, Question, RecordType
+from dmarc_milter.dns.caching import CachingResolver, QuestionLimits
 from dmarc_milter.dns.loop import Loop
 from dmarc_milter.dns.message import MessageQuestions, MessageResolver
 from dmarc_milter.dns.runner import Runner, run_in_asyncio
 from dmarc_milter.dns.source import Asker, Need
 
 FOREVER = float("inf")
-FOUND = Answer(Outcome.RECORDS, (b"found",), 300.0)
-BRIEF = Answer(Outcome.RECORDS, (b"brief",), 0.0)
+FOUND = Answer(AnswerOutcome.RECORDS, (b"found",), 300.0)
+BRIEF = Answer(AnswerOutcome.RECORDS, (b"brief",), 0.0)
 
 
 @dataclass
@@ -62,13 +62,13 @@ class HandLoop(Loop):
             each(now)
 
 
-SMALL = Room(ordinary=8, reserved=4, client=7, message_prefetches=3, client_prefetches=5)
+SMALL = QuestionLimits(ordinary=8, reserved=4, client=7, message_prefetches=3, client_prefetches=5)
 
 
 class Site:
     """A resolver over an upstream and a loop of which the test is the master."""
 
-    def __init__(self, room: Room = SMALL) -> None:
+    def __init__(self, room: QuestionLimits = SMALL) -> None:
         self.upstream = Upstream()
         self.loop = HandLoop()
         self.source = CachingResolver(self.upstream, self.loop, room=room)
@@ -93,7 +93,7 @@ def test_a_message_prefetches_no_more_than_its_share() -> None:
 
 
 def test_the_messages_of_a_client_share_its_share() -> None:
-    site = Site(Room(ordinary=100, message_prefetches=3, client_prefetches=5))
+    site = Site(QuestionLimits(ordinary=100, message_prefetches=3, client_prefetches=5))
     for number in range(4):
         site.message().resolver(FOREVER).prefetch(questions(10, of=str(number)))
     assert site.source.in_flight == 5
@@ -218,7 +218,7 @@ def test_dmarc_tries_again_where_somebody_else_had_no_room() -> None:
 
 
 def test_each_mechanism_has_its_own_limit() -> None:
-    site = Site(Room())
+    site = Site(QuestionLimits())
     message = site.message()
     spf, dmarc = message.resolver(FOREVER, limit=2), message.resolver(FOREVER, limit=1)
     spf.prefetch(questions(5))

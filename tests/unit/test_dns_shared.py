@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dmarc_milter.dns import shared
-from dmarc_milter.dns.answer import Answer, Outcome, Question, RecordType
+from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType
 from dmarc_milter.dns.shared import PLACE_OCTETS, SharedAnswers
 
 NAME = Question("example.org", RecordType.TXT)
@@ -25,12 +25,12 @@ class Clock:
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(Outcome.RECORDS, (b"v=spf1 -all", b"\xff\x00"), 300.0),
-        Answer(Outcome.RECORDS, ("mx1.example.org", "m\udcff.example"), 300.0),
-        Answer(Outcome.RECORDS, (KEY,), 300.0),
-        Answer(Outcome.NO_DATA, (), 60.0),
-        Answer(Outcome.NO_SUCH_NAME, (), 60.0),
-        Answer(Outcome.TEMPORARY_FAILURE, (), 1.0, "SERVFAIL"),
+        Answer(AnswerOutcome.RECORDS, (b"v=spf1 -all", b"\xff\x00"), 300.0),
+        Answer(AnswerOutcome.RECORDS, ("mx1.example.org", "m\udcff.example"), 300.0),
+        Answer(AnswerOutcome.RECORDS, (KEY,), 300.0),
+        Answer(AnswerOutcome.NO_DATA, (), 60.0),
+        Answer(AnswerOutcome.NO_SUCH_NAME, (), 60.0),
+        Answer(AnswerOutcome.TEMPORARY_FAILURE, (), 1.0, "SERVFAIL"),
     ],
     ids=str,
 )
@@ -44,7 +44,7 @@ def test_what_is_put_is_found(answer: Answer[object]) -> None:
 def test_only_the_rest_of_its_time_is_left() -> None:
     clock = Clock()
     answers = SharedAnswers(clock)
-    answers.put(NAME, Answer(Outcome.RECORDS, (b"x",), 300.0))
+    answers.put(NAME, Answer(AnswerOutcome.RECORDS, (b"x",), 300.0))
     clock.now += 100
     found = answers.get(NAME)
     assert found is not None
@@ -57,7 +57,7 @@ def test_another_process_finds_it() -> None:
     answers = SharedAnswers()
     pid = os.fork()
     if pid == 0:
-        answers.put(NAME, Answer(Outcome.RECORDS, (b"from the child",), 300.0))
+        answers.put(NAME, Answer(AnswerOutcome.RECORDS, (b"from the child",), 300.0))
         os._exit(0)
     os.waitpid(pid, 0)
     found = answers.get(NAME)
@@ -67,7 +67,7 @@ def test_another_process_finds_it() -> None:
 
 def test_the_same_name_and_another_type_is_another_question() -> None:
     answers = SharedAnswers()
-    answers.put(NAME, Answer(Outcome.RECORDS, (b"text",), 300.0))
+    answers.put(NAME, Answer(AnswerOutcome.RECORDS, (b"text",), 300.0))
     assert answers.get(Question(NAME.name, RecordType.MX)) is None
 
 
@@ -75,8 +75,8 @@ def test_two_questions_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shared, "PLACES", 1)
     answers = SharedAnswers()
     other = Question("example.com", RecordType.TXT)
-    answers.put(NAME, Answer(Outcome.RECORDS, (b"first",), 300.0))
-    answers.put(other, Answer(Outcome.RECORDS, (b"second",), 300.0))
+    answers.put(NAME, Answer(AnswerOutcome.RECORDS, (b"first",), 300.0))
+    answers.put(other, Answer(AnswerOutcome.RECORDS, (b"second",), 300.0))
     assert answers.get(NAME) is None
     assert answers.get(other) is not None
 
@@ -84,10 +84,10 @@ def test_two_questions_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("size", [PLACE_OCTETS - 1, PLACE_OCTETS, 70_000])
 def test_what_does_not_fit_is_not_shared_and_overwrites_nothing(size: int) -> None:
     answers = SharedAnswers()
-    answers.put(NAME, Answer(Outcome.RECORDS, (b"x" * size,), 300.0))
+    answers.put(NAME, Answer(AnswerOutcome.RECORDS, (b"x" * size,), 300.0))
     assert answers.get(NAME) is None
     before = bytes(answers._places)
-    answers.put(NAME, Answer(Outcome.RECORDS, (b"x" * size,), 300.0))
+    answers.put(NAME, Answer(AnswerOutcome.RECORDS, (b"x" * size,), 300.0))
     assert bytes(answers._places) == before
     assert not any(before)
 
@@ -98,7 +98,7 @@ def test_half_of_one_answer_and_half_of_another_are_none() -> None:
     start = shared._start(NAME)
     wholes = []
     for record in (b"a" * 100, b"b" * 100):
-        answers.put(NAME, Answer(Outcome.RECORDS, (record,), 300.0))
+        answers.put(NAME, Answer(AnswerOutcome.RECORDS, (record,), 300.0))
         wholes.append(bytes(answers._places[start : start + PLACE_OCTETS]))
     used = len(wholes[0].rstrip(b"\0"))
     for cut in range(used):
@@ -111,7 +111,7 @@ def test_half_of_one_answer_and_half_of_another_are_none() -> None:
 def test_what_another_process_has_half_written_is_not_found(seed: int, changes: int) -> None:
     """Any octets that are not exactly an entry: no exception, no other answer."""
     answers = SharedAnswers(Clock())
-    written = Answer(Outcome.RECORDS, (b"v=spf1 ip4:192.0.2.1 -all",), 300.0)
+    written = Answer(AnswerOutcome.RECORDS, (b"v=spf1 ip4:192.0.2.1 -all",), 300.0)
     answers.put(NAME, written)
     start = shared._start(NAME)
     chosen = random.Random(seed)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dmarc_milter.dns import wire
-from dmarc_milter.dns.answer import Outcome, Question, RecordType
+from dmarc_milter.dns.answer import AnswerOutcome, Question, RecordType
 from dmarc_milter.dns.zone import record_value
 
 QUESTION = Question("example.com", RecordType.TXT)
@@ -73,12 +73,12 @@ def test_what_is_answered(data: st.DataObject, name: str, type_: RecordType, ttl
     expected = {record_value(type_, each) for each in made.answer[-1]}
     looped = len({each.name for each in made.answer}) < len(made.answer)
     if not looped:
-        assert (found.outcome, set(found.records)) == (Outcome.RECORDS, expected)
+        assert (found.outcome, set(found.records)) == (AnswerOutcome.RECORDS, expected)
         assert found.ttl == max(wire.MIN_TTL, min(wire.MAX_TTL, ttl))
 
 
 def test_no_data_and_no_such_name() -> None:
-    for code, outcome in ((0, Outcome.NO_DATA), (3, Outcome.NO_SUCH_NAME)):
+    for code, outcome in ((0, AnswerOutcome.NO_DATA), (3, AnswerOutcome.NO_SUCH_NAME)):
         made = response(QUESTION, code=code)
         made.authority.append(rrset("example.com", 600, "SOA", "a. b. 1 2 3 4 120"))
         found = wire.answer(QUESTION, made.to_wire())

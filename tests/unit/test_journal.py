@@ -19,13 +19,11 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from dmarc_milter import advice, config
-from dmarc_milter.cli import main
-from dmarc_milter.commands import journal as commands
-from dmarc_milter.config import JournalSettings
-from dmarc_milter.dkim.signature import Result as DkimResult
-from dmarc_milter.dkim.verification import Verified
-from dmarc_milter.journal import schema, upkeep
+from dmarc_milter.cli import journal as commands
+from dmarc_milter.cli.main import main
+from dmarc_milter.dkim.signature import DkimResult
+from dmarc_milter.dkim.verification import SignatureResult
+from dmarc_milter.journal import advice, schema, upkeep
 from dmarc_milter.journal import seen_lists as module_of_lists
 from dmarc_milter.journal.database import DatabaseError, open_engine
 from dmarc_milter.journal.reader import (
@@ -41,12 +39,13 @@ from dmarc_milter.journal.trace import tell
 from dmarc_milter.journal.upkeep import prune
 from dmarc_milter.journal.what_if import groups, network_of
 from dmarc_milter.journal.writer import Writer
+from dmarc_milter.judging.policy import Mode
+from dmarc_milter.judging.record import MessageRecord
+from dmarc_milter.judging.verdict import Action, Disposition, Envelope, SpfFinding, SpfIdentity
 from dmarc_milter.message.mailing_list import MailingList, list_pattern
-from dmarc_milter.policy import Mode
-from dmarc_milter.record import Record
-from dmarc_milter.spf.evaluation import Check
-from dmarc_milter.spf.evaluation import Result as SpfCheckResult
-from dmarc_milter.verdict import Action, Disposition, Envelope, SpfIdentity, SpfResult
+from dmarc_milter.settings import config
+from dmarc_milter.settings.config import JournalSettings
+from dmarc_milter.spf.evaluation import Check, SpfResult
 from tests.system.postfix import wait_for
 from tests.unit.test_policy import verdict
 
@@ -56,12 +55,14 @@ REFUSED = Disposition(Action.REJECT, Action.REJECT, "dmarc=fail")
 SPARED = Disposition(Action.ACCEPT, Action.REJECT, "mode monitor: dmarc=fail")
 
 
-def record(queue_id: str = "4X1", **changed: object) -> Record:
-    found = Record(NOW, queue_id, "<1@sender.example>", ENVELOPE, Mode.ENFORCE, REFUSED, verdict("fail", "reject"))
+def record(queue_id: str = "4X1", **changed: object) -> MessageRecord:
+    found = MessageRecord(
+        NOW, queue_id, "<1@sender.example>", ENVELOPE, Mode.ENFORCE, REFUSED, verdict("fail", "reject")
+    )
     return replace(found, **changed)
 
 
-def as_row(found: Record, uid: str = "u") -> dict[str, object]:
+def as_row(found: MessageRecord, uid: str = "u") -> dict[str, object]:
     return row(found, uid=uid, host="mx", worker=0, addresses=False)
 
 
@@ -78,7 +79,7 @@ def engine(settings: JournalSettings) -> Iterator[Engine]:
     opened.dispose()
 
 
-def write(settings: JournalSettings, records: list[Record]) -> list[tuple[str, int]]:
+def write(settings: JournalSettings, records: list[MessageRecord]) -> list[tuple[str, int]]:
     notes: list[tuple[str, int]] = []
     writer = Writer(settings, 0, lambda outcome, count: notes.append((outcome, count)))
     writer.start()
@@ -151,7 +152,7 @@ def test_a_row_that_the_database_refuses_holds_up_no_other(
 ) -> None:
     from dmarc_milter.journal import writer as module
 
-    def row_of(found: Record, **more: object) -> dict[str, object]:
+    def row_of(found: MessageRecord, **more: object) -> dict[str, object]:
         made = row(found, **more)  # type: ignore[arg-type]
         return {**made, "reason": None} if found.queue_id == "4X70" else made
 
@@ -171,7 +172,7 @@ def test_writing_twice_makes_one_row(engine: Engine) -> None:
     assert len(find(engine, Criteria(since=0.0), 10)) == 1
 
 
-def fill(engine: Engine, *records: Record) -> None:
+def fill(engine: Engine, *records: MessageRecord) -> None:
     with engine.begin() as connection:
         connection.execute(schema.messages.insert(), [as_row(each, f"u{n}") for n, each in enumerate(records)])
 
@@ -332,8 +333,8 @@ def test_databases_that_cannot_be(url: str, why: str) -> None:
         open_engine(url, create=False)
 
 
-def by_list(number: int) -> Record:
-    spf = SpfResult(Check(SpfCheckResult.PASS, ""), SpfIdentity.MAIL_FROM, "lists.example")
+def by_list(number: int) -> MessageRecord:
+    spf = SpfFinding(Check(SpfResult.PASS, ""), SpfIdentity.MAIL_FROM, "lists.example")
     return record(f"L{number}", mode=Mode.MONITOR, disposition=SPARED, verdict=verdict("fail", "reject", spf=spf))
 
 
@@ -341,7 +342,7 @@ def test_what_if(engine: Engine) -> None:
     spoofed = record(
         "S", mode=Mode.MONITOR, disposition=SPARED, envelope=replace(ENVELOPE, client_address=bytes([203, 0, 113, 9]))
     )
-    signed = verdict("fail", "reject", signatures=(Verified(DkimResult.PASS, "", "fwd.example"),))
+    signed = verdict("fail", "reject", signatures=(SignatureResult(DkimResult.PASS, "", "fwd.example"),))
     fill(
         engine,
         by_list(1),
@@ -364,16 +365,19 @@ def test_what_if(engine: Engine) -> None:
     assert found[2].condition == 'dkim_domain = ["fwd.example"]'
 
 
-def listed(list_id: str, spf_domain: str | None, has_address: bool = True, **more: object) -> Record:
+def listed(list_id: str, spf_domain: str | None, has_address: bool = True, **more: object) -> MessageRecord:
     """Mail of a list, in mode monitor."""
-    result = SpfCheckResult.PASS if spf_domain else SpfCheckResult.FAIL
-    spf = SpfResult(Check(result, ""), SpfIdentity.MAIL_FROM, spf_domain)
+    result = SpfResult.PASS if spf_domain else SpfResult.FAIL
+    spf = SpfFinding(Check(result, ""), SpfIdentity.MAIL_FROM, spf_domain)
     found = verdict("fail", "reject", spf=spf, mailing_list=MailingList(list_id, has_address), **more)
     return record("L", mode=Mode.MONITOR, disposition=SPARED, verdict=found)
 
 
 def test_the_lists_of_what_if(engine: Engine) -> None:
-    signed = (Verified(DkimResult.PASS, "", "esp.example"), Verified(DkimResult.FAIL, "", "broken.example"))
+    signed = (
+        SignatureResult(DkimResult.PASS, "", "esp.example"),
+        SignatureResult(DkimResult.FAIL, "", "broken.example"),
+    )
     fill(
         engine,
         listed("dev.lists.example", "lists.example"),

@@ -9,7 +9,7 @@ import tracemalloc
 import pytest
 
 import dmarc_milter
-from dmarc_milter.memo import Memo
+from dmarc_milter.common.memo import Memo
 from fuzz.targets import TARGETS
 from tests.unit.test_fuzz_targets import SAMPLES
 

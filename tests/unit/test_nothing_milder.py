@@ -14,14 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dmarc_milter import Envelope, config, evaluate
+from dmarc_milter import Envelope, evaluate
 from dmarc_milter.api import Dns
 from dmarc_milter.dns import wire
-from dmarc_milter.dns.answer import Answer, OnAnswer, Outcome, Question, RecordType
+from dmarc_milter.dns.answer import Answer, AnswerOutcome, OnAnswer, Question, RecordType
 from dmarc_milter.dns.name import is_at_or_below
 from dmarc_milter.dns.source import Asker, Need
 from dmarc_milter.dns.zone import ZoneResolver
-from dmarc_milter.verdict import Action
+from dmarc_milter.judging.verdict import Action
+from dmarc_milter.settings import config
 from tests.unit.keys import rsa_key, strings
 
 CROOK = bytes((203, 0, 113, 5))
@@ -143,7 +144,7 @@ class Disturbed:
             return wire.failure(behaviour)
         if behaviour == "nothing":
             return wire.no_such_name()
-        return Answer(Outcome.RECORDS, _records(question, behaviour), 300.0)
+        return Answer(AnswerOutcome.RECORDS, _records(question, behaviour), 300.0)
 
 
 ENDLESS = b"v=spf1 include:%{h}.crook.example include:x.%{d} mx:y.%{d} exists:%{l}.%{i}.%{d} a:%{h}.%{h} redirect=%{d2}"

@@ -7,23 +7,30 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmarc_milter import network, policy
-from dmarc_milter.arc.chain import Chain, Status
+from dmarc_milter.arc.chain import ArcStatus, Chain
 from dmarc_milter.arc.results import parse
-from dmarc_milter.dkim.signature import Result as DkimResult
-from dmarc_milter.dkim.verification import Verified
-from dmarc_milter.dmarc.evaluation import Discovery, Evaluation, Result
+from dmarc_milter.common import network
+from dmarc_milter.dkim.signature import DkimResult
+from dmarc_milter.dkim.verification import SignatureResult
+from dmarc_milter.dmarc.evaluation import Discovery, DmarcEvaluation, DmarcResult
 from dmarc_milter.dmarc.record import Policy
 from dmarc_milter.dns.name import DomainPattern
+from dmarc_milter.judging import policy
+from dmarc_milter.judging.override import Override, authenticated_domains
+from dmarc_milter.judging.policy import (
+    Mode,
+    OnMailingList,
+    OnTemporaryError,
+    OnUnusableFrom,
+    PolicySettings,
+    Quarantine,
+)
+from dmarc_milter.judging.reply import Reply, ReplySettings, reply, template
+from dmarc_milter.judging.verdict import Action, Disposition, Envelope, OverrideType, SpfFinding, SpfIdentity, Verdict
 from dmarc_milter.message.author import Author, Unusable
 from dmarc_milter.message.mailing_list import MailingList, list_pattern
 from dmarc_milter.message.received import HandOver, Relayed
-from dmarc_milter.override import Override, authenticated_domains
-from dmarc_milter.policy import Mode, OnMailingList, OnTemporaryError, OnUnusableFrom, PolicySettings, Quarantine
-from dmarc_milter.reply import Reply, ReplySettings, reply, template
-from dmarc_milter.spf.evaluation import Check
-from dmarc_milter.spf.evaluation import Result as SpfCheckResult
-from dmarc_milter.verdict import Action, Disposition, Envelope, OverrideType, SpfIdentity, SpfResult, Verdict
+from dmarc_milter.spf.evaluation import Check, SpfResult
 
 
 def verdict(
@@ -35,16 +42,16 @@ def verdict(
     **more: object,
 ) -> Verdict:
     author = Author(unusable=unusable, apparent=apparent) if unusable else Author("example.com")
-    evaluation = Evaluation(
-        Result(result),
+    evaluation = DmarcEvaluation(
+        DmarcResult(result),
         "why",
         apparent[0] if apparent else author.domain,
         Discovery("example.com", "example.com"),
         Policy(published) if published else None,
         Policy(applied or published) if published else None,
     )
-    spf = SpfResult(Check(SpfCheckResult.NONE, ""), SpfIdentity.MAIL_FROM, None)
-    found = Verdict(Envelope(None, "", ""), spf, (), 0, Chain(Status.NONE), author, evaluation)
+    spf = SpfFinding(Check(SpfResult.NONE, ""), SpfIdentity.MAIL_FROM, None)
+    found = Verdict(Envelope(None, "", ""), spf, (), 0, Chain(ArcStatus.NONE), author, evaluation)
     return replace(found, **more)
 
 
@@ -106,7 +113,7 @@ DECISIONS = [
 @pytest.mark.parametrize(("found", "settings", "done", "wanted"), DECISIONS)
 def test_decision(found: Verdict, settings: dict[str, object], done: str, wanted: str) -> None:
     disposition = policy.decide(found, PolicySettings(**settings))
-    assert (disposition.action.value, disposition.wanted.value) == (done, wanted)
+    assert (disposition.action.value, disposition.enforced_action.value) == (done, wanted)
 
 
 def test_monitor_keeps_what_would_have_been_done() -> None:
@@ -132,10 +139,10 @@ def test_the_reason_of_a_temporary_error_says_which_policy_decided(found: Verdic
 
 def by(domain: str) -> dict[str, object]:
     """SPF passed for `domain`."""
-    return {"spf": SpfResult(Check(SpfCheckResult.PASS, ""), SpfIdentity.MAIL_FROM, domain)}
+    return {"spf": SpfFinding(Check(SpfResult.PASS, ""), SpfIdentity.MAIL_FROM, domain)}
 
 
-def chain(*sealed: tuple[str, str], status: Status = Status.PASS) -> dict[str, object]:
+def chain(*sealed: tuple[str, str], status: ArcStatus = ArcStatus.PASS) -> dict[str, object]:
     """An ARC chain: who sealed, and what the sealer saw of DMARC."""
     results = tuple(parse(sealer, b" mx; " + seen.encode()) for sealer, seen in sealed)
     return {"arc": Chain(status, "", 0, tuple(sealer for sealer, _ in sealed), results)}
@@ -169,13 +176,13 @@ INDIRECT = {
     ),
     "a trusted list": ({"mailing_list": DEV, **by("lists.example")}, NAMED, "quarantine", LIST),
     "a trusted list, by its signature": (
-        {"mailing_list": DEV, "signatures": (Verified(DkimResult.PASS, "", "lists.example"),)},
+        {"mailing_list": DEV, "signatures": (SignatureResult(DkimResult.PASS, "", "lists.example"),)},
         NAMED,
         "quarantine",
         LIST,
     ),
     "a trusted list, by a signature that fails": (
-        {"mailing_list": DEV, "signatures": (Verified(DkimResult.FAIL, "", "lists.example"),)},
+        {"mailing_list": DEV, "signatures": (SignatureResult(DkimResult.FAIL, "", "lists.example"),)},
         NAMED,
         "reject",
         NO,
@@ -217,7 +224,7 @@ INDIRECT = {
     "a subdomain of a trusted sealer": (chain(("a.lists.example", PASS)), SEALERS, "accept", FORWARDER),
     "a sealer that nobody trusts": (chain(("x.example", PASS)), SEALERS, "reject", NO),
     "nobody is trusted": (chain(("fwd.example", PASS)), {}, "reject", NO),
-    "a chain that is broken": (chain(("fwd.example", PASS), status=Status.FAIL), SEALERS, "reject", NO),
+    "a chain that is broken": (chain(("fwd.example", PASS), status=ArcStatus.FAIL), SEALERS, "reject", NO),
     "a trusted sealer that saw a fail": (chain(("fwd.example", "dmarc=fail")), SEALERS, "reject", NO),
     "a trusted sealer that says nothing": (chain(("fwd.example", "spf=pass")), SEALERS, "reject", NO),
     "a trusted sealer that says two things": (chain(("fwd.example", f"{PASS}; dmarc=fail")), SEALERS, "reject", NO),
@@ -283,14 +290,16 @@ def test_what_passes_needs_no_override() -> None:
 DOMAINS = st.sampled_from(["lists.example", "a.lists.example", "crook.example", "dev.crook.example", "example", "com"])
 LISTS = st.none() | st.builds(MailingList, DOMAINS, st.booleans())
 SPF = st.builds(
-    SpfResult,
-    st.builds(Check, st.sampled_from(SpfCheckResult), st.just("")),
+    SpfFinding,
+    st.builds(Check, st.sampled_from(SpfResult), st.just("")),
     st.sampled_from(SpfIdentity),
     st.none() | DOMAINS,
 )
-SIGNATURES = st.lists(st.builds(Verified, st.sampled_from(DkimResult), st.just(""), DOMAINS), max_size=4).map(tuple)
+SIGNATURES = st.lists(st.builds(SignatureResult, st.sampled_from(DkimResult), st.just(""), DOMAINS), max_size=4).map(
+    tuple
+)
 SEALED = st.lists(st.tuples(DOMAINS, st.sampled_from([PASS, "dmarc=fail", "spf=pass"])), max_size=3)
-CHAINS = st.builds(lambda sealed, status: chain(*sealed, status=status)["arc"], SEALED, st.sampled_from(Status))
+CHAINS = st.builds(lambda sealed, status: chain(*sealed, status=status)["arc"], SEALED, st.sampled_from(ArcStatus))
 SENT = st.fixed_dictionaries({"mailing_list": LISTS, "spf": SPF, "signatures": SIGNATURES, "arc": CHAINS})
 
 
@@ -321,7 +330,9 @@ def domains(*texts: str) -> tuple[DomainPattern, ...]:
 
 CLIENT = {"envelope": Envelope(bytes([192, 0, 2, 7]), "h.example", "a@b.example")}
 HERE = {"client": (network.parse("192.0.2.0/24"),)}
-SIGNED = {"signatures": (Verified(DkimResult.PASS, "", "s.example"), Verified(DkimResult.FAIL, "", "f.example"))}
+SIGNED = {
+    "signatures": (SignatureResult(DkimResult.PASS, "", "s.example"), SignatureResult(DkimResult.FAIL, "", "f.example"))
+}
 RULES = {
     # the rule's conditions                      what came                     does it fit?
     "client": (HERE, CLIENT, True),
@@ -339,7 +350,7 @@ RULES = {
     "DKIM did not pass": ({"dkim_domain": domains("f.example")}, SIGNED, False),
     "ARC": ({"arc_sealer": domains("fwd.example")}, chain(("x.example", ""), ("fwd.example", "")), True),
     "ARC, not the last": ({"arc_sealer": domains("x.example")}, chain(("x.example", ""), ("fwd.example", "")), False),
-    "ARC, broken": ({"arc_sealer": domains("fwd.example")}, chain(("fwd.example", ""), status=Status.FAIL), False),
+    "ARC, broken": ({"arc_sealer": domains("fwd.example")}, chain(("fwd.example", ""), status=ArcStatus.FAIL), False),
     "List-Id": ({"list_id": domains(".lists.example")}, {"mailing_list": DEV}, True),
     "no list": ({"list_id": domains(".lists.example")}, {}, False),
     "recipients": ({"recipient_domain": domains("a.example")}, {"recipient_domains": ("a.example",)}, True),

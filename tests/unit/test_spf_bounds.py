@@ -11,7 +11,7 @@ from dmarc_milter.dns.answer import RecordType
 from dmarc_milter.dns.name import MAX_NAME
 from dmarc_milter.dns.zone import ZoneResolver, records_of
 from dmarc_milter.spf import macro, record
-from dmarc_milter.spf.evaluation import Check, Result, check_host
+from dmarc_milter.spf.evaluation import Check, SpfResult, check_host
 from dmarc_milter.spf.explanation import MAX_SHOWN, explain
 from dmarc_milter.spf.macro import MacroValues
 from dmarc_milter.spf.record import RecordError
@@ -36,22 +36,24 @@ async def resolved(zone: ZoneResolver, local_part: str, helo: str) -> Check:
 LONG = {"local_part": "v" * 65}
 LONG_HELO = {"helo": ".".join(["label"] * 300)}
 TOO_LONG = {
-    "the local part": ("v=spf1 exists:%{l}.example.com +all", LONG, Result.PERMERROR),
-    "a part of it": ("v=spf1 exists:%{l1-}.example.com +all", LONG, Result.PERMERROR),
-    "the path": ("v=spf1 exists:%{S}.example.com +all", {"local_part": "v" * 243}, Result.PERMERROR),
-    "HELO": ("v=spf1 exists:%{h}.example.com +all", LONG_HELO, Result.PERMERROR),
-    "HELO in an include": ("v=spf1 include:%{h}.example.com +all", LONG_HELO, Result.PERMERROR),
-    "HELO in a redirect": ("v=spf1 redirect=%{h}.example.com", LONG_HELO, Result.PERMERROR),
-    "HELO in an explanation": ("v=spf1 -all exp=%{h}.example.com", LONG_HELO, Result.FAIL),
-    "the local part behind a match": ("v=spf1 ip4:192.0.2.1 exists:%{l}.example.com", LONG, Result.PASS),
-    "the domain of a long local part": ("v=spf1 exists:%{o}.none.example ~all", LONG, Result.SOFTFAIL),
-    "nothing of it": ("v=spf1 ip4:192.0.2.1 -all", LONG | LONG_HELO, Result.PASS),
-    "nothing that is too long": ("v=spf1 exists:%{l}.%{h} ~all", {"local_part": "v" * 64}, Result.SOFTFAIL),
+    "the local part": ("v=spf1 exists:%{l}.example.com +all", LONG, SpfResult.PERMERROR),
+    "a part of it": ("v=spf1 exists:%{l1-}.example.com +all", LONG, SpfResult.PERMERROR),
+    "the path": ("v=spf1 exists:%{S}.example.com +all", {"local_part": "v" * 243}, SpfResult.PERMERROR),
+    "HELO": ("v=spf1 exists:%{h}.example.com +all", LONG_HELO, SpfResult.PERMERROR),
+    "HELO in an include": ("v=spf1 include:%{h}.example.com +all", LONG_HELO, SpfResult.PERMERROR),
+    "HELO in a redirect": ("v=spf1 redirect=%{h}.example.com", LONG_HELO, SpfResult.PERMERROR),
+    "HELO in an explanation": ("v=spf1 -all exp=%{h}.example.com", LONG_HELO, SpfResult.FAIL),
+    "the local part behind a match": ("v=spf1 ip4:192.0.2.1 exists:%{l}.example.com", LONG, SpfResult.PASS),
+    "the domain of a long local part": ("v=spf1 exists:%{o}.none.example ~all", LONG, SpfResult.SOFTFAIL),
+    "nothing of it": ("v=spf1 ip4:192.0.2.1 -all", LONG | LONG_HELO, SpfResult.PASS),
+    "nothing that is too long": ("v=spf1 exists:%{l}.%{h} ~all", {"local_part": "v" * 64}, SpfResult.SOFTFAIL),
 }
 
 
 @pytest.mark.parametrize(("text", "said", "result"), TOO_LONG.values(), ids=TOO_LONG.keys())
-def test_what_is_longer_than_rfc_5321_allows_is_not_expanded(text: str, said: dict[str, str], result: Result) -> None:
+def test_what_is_longer_than_rfc_5321_allows_is_not_expanded(
+    text: str, said: dict[str, str], result: SpfResult
+) -> None:
     """No later term may pass, for the sender chose that length."""
     assert check(text, **said).result is result
 
@@ -84,7 +86,7 @@ def test_an_expansion_ends_where_it_may(parts: list[str], most: int) -> None:
 
 
 def test_an_explanation_is_cut() -> None:
-    assert check("v=spf1 -all exp=why.example.com", explanation="%{h}" * 2_000).result is Result.FAIL
+    assert check("v=spf1 -all exp=why.example.com", explanation="%{h}" * 2_000).result is SpfResult.FAIL
 
 
 TOP_LABEL = re.compile(r".*\.(?:[A-Za-z0-9]*[A-Za-z][A-Za-z0-9]*|[A-Za-z0-9]+-[A-Za-z0-9-]*[A-Za-z0-9])\.?", re.DOTALL)

@@ -1,4 +1,4 @@
-"""SPF over generated zones: asked ahead and one after the other, and against pyspf."""
+"""SPF over generated zones: prefetched and one after the other, and against pyspf."""
 
 import asyncio
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import spf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmarc_milter.dns.answer import Answer, OnAnswer, Outcome, Question, RecordType
+from dmarc_milter.dns.answer import Answer, AnswerOutcome, OnAnswer, Question, RecordType
 from dmarc_milter.dns.zone import ZoneResolver, records_of
 from dmarc_milter.spf.evaluation import Check, Step, check_host
 from tests.unit.keys import strings
@@ -60,7 +60,7 @@ def zones(draw: Any) -> Zone:
 
 
 class Slow:
-    """A resolver that knows nothing before it was asked, so that asking ahead has something to do."""
+    """A resolver that knows nothing before it was asked, so that prefetching has something to do."""
 
     def __init__(self, zone: ZoneResolver) -> None:
         self._zone = zone
@@ -83,9 +83,11 @@ class Slow:
                 then(question, self._known[question])
 
 
-def check(resolver: Any, *, ahead: bool, trace: list[Step] | None = None) -> Check:
+def check(resolver: Any, *, prefetch: bool, trace: list[Step] | None = None) -> Check:
     sender = f"n1@{NAMES[0]}"
-    return asyncio.run(check_host(resolver, CLIENT, NAMES[0], sender, "helo.example.com", ahead=ahead, trace=trace))
+    return asyncio.run(
+        check_host(resolver, CLIENT, NAMES[0], sender, "helo.example.com", prefetch=prefetch, trace=trace)
+    )
 
 
 @settings(max_examples=300)
@@ -94,7 +96,7 @@ def test_asking_ahead_changes_nothing_but_the_time(entries: Zone) -> None:
     zone = ZoneResolver(records_of(entries))
     first, second = Slow(zone), Slow(zone)
     traces: tuple[list[Step], list[Step]] = ([], [])
-    assert check(first, ahead=True, trace=traces[0]) == check(second, ahead=False, trace=traces[1])
+    assert check(first, prefetch=True, trace=traces[0]) == check(second, prefetch=False, trace=traces[1])
     assert traces[0] == traces[1]
     assert first.rounds <= second.rounds
 
@@ -106,7 +108,7 @@ def pyspf(entries: Zone) -> str:
         if qtype not in RecordType.__members__:
             return
         answer = zone.look_up(Question(name.lower(), RecordType[qtype]))
-        assert answer.outcome is not Outcome.TEMPORARY_FAILURE
+        assert answer.outcome is not AnswerOutcome.TEMPORARY_FAILURE
         for value in answer.records:
             shown: object = value
             if qtype == "A":
@@ -129,7 +131,7 @@ def pyspf(entries: Zone) -> str:
 @settings(max_examples=400)
 @given(zones())
 def test_agrees_with_pyspf(entries: Zone) -> None:
-    ours = check(ZoneResolver(records_of(entries)), ahead=True)
+    ours = check(ZoneResolver(records_of(entries)), prefetch=True)
     theirs = pyspf(entries)
     if ours.result.value != theirs:
         assert is_known_difference(entries, ours), (ours, theirs)
@@ -174,8 +176,8 @@ HOSTILE = {
 def test_hostile_records_end_soon(text: str) -> None:
     chunks = strings(text)
     zone = ZoneResolver(records_of({NAMES[0]: [(RecordType.TXT, chunks)]}))
-    for ahead in (True, False):
-        found = check(zone, ahead=ahead)
+    for prefetch in (True, False):
+        found = check(zone, prefetch=prefetch)
         assert found.dns_terms <= 11
 
 
@@ -183,7 +185,7 @@ def test_hostile_records_end_soon(text: str) -> None:
 def test_any_octets_give_a_result(octets: bytes) -> None:
     quoted = "".join(f"\\{octet:03d}" for octet in (b"v=spf1 " + octets)[:250])
     zone = ZoneResolver(records_of({NAMES[0]: [(RecordType.TXT, f'"{quoted}"')]}))
-    assert check(zone, ahead=True).result is not None
+    assert check(zone, prefetch=True).result is not None
 
 
 def test_a_trace_tells_the_steps() -> None:
@@ -196,7 +198,7 @@ def test_a_trace_tells_the_steps() -> None:
         )
     )
     steps: list[Step] = []
-    assert check(zone, ahead=True, trace=steps).result.value == "fail"
+    assert check(zone, prefetch=True, trace=steps).result.value == "fail"
     assert [(step.depth, step.term, step.target, step.note) for step in steps] == [
         (0, "record", "", f"v=spf1 a:missing.example.com include:{NAMES[1]} -all"),
         (0, "a:missing.example.com", "missing.example.com", "no match"),

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dmarc_milter import config
-from dmarc_milter.milter.monitor_process import MonitorProcess
-from dmarc_milter.milter.supervisor import Supervisor
+from dmarc_milter.service.metrics_process import MetricsProcess
+from dmarc_milter.service.supervisor import Supervisor
+from dmarc_milter.settings import config
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def test_a_fork_that_fails_is_tried_again_later(
 
 def test_so_is_that_of_the_metrics_server(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(socket, "socketpair", lambda: no_fork(errno.EMFILE))
-    process = MonitorProcess()
+    process = MetricsProcess()
     process.keep(config.parse({"metrics": {"listen": "127.0.0.1:0"}}), lambda: None)
     assert "the metrics server could not be started" in caplog.text
     assert process.start_again_at > 0

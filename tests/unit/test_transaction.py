@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from dmarc_milter import config
 from dmarc_milter.api import Dns
-from dmarc_milter.evaluation import Surroundings
+from dmarc_milter.judging.evaluation import EvaluationContext
 from dmarc_milter.judging.transaction import MAX_RECIPIENTS, Connection, Outcome, Site, Transaction
 from dmarc_milter.message.header import MAX_FIELDS
+from dmarc_milter.settings import config
 
 ZONE = """$TTL 300
 bank.example. IN TXT "v=spf1 ip4:192.0.2.1 -all"
@@ -98,7 +98,7 @@ def outcome(case: Case) -> Outcome:
         data["override"] = [case.rule]
     settings = config.parse(data)
     dns = Dns.zone(ZONE)
-    site = Site(settings, Surroundings(dns.runner, dns.source, settings.evaluation))
+    site = Site(settings, EvaluationContext(dns.runner, dns.source, settings.evaluation))
     given = {"client_address": CROOK, "helo": "h.example", "authserv_id": "mx.example.org"} | (case.connection or {})
     transaction = Transaction(site, Connection(**given), "a@crook.example", case.authenticated)
     for recipient in case.recipients:

@@ -3,27 +3,27 @@
 import threading
 import time
 
-from dmarc_milter.milter.worker_state import Activity, Turns
+from dmarc_milter.milter.worker_state import Activity, HeaderThrottle
 
 
 def test_one_turn_at_a_time() -> None:
-    turns = Turns()
-    assert turns.take()
+    throttle = HeaderThrottle()
+    assert throttle.acquire()
     taken = threading.Event()
-    threading.Thread(target=lambda: turns.take() and taken.set()).start()
+    threading.Thread(target=lambda: throttle.acquire() and taken.set()).start()
     assert not taken.is_set()
-    turns.give_back()
+    throttle.release()
     assert taken.wait(5)
 
 
 def test_nobody_waits_longer_than_patience() -> None:
-    turns = Turns()
-    assert turns.take()
+    throttle = HeaderThrottle()
+    assert throttle.acquire()
     begun = time.monotonic()
-    assert not turns.take()
-    assert turns.PATIENCE <= time.monotonic() - begun < turns.PATIENCE + 1
-    turns.give_back()
-    assert turns.take()
+    assert not throttle.acquire()
+    assert throttle.PATIENCE <= time.monotonic() - begun < throttle.PATIENCE + 1
+    throttle.release()
+    assert throttle.acquire()
 
 
 def test_activity_tells_of_sessions_alone() -> None:

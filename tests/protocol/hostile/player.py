@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dmarc_milter.demo.mta import ALL_ACTIONS, ALL_STEPS, Answer, Mta
+from dmarc_milter.testing.mta import ALL_ACTIONS, ALL_STEPS, Mta, MtaResponse
 from tests.protocol.hostile.message import ACCEPTED, DEFERRED, REFUSED, Attack, Group, Message
 from tests.protocol.hostile.names import TABLE
 from tests.running import RunningFilter
@@ -38,7 +38,7 @@ class Played:
     attack: str
     message: Message
     outcome: str
-    answer: Answer | None
+    answer: MtaResponse | None
     seconds: float
     """From the end of the message to the answer."""
     cpu: float | None
@@ -85,7 +85,7 @@ class Attacker(Mta):
         self._stage(b"C", b"client.test\0" + address)
         self._stage(b"H", message.helo + b"\0")
 
-    def play(self, message: Message, queue_id: str) -> tuple[Answer, float]:
+    def play(self, message: Message, queue_id: str) -> tuple[MtaResponse, float]:
         """MAIL FROM to the answer, and how many seconds the end of the message took."""
         self._stage(b"M", b"<" + message.mail_from + b">\0")
         self.recipient()
@@ -116,7 +116,7 @@ class Attacker(Mta):
         """The next packet."""
         return self._receive()
 
-    def answers(self) -> Answer:
+    def answers(self) -> MtaResponse:
         """All up to the last word about a message."""
         return self._answers()
 
@@ -165,7 +165,7 @@ class Stage:
         self.played.append(played)
         return played
 
-    def _answer(self, message: Message, number: int) -> tuple[Answer | None, float]:
+    def _answer(self, message: Message, number: int) -> tuple[MtaResponse | None, float]:
         started = time.monotonic()
         try:
             mta = connected(self.running, patience=self.patience)
@@ -191,7 +191,7 @@ class Stage:
         ]
 
 
-def outcome(answer: Answer | None) -> str:
+def outcome(answer: MtaResponse | None) -> str:
     """What the MTA's client was told. No answer is none: what the MTA then does is up to its own settings."""
     if answer is None:
         return "no answer"

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dmarc_milter.demo.mta import ALL_ACTIONS, ALL_STEPS
+from dmarc_milter.testing.mta import ALL_ACTIONS, ALL_STEPS
 from tests.protocol.hostile.message import (
     ACCEPTED,
     DEFERRED,

@@ -1,1 +1,0 @@
-"""`dmarc-milter check`: one message, a mailbox or a domain, explained."""

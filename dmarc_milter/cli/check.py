@@ -1,0 +1,282 @@
+"""dmarc-milter check."""
+
+import argparse
+import json
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from ipaddress import ip_address
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dmarc_milter.api import Dns, Evaluated, evaluate
+from dmarc_milter.common import network
+from dmarc_milter.common.terminal import is_terminal
+from dmarc_milter.dns.answer import Answer, Question
+from dmarc_milter.dns.name import to_identifier
+from dmarc_milter.dns.system import system_name_servers
+from dmarc_milter.dns.zone import ZoneError
+from dmarc_milter.explaining import domain as domain_report
+from dmarc_milter.explaining import messages, zone_file
+from dmarc_milter.explaining.envelope import Derived, Given, derive
+from dmarc_milter.explaining.explain import as_json, as_tree
+from dmarc_milter.explaining.messages import InputError, MessageSource
+from dmarc_milter.explaining.tree import Style, render
+from dmarc_milter.judging.policy import Mode
+from dmarc_milter.judging.verdict import Action
+from dmarc_milter.message.header import split_message
+from dmarc_milter.settings import config
+from dmarc_milter.settings.config import ConfigError, Settings
+
+PASS, FAIL, ERROR = 0, 1, 2
+THREADS = 8
+MAX_SAVED = 200_000
+"""Answers that --save-zone keeps."""
+
+
+class _UsageError(Exception):
+    """One line for the person at the terminal."""
+
+
+class Judged(NamedTuple):
+    """One message and its outcome."""
+
+    name: str
+    found: Evaluated
+    derived: Derived
+
+
+def check(options: argparse.Namespace) -> int:
+    """The exit status."""
+    try:
+        settings = config.load_default(options.config)
+        settings = replace(settings, policy=replace(settings.policy, mode=Mode.ENFORCE))
+        dns = _dns(options, settings)
+        if options.domain is not None:
+            return _check_domain(options, dns)
+        if not options.messages:
+            raise _UsageError("name a MESSAGE (- for standard input), or --domain")
+        return _check_messages(options, settings, dns, _given(options))
+    except (_UsageError, InputError, ConfigError, ZoneError) as error:
+        print(f"dmarc-milter: {error}", file=sys.stderr)
+        return ERROR
+    except BrokenPipeError:
+        # Whoever read has seen enough.
+        sys.stdout = None
+        return ERROR
+
+
+def _dns(options: argparse.Namespace, settings: Settings) -> Dns:
+    if options.zone is not None and options.nameserver:
+        raise _UsageError("--zone and --nameserver exclude each other")
+    if options.zone is not None:
+        try:
+            text = options.zone.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise _UsageError(f"{options.zone}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+        return Dns(zone_file.read(text))
+    servers = [config.name_server(each, "--nameserver") for each in options.nameserver]
+    return Dns.servers(
+        servers or settings.dns.nameservers or system_name_servers(), settings.dns.timeout, settings.dns.tries
+    )
+
+
+def _given(options: argparse.Namespace) -> Given:
+    try:
+        address = ip_address(options.ip).packed if options.ip is not None else None
+    except ValueError:
+        raise _UsageError(f"--ip {options.ip!r} is no address") from None
+    try:
+        trusted = tuple(network.parse(each) for each in options.trust)
+    except ValueError as error:
+        raise _UsageError(f"--trust: {error}") from None
+    mail_from = options.mail_from
+    return Given(
+        address,
+        options.helo,
+        mail_from.strip("<>") if mail_from is not None else None,
+        trusted,
+        tuple(each.strip("<>") for each in options.rcpt),
+        options.authenticated,
+    )
+
+
+def _style(options: argparse.Namespace) -> Style:
+    coloured = options.color == "always" or (options.color == "auto" and is_terminal(sys.stdout))
+    encoding = (sys.stdout.encoding or "").lower().replace("-", "")
+    width = shutil.get_terminal_size((100, 24)).columns if is_terminal(sys.stdout) else 100
+    return Style(max(40, width), coloured, encoding == "utf8")
+
+
+def _check_domain(options: argparse.Namespace, dns: Dns) -> int:
+    name = to_identifier(options.domain)
+    if name is None:
+        raise _UsageError(f"--domain {options.domain!r} is no domain name")
+    selectors = [to_identifier(each) or "" for each in options.selector]
+    if "" in selectors:
+        raise _UsageError("--selector is no selector")
+    found = domain_report.run(dns, name, selectors)
+    print(render(found.root, _style(options)))
+    if options.save_zone is not None:
+        _save(options.save_zone, found.answers)
+    return FAIL if found.faults else PASS
+
+
+def _check_messages(options: argparse.Namespace, settings: Settings, dns: Dns, given: Given) -> int:
+    sources = (source for path in options.messages for source in messages.read(path))
+    first = list(islice(sources, 2))
+    saved: dict[Question, Answer[Any]] = {}
+    if len(first) == 1:
+        (judged,) = [_judge(each, settings, dns, given) for each in first]
+        saved.update(judged.found.answers)
+        if options.json:
+            print(json.dumps(as_json(*judged, Mode.ENFORCE)))
+        else:
+            print(render(as_tree(*judged, Mode.ENFORCE), _style(options)))
+        status = FAIL if _is_fail(judged) else PASS
+    else:
+        status = _check_many(options, (each for part in (first, sources) for each in part), settings, dns, given, saved)
+    if options.save_zone is not None:
+        _save(options.save_zone, saved)
+    return status
+
+
+def _judge(source: MessageSource, settings: Settings, dns: Dns, given: Given) -> Judged:
+    derived = derive(split_message(source.octets)[0], given)
+    found = evaluate(
+        source.octets,
+        derived.envelope,
+        dns,
+        settings,
+        recipients=given.recipients,
+        authenticated=given.authenticated,
+    )
+    return Judged(source.name, found, derived)
+
+
+def _is_fail(judged: Judged) -> bool:
+    return _result(judged) not in ("pass", "none", NOT_JUDGED)
+
+
+def _result(judged: Judged) -> str:
+    """dmarc's; of a message that the filter would not judge, what it would do instead."""
+    if judged.found.verdict is not None:
+        return judged.found.verdict.dmarc.result.value
+    wanted = judged.found.disposition.enforced_action
+    return NOT_JUDGED if wanted is Action.ACCEPT else wanted.value
+
+
+def _author_domain(judged: Judged) -> str | None:
+    return judged.found.verdict.dmarc.author_domain if judged.found.verdict is not None else None
+
+
+def _save(path: Path, answers: dict[Question, Answer[Any]]) -> None:
+    try:
+        path.write_text(zone_file.write(answers), "utf-8")
+    except OSError as error:
+        raise _UsageError(f"{path}: {error.strerror}") from None
+
+
+NOT_JUDGED = "not judged"
+
+
+class _Summary:
+    """What came of many messages."""
+
+    def __init__(self) -> None:
+        self.messages = 0
+        self.results: Counter[str] = Counter()
+        self.wanted: Counter[str] = Counter()
+        self.refused_by_domain: Counter[str] = Counter()
+
+    def add(self, judged: Judged) -> None:
+        wanted = judged.found.disposition.enforced_action
+        self.messages += 1
+        self.results[_result(judged)] += 1
+        self.wanted[wanted.value] += 1
+        if wanted is not Action.ACCEPT:
+            self.refused_by_domain[_author_domain(judged) or "(no usable From)"] += 1
+
+    @property
+    def text(self) -> str:
+        results = ", ".join(f"{count} {result}" for result, count in self.results.most_common())
+        wanted = ", ".join(f"{count} {action}" for action, count in self.wanted.most_common())
+        lines = [f"{self.messages} messages: {results}", f"what enforce would do: {wanted}"]
+        lines += [f"  {count:6} {domain}" for domain, count in self.refused_by_domain.most_common(20)]
+        return "\n".join(lines)
+
+
+def _check_many(
+    options: argparse.Namespace,
+    sources: Iterator[MessageSource],
+    settings: Settings,
+    dns: Dns,
+    given: Given,
+    saved: dict[Question, Answer[Any]],
+) -> int:
+    """Several at a time, told in their order; no more than a few in memory."""
+    summary, progress = _Summary(), _Progress(options.messages)
+    status = PASS
+    for judged in _in_order(sources, settings, dns, given):
+        summary.add(judged)
+        if options.save_zone is not None and len(saved) < MAX_SAVED:
+            saved.update(judged.found.answers)
+        status = FAIL if _is_fail(judged) else status
+        progress.hide()
+        print(json.dumps(as_json(*judged, Mode.ENFORCE)) if options.json else _line(judged))
+        progress.show(summary.messages)
+    progress.hide()
+    print(summary.text, file=sys.stderr if options.json else sys.stdout)
+    return status
+
+
+def _in_order(sources: Iterator[MessageSource], settings: Settings, dns: Dns, given: Given) -> Iterator[Judged]:
+    with ThreadPoolExecutor(THREADS) as pool:
+        waiting: list[Future[Judged]] = []
+        for source in sources:
+            waiting.append(pool.submit(_judge, source, settings, dns, given))
+            if len(waiting) >= 2 * THREADS:
+                wait(waiting[:1], return_when=FIRST_COMPLETED)
+                yield waiting.pop(0).result()
+        for each in waiting:
+            yield each.result()
+
+
+def _line(judged: Judged) -> str:
+    verdict = judged.found.verdict
+    signatures = verdict.signatures if verdict is not None else ()
+    dkim = ",".join(dict.fromkeys(each.result.value for each in signatures)) or "none"
+    columns = (
+        f"dmarc={_result(judged)}".ljust(15),
+        judged.found.disposition.enforced_action.value.ljust(10),
+        f"spf={verdict.spf.check.result.value if verdict is not None else 'none'}".ljust(13),
+        f"dkim={dkim}".ljust(14),
+        (_author_domain(judged) or "-").ljust(24),
+    )
+    return " ".join((*columns, judged.name))
+
+
+class _Progress:
+    """A bar on standard error, where that is a terminal."""
+
+    def __init__(self, paths: list[str]) -> None:
+        self._is_shown = is_terminal(sys.stderr)
+        counts = [messages.count(path) for path in paths]
+        self._total = sum(each for each in counts if each) if all(counts) else None
+
+    def show(self, done: int) -> None:
+        if not self._is_shown:
+            return
+        if self._total:
+            filled = 30 * done // self._total
+            print(f"\r[{'#' * filled}{'.' * (30 - filled)}] {done}/{self._total}", end="", file=sys.stderr, flush=True)
+        else:
+            print(f"\r{done} messages", end="", file=sys.stderr, flush=True)
+
+    def hide(self) -> None:
+        if self._is_shown:
+            print("\r\033[K", end="", file=sys.stderr)

@@ -1,1 +1,0 @@
-"""The subcommands of dmarc-milter, one module each."""

@@ -1,0 +1,88 @@
+"""The envelope of a message that was delivered, as far as the message still tells it."""
+
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from dmarc_milter.common.network import Network, contains
+from dmarc_milter.judging.verdict import Envelope
+from dmarc_milter.message.header import Header
+from dmarc_milter.message.received import outermost
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the person said."""
+
+    client_address: bytes | None = None
+    helo: str | None = None
+    mail_from: str | None = None
+    trusted: tuple[Network, ...] = ()
+    """Hosts whose Received fields are believed beside the topmost one."""
+    recipients: tuple[str, ...] = ()
+    authenticated: str | None = None
+    """As whom the client had logged in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """An envelope, and for each part of it where it is from."""
+
+    envelope: Envelope
+    client_from: str
+    helo_from: str
+    mail_from_from: str
+
+
+_PATH = re.compile(rb"<([^<>\r\n]{0,320})>")
+_PATH_FIELDS = ("return-path", "x-original-return-path", "x-envelope-from", "x-original-mail-from")
+_CLIENT_FIELDS = ("x-original-client", "x-original-ip", "x-originating-client-ip")
+_HELO_FIELDS = ("x-original-helo",)
+
+
+def derive(header: Header, given: Given) -> Derived:
+    """The envelope: what was given, else what the fields of the message say."""
+    received = [field.value for field in header.all("received")]
+    relayed = outermost(received, lambda address: contains(given.trusted, address))
+    hop = relayed.client
+    where = f"Received field {relayed.trusted_fields}"
+    address, client_from = given.client_address, "as given"
+    if address is None:
+        address, client_from = _client(header)
+        if address is None and hop is not None:
+            address, client_from = hop.address, where
+        elif address is None:
+            client_from = f"unknown: {relayed.reason}"
+    helo, helo_from = given.helo, "as given"
+    if helo is None:
+        helo, helo_from = _text(header, _HELO_FIELDS)
+        if helo is None and hop is not None:
+            helo, helo_from = hop.helo, where
+    mail_from, mail_from_from = given.mail_from, "as given"
+    if mail_from is None:
+        mail_from, mail_from_from = _path(header)
+    return Derived(Envelope(address, helo or "", mail_from or ""), client_from, helo_from, mail_from_from)
+
+
+def _path(header: Header) -> tuple[str | None, str]:
+    for key in _PATH_FIELDS:
+        for field in header.all(key)[:1]:
+            match = _PATH.search(field.value)
+            text = match.group(1) if match else field.value.strip()[:320]
+            return text.decode("utf-8", "replace"), field.name
+    return None, "unknown: no Return-Path; taken as null"
+
+
+def _client(header: Header) -> tuple[bytes | None, str]:
+    text, name = _text(header, _CLIENT_FIELDS)
+    try:
+        return (ip_address(text.strip("[]")).packed, name) if text else (None, "")
+    except ValueError:
+        return None, ""
+
+
+def _text(header: Header, keys: tuple[str, ...]) -> tuple[str | None, str]:
+    for key in keys:
+        for field in header.all(key)[:1]:
+            return field.value.strip()[:255].decode("utf-8", "replace"), field.name
+    return None, "unknown"

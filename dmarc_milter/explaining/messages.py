@@ -1,0 +1,102 @@
+"""Messages out of files, mailboxes, Maildirs and standard input, one at a time."""
+
+import os
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+MAX_OCTETS = 256 << 20
+"""Of one message."""
+
+
+class InputError(Exception):
+    """Nothing that could be read as a message; the text is one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSource:
+    """A message and where it is from."""
+
+    name: str
+    octets: bytes
+
+
+def read(path: str) -> Iterator[MessageSource]:
+    """The messages of a file, an mbox, a Maildir, or standard input (``-``). Raises InputError."""
+    if path == "-":
+        yield from _from_stream(sys.stdin.buffer, "standard input")
+        return
+    if os.path.isdir(path):
+        yield from _from_maildir(Path(path))
+        return
+    try:
+        with open(path, "rb") as stream:
+            yield from _from_stream(stream, path)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+
+
+def count(path: str) -> int | None:
+    """How many messages there are, where that is known without reading them."""
+    if path == "-" or not os.path.isdir(path):
+        return None
+    return sum(len(os.listdir(folder)) for folder in _folders(Path(path)))
+
+
+def _folders(path: Path) -> list[Path]:
+    return [folder for folder in (path / "new", path / "cur") if folder.is_dir()]
+
+
+def _from_maildir(path: Path) -> Iterator[MessageSource]:
+    folders = _folders(path)
+    if not folders:
+        raise InputError(f"{path}: a folder, but no Maildir (it has neither new nor cur)")
+    for folder in folders:
+        for name in sorted(os.listdir(folder)):
+            yield from _from_file(folder / name)
+
+
+def _from_file(path: Path) -> Iterator[MessageSource]:
+    try:
+        if path.is_file():
+            yield _checked(MessageSource(str(path), path.read_bytes()))
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}") from None
+
+
+def _from_stream(stream: BinaryIO, name: str) -> Iterator[MessageSource]:
+    first = stream.readline(MAX_OCTETS)
+    if not first.startswith(b"From "):
+        yield _checked(MessageSource(name, first + stream.read(MAX_OCTETS)))
+        return
+    yield from _from_mbox(stream, name)
+
+
+def _from_mbox(stream: BinaryIO, name: str) -> Iterator[MessageSource]:
+    """An mbox: messages begin with a line ``From `` behind an empty line; ``>From `` lines lose their mark (mboxrd)."""
+    lines: list[bytes] = []
+    number, size, is_behind_empty = 1, 0, False
+    for line in stream:
+        if is_behind_empty and line.startswith(b"From "):
+            yield _checked(MessageSource(f"{name}[{number}]", b"".join(lines[:-1])))
+            lines, size, number = [], 0, number + 1
+            is_behind_empty = False
+            continue
+        is_behind_empty = line in (b"\n", b"\r\n")
+        size += len(line)
+        if size > MAX_OCTETS:
+            raise InputError(f"{name}[{number}]: longer than {MAX_OCTETS} octets")
+        lines.append(line[1:] if line.startswith(b">") and line.lstrip(b">").startswith(b"From ") else line)
+    yield _checked(MessageSource(f"{name}[{number}]", b"".join(lines)))
+
+
+def _checked(source: MessageSource) -> MessageSource:
+    if not source.octets.strip():
+        raise InputError(f"{source.name}: empty")
+    if b"\0" in source.octets[:1024]:
+        raise InputError(f"{source.name}: binary, not a message")
+    if b":" not in source.octets[:2000]:
+        raise InputError(f"{source.name}: no header field at its start, not a message")
+    return source

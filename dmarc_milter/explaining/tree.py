@@ -1,0 +1,111 @@
+"""A tree of lines for a terminal: wrapped to its width, with colours where it has any."""
+
+import textwrap
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from dmarc_milter.dmarc.tree_walk import Walk, query_name
+from dmarc_milter.spf.evaluation import Step
+
+
+class Severity(Enum):
+    """What a line tells, by its colour."""
+
+    GOOD = "32"
+    BAD = "31"
+    DOUBTFUL = "33"
+    PLAIN = ""
+
+
+MOODS = {
+    "pass": Severity.GOOD,
+    "accept": Severity.GOOD,
+    "fail": Severity.BAD,
+    "reject": Severity.BAD,
+    "permerror": Severity.BAD,
+    "temperror": Severity.DOUBTFUL,
+    "tempfail": Severity.DOUBTFUL,
+    "softfail": Severity.DOUBTFUL,
+    "quarantine": Severity.DOUBTFUL,
+    "policy": Severity.DOUBTFUL,
+}
+
+
+@dataclass(slots=True)
+class Node:
+    """A line and what belongs to it."""
+
+    text: str
+    mood: Severity = Severity.PLAIN
+    children: "list[Node]" = field(default_factory=list)
+
+    def add(self, text: str, mood: Severity = Severity.PLAIN) -> "Node":
+        """A line below this one."""
+        child = Node(text, mood)
+        self.children.append(child)
+        return child
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """What the output can show."""
+
+    width: int = 100
+    is_coloured: bool = False
+    is_unicode: bool = True
+
+    @property
+    def branches(self) -> tuple[str, str, str, str]:
+        """For a child, the last child, what goes on below a child, what goes on below the last."""
+        return ("├─ ", "└─ ", "│  ", "   ") if self.is_unicode else ("|- ", "`- ", "|  ", "   ")
+
+
+def render(root: Node, style: Style) -> str:
+    """All lines of the tree."""
+    lines = _wrapped(root, "", "", style)
+    _render_children(root, "", style, lines)
+    return "\n".join(lines)
+
+
+def _render_children(node: Node, indent: str, style: Style, lines: list[str]) -> None:
+    branch, last_branch, go_on, last_go_on = style.branches
+    for index, child in enumerate(node.children):
+        is_last = index == len(node.children) - 1
+        below = indent + (last_go_on if is_last else go_on)
+        has_more = go_on if child.children else "   "
+        lines += _wrapped(child, indent + (last_branch if is_last else branch), below + has_more, style)
+        _render_children(child, below, style, lines)
+
+
+def _wrapped(node: Node, first: str, others: str, style: Style) -> list[str]:
+    text = "".join(each if each.isprintable() else "?" for each in node.text)
+    width = max(20, style.width - max(len(first), len(others)))
+    parts = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
+    return [(others if index else first) + _painted(part, node.mood, style) for index, part in enumerate(parts)]
+
+
+def _painted(text: str, mood: Severity, style: Style) -> str:
+    return f"\033[{mood.value}m{text}\033[0m" if style.is_coloured and mood.value else text
+
+
+def add_spf_steps(below: Node, steps: Iterable[Step], *, matches: bool = True) -> None:
+    """The terms of each record below it, the records of includes below their include."""
+    records: dict[int, Node] = {}
+    terms: dict[int, Node] = {}
+    for step in steps:
+        if step.term == "record":
+            above = terms.get(step.depth - 1, below)
+            records[step.depth] = above.add(f"record of {step.domain}: {step.note}")
+            continue
+        target = f" ({step.target})" if step.target and not step.term.endswith(step.target) else ""
+        note = f": {step.note}" if matches or step.note not in ("match", "no match") else ""
+        terms[step.depth] = records.get(step.depth, below).add(f"{step.term}{target}{note}")
+
+
+def add_walk(below: Node, walk: Walk) -> None:
+    """A DNS tree walk: the names asked, and where a record was found."""
+    walked = below.add(f"tree walk from {walk.start}: organizational domain {walk.organizational_domain}")
+    with_record = {each.domain for each in walk.found}
+    for domain in walk.asked:
+        walked.add(f"{query_name(domain)}: {'a record' if domain in with_record else 'no record'}")

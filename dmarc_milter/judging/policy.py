@@ -1,0 +1,233 @@
+"""What to do about a message: a pure function from a verdict and the settings to a disposition, first match decides."""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from dmarc_milter.arc.chain import ArcStatus
+from dmarc_milter.arc.results import MethodResult
+from dmarc_milter.common.network import Network, contains
+from dmarc_milter.dmarc.evaluation import DmarcEvaluation, DmarcResult
+from dmarc_milter.dmarc.record import Policy
+from dmarc_milter.dns.name import DomainPattern, to_identifier
+from dmarc_milter.judging.override import Override, authenticated_domains
+from dmarc_milter.judging.verdict import Action, Disposition, OverrideType, Verdict
+from dmarc_milter.message.author import Unusable
+from dmarc_milter.message.mailing_list import ListPattern
+
+
+class Mode(Enum):
+    """Whether messages are refused at all."""
+
+    MONITOR = "monitor"
+    ENFORCE = "enforce"
+
+
+class Quarantine(Enum):
+    """What p=quarantine comes to."""
+
+    HEADER = "header"
+    """Deliver; the header says so."""
+    HOLD = "hold"
+    """The MTA's quarantine."""
+    REJECT = "reject"
+
+
+class OnTemporaryError(Enum):
+    """What is done where the DNS could not tell (RFC 9989 5.3.6)."""
+
+    BY_POLICY = "by-policy"
+    """Tempfail where a known policy asks for quarantine or reject, else accept."""
+    ACCEPT = "accept"
+    TEMPFAIL = "tempfail"
+
+
+class OnUnusableFrom(Enum):
+    """What is done with a message that has no single Author Domain, and shows none either (RFC 9989 11.5)."""
+
+    ACCEPT = "accept"
+    QUARANTINE = "quarantine"
+    REJECT = "reject"
+
+
+class OnMailingList(Enum):
+    """What becomes of a failing message of a trusted list; never more than the Domain Owner asked for."""
+
+    ACCEPT = "accept"
+    QUARANTINE = "quarantine"
+    REJECT = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """What a decision needs of the settings."""
+
+    mode: Mode = Mode.MONITOR
+    quarantine: Quarantine = Quarantine.HEADER
+    temperror: OnTemporaryError = OnTemporaryError.BY_POLICY
+    unusable_from: OnUnusableFrom = OnUnusableFrom.REJECT
+    overrides: tuple[Override, ...] = ()
+    trusted_sealers: tuple[DomainPattern, ...] = ()
+    trusted_lists: tuple[ListPattern, ...] = ()
+    mailing_list: OnMailingList = OnMailingList.QUARANTINE
+
+
+_ACTIONS = {Policy.NONE: Action.ACCEPT, Policy.QUARANTINE: Action.QUARANTINE, Policy.REJECT: Action.REJECT}
+_SEVERITY = {Action.ACCEPT: 0, Action.QUARANTINE: 1, Action.TEMPFAIL: 2, Action.REJECT: 3}
+
+
+def unjudged(
+    client_address: bytes | None, *, is_local: bool, authenticated: str | None, trusted_networks: tuple[Network, ...]
+) -> str | None:
+    """Why a session's messages are not judged at all, or None: mail of our own users, not from other servers.
+
+    `is_local` is mail that came in without a network connection, `authenticated` the MTA's macro {auth_authen}.
+    """
+    if is_local:
+        return "local submission"
+    if authenticated:
+        return "authenticated sender"
+    if contains(trusted_networks, client_address):
+        return "client is in trusted_networks"
+    return None
+
+
+def decide(verdict: Verdict, settings: PolicySettings) -> Disposition:
+    """What to do. In mode monitor everything is accepted, and `enforced_action` says what enforce would have done."""
+    enforced = _enforced(verdict, settings)
+    if settings.mode is Mode.ENFORCE or enforced.enforced_action is Action.ACCEPT:
+        return enforced
+    return replace(enforced, action=Action.ACCEPT, reason=f"mode monitor: {enforced.reason}")
+
+
+def _enforced(verdict: Verdict, settings: PolicySettings) -> Disposition:
+    """The strictest outcome of the domains that From shows: none of them may get another one out of a rule."""
+    shown = verdict.author.apparent or (verdict.author.domain,)
+    found = [_by_rule_or_verdict(verdict, settings, each) for each in shown]
+    return max(found, key=lambda each: _SEVERITY[each.enforced_action])
+
+
+def _by_rule_or_verdict(verdict: Verdict, settings: PolicySettings, author_domain: str | None) -> Disposition:
+    """First match decides: the operator's rules, then what the message itself comes to."""
+    rule = next((each for each in settings.overrides if each.matches(verdict, author_domain)), None)
+    if rule is not None:
+        return _by_rule(rule, verdict, settings)
+    return _by_verdict(verdict, settings)
+
+
+def _by_rule(rule: Override, verdict: Verdict, settings: PolicySettings) -> Disposition:
+    """It counts as an override only where it changed the outcome (RFC 9990)."""
+    usual = _by_verdict(verdict, settings)
+    action = _as_set(rule.action, settings)
+    comment = rule.reason or f"rule {rule.name}"
+    reason = f"rule {rule.name}{': ' if rule.reason else ''}{rule.reason}; {usual.reason}"
+    override = OverrideType.LOCAL_POLICY if action is not usual.enforced_action else None
+    return Disposition(action, action, reason, override, comment, rule.name)
+
+
+def _by_verdict(verdict: Verdict, settings: PolicySettings) -> Disposition:
+    """A malformed From that shows domains is judged by DMARC: it was applied to each of them."""
+    author = verdict.author
+    if author.unusable is not None and (author.unusable.is_always_refused or not author.apparent):
+        return _without_author(author.unusable, settings)
+    evaluation = verdict.dmarc
+    if evaluation.result is DmarcResult.TEMPERROR:
+        return _on_temporary_error(evaluation, settings)
+    if evaluation.result is DmarcResult.FAIL:
+        asked = _by_domain_owner(evaluation, settings)
+        return asked if asked.action is Action.ACCEPT else _indirect(verdict, settings, asked)
+    reason = f"dmarc={evaluation.result.value}: {evaluation.reason}"
+    return Disposition(Action.ACCEPT, Action.ACCEPT, reason)
+
+
+def _indirect(verdict: Verdict, settings: PolicySettings, asked: Disposition) -> Disposition:
+    """Mail that a forwarder or a list we believe sent on (RFC 9989 5.4, 7.2 to 7.4)."""
+    sealer = vouching_sealer(verdict, settings.trusted_sealers)
+    if sealer is not None:
+        comment = f"arc=pass, and {sealer} saw dmarc=pass"
+        return _milder(asked, Action.ACCEPT, OverrideType.TRUSTED_FORWARDER, comment)
+    operator = _list_operator(verdict, settings.trusted_lists)
+    if operator is None or verdict.mailing_list is None:
+        return asked
+    action = _as_set(Action(settings.mailing_list.value), settings)
+    comment = f"mailing list {verdict.mailing_list.list_id}, authenticated by {operator}"
+    return _milder(asked, action, OverrideType.MAILING_LIST, comment)
+
+
+def _list_operator(verdict: Verdict, trusted: tuple[ListPattern, ...]) -> str | None:
+    """The authenticated domain for whose lists an exception is made, or None: anybody can write List-Id."""
+    found = verdict.mailing_list
+    if found is None or not found.has_address:
+        return None
+    domains = authenticated_domains(verdict)
+    return next((each for each in domains if any(pattern.covers(found, each) for pattern in trusted)), None)
+
+
+def _milder(asked: Disposition, action: Action, override: OverrideType, comment: str) -> Disposition:
+    """`action` instead of what was asked for, unless that is no milder."""
+    if _SEVERITY[action] >= _SEVERITY[asked.enforced_action]:
+        return asked
+    return Disposition(action, action, f"{asked.reason} ({comment})", override, comment)
+
+
+def vouching_sealer(verdict: Verdict, trusted: tuple[DomainPattern, ...]) -> str | None:
+    """The trusted sealer of a valid chain that saw dmarc=pass for the Author Domain, or None.
+
+    From the last seal backwards, and only as long as every sealer is trusted: whoever sealed later may have changed
+    the message, and vouches for nothing unless we believe it (RFC 8617 9.4, 9.6).
+    """
+    if verdict.arc.status is not ArcStatus.PASS:
+        return None
+    for sealed in reversed(verdict.arc.results):
+        if not any(pattern.matches(sealed.sealer) for pattern in trusted):
+            return None
+        results = sealed.of("dmarc")
+        if results and all(_is_pass_for(each, verdict.author.domain) for each in results):
+            return sealed.sealer
+    return None
+
+
+def _is_pass_for(result: MethodResult, author_domain: str | None) -> bool:
+    """Whether a sealer says that it saw this very Author Domain pass: without header.from it may be another's."""
+    seen = {to_identifier(value.rpartition("@")[2]) for value in result.values("header.from")}
+    return result.result == "pass" and author_domain is not None and seen == {author_domain}
+
+
+def _without_author(unusable: Unusable, settings: PolicySettings) -> Disposition:
+    wanted = OnUnusableFrom.REJECT if unusable.is_always_refused else settings.unusable_from
+    action = _as_set(Action(wanted.value), settings)
+    return Disposition(action, action, unusable.value)
+
+
+def _on_temporary_error(evaluation: DmarcEvaluation, settings: PolicySettings) -> Disposition:
+    reason = f"dmarc=temperror: {evaluation.reason}"
+    if settings.temperror is not OnTemporaryError.BY_POLICY:
+        action = Action(settings.temperror.value)
+        return Disposition(action, action, reason)
+    # Without a policy it is the Author Domain's own DNS that fails, which the sender does not control.
+    action = Action.ACCEPT if evaluation.policy in (None, Policy.NONE) else Action.TEMPFAIL
+    return Disposition(action, action, f"{reason}; {_known_policy(evaluation)}")
+
+
+def _known_policy(evaluation: DmarcEvaluation) -> str:
+    if evaluation.policy is None:
+        return "policy is not known"
+    where = evaluation.discovery.policy_domain if evaluation.discovery else None
+    return f"policy of {where} is {evaluation.policy.value}"
+
+
+def _by_domain_owner(evaluation: DmarcEvaluation, settings: PolicySettings) -> Disposition:
+    """The Domain Owner's policy, after t=y (RFC 9989 4.7, 5.4)."""
+    assert evaluation.policy is not None
+    assert evaluation.published_policy is not None
+    action = _as_set(_ACTIONS[evaluation.policy], settings)
+    reason = f"dmarc=fail: {evaluation.reason}; {_known_policy(evaluation)}"
+    if not evaluation.is_test:
+        return Disposition(action, action, reason)
+    comment = f"t=y: {evaluation.published_policy.value} becomes {evaluation.policy.value}"
+    return Disposition(action, action, f"{reason} ({comment})", OverrideType.POLICY_TEST_MODE, comment)
+
+
+def _as_set(action: Action, settings: PolicySettings) -> Action:
+    """`action`, but for a quarantine that the settings make a refusal."""
+    refuses = action is Action.QUARANTINE and settings.quarantine is Quarantine.REJECT
+    return Action.REJECT if refuses else action

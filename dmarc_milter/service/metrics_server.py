@@ -1,0 +1,114 @@
+"""The process that answers Prometheus and load balancers: /metrics, /healthz, /readyz."""
+
+import contextlib
+import os
+import socket
+import threading
+import time
+from http import HTTPStatus
+
+from prometheus_client.exposition import choose_encoder
+
+from dmarc_milter.dns.answer import Question, RecordType
+from dmarc_milter.dns.system import system_name_servers
+from dmarc_milter.dns.upstream import ask_once
+from dmarc_milter.service.bounded_http import BoundedHandler, BoundedServer
+from dmarc_milter.service.heartbeat import ALIVE, say
+from dmarc_milter.settings.config import Settings
+from dmarc_milter.telemetry import metrics
+
+PROBE = Question("dmarc-milter.invalid", RecordType.TXT)
+"""Any answer will do, and this name's is always the same (RFC 6761 6.4)."""
+PROBE_SECONDS = 5.0
+MAX_REQUESTS = 32
+
+
+class Readiness:
+    """Whether the service could judge a message now."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._until = 0.0
+        self._dns = ""
+
+    def why_not(self) -> str:
+        """Empty where it is ready."""
+        found = metrics.collect().get_sample_value("dmarc_milter_workers", {"state": "ready"})
+        if not found:
+            return "no worker is ready"
+        return self._why_no_dns()
+
+    def _why_no_dns(self) -> str:
+        with self._lock:
+            if time.monotonic() >= self._until:
+                dns = self._settings.dns
+                answer = ask_once(dns.nameservers or system_name_servers(), min(dns.timeout, 2.0), dns.tries, PROBE)
+                self._dns = f"the DNS does not answer: {answer.detail}" if answer.failed else ""
+                self._until = time.monotonic() + PROBE_SECONDS
+            return self._dns
+
+
+def serve(settings: Settings, listening: socket.socket, control: socket.socket) -> None:
+    """Answer until the supervisor is gone. Does not return."""
+    listening.setblocking(True)
+    readiness = Readiness(settings)
+
+    class Handler(_Handler):
+        ready = readiness
+
+    class Server(BoundedServer):
+        def alive(self) -> None:
+            say(control, ALIVE)
+
+    server = Server(listening, Handler)
+    threading.Thread(target=_end_with, args=(control,), daemon=True).start()
+    server.serve_forever()
+
+
+def _end_with(control: socket.socket) -> None:
+    # A supervisor that is gone may leave words of ours unread: then there is an error, not an end.
+    with contextlib.suppress(OSError):
+        control.recv(1)
+    os._exit(0)
+
+
+class _Handler(BoundedHandler):
+    ready: Readiness
+    server_version = "dmarc-milter"
+    sys_version = ""
+    _room = threading.BoundedSemaphore(MAX_REQUESTS)
+
+    def do_GET(self) -> None:  # noqa: N802 - the base class looks for this name
+        """One request; too many at once are turned away."""
+        if not self._room.acquire(blocking=False):
+            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests\n")
+            return
+        try:
+            self._dispatch()
+        finally:
+            self._room.release()
+
+    def _dispatch(self) -> None:
+        path = self.path.partition("?")[0]
+        if path == "/metrics":
+            encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+            self._send(HTTPStatus.OK, content_type, encode(metrics.collect()))
+        elif path == "/healthz":
+            self._answer(HTTPStatus.OK, "alive\n")
+        elif path == "/readyz":
+            why_not = self.ready.why_not()
+            status = HTTPStatus.SERVICE_UNAVAILABLE if why_not else HTTPStatus.OK
+            self._answer(status, f"{why_not or 'ready'}\n")
+        else:
+            self._answer(HTTPStatus.NOT_FOUND, "there are /metrics, /healthz and /readyz\n")
+
+    def _answer(self, status: HTTPStatus, text: str) -> None:
+        self._send(status, "text/plain; charset=utf-8", text.encode())
+
+    def _send(self, status: HTTPStatus, content_type: str, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)

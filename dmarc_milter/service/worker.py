@@ -1,0 +1,126 @@
+"""One worker process: the loop for look-ups, the resolver, libmilter on a socket that the supervisor opened."""
+
+import gc
+import os
+import socket
+import threading
+import time
+from functools import partial
+
+from dmarc_milter.dns.answer import OnAnswer
+from dmarc_milter.dns.cache import Cache
+from dmarc_milter.dns.caching import CachingResolver, QuestionLimits
+from dmarc_milter.dns.loop import Loop
+from dmarc_milter.dns.runner import Runner
+from dmarc_milter.dns.shared import SharedAnswers
+from dmarc_milter.dns.system import system_name_servers
+from dmarc_milter.dns.upstream import MAX_SOCKETS, Upstream
+from dmarc_milter.journal.writer import Writer
+from dmarc_milter.judging.evaluation import EvaluationContext
+from dmarc_milter.judging.transaction import Site
+from dmarc_milter.milter.callbacks import register
+from dmarc_milter.milter.listener import lend_socket, serve
+from dmarc_milter.milter.worker_state import Activity, Observer, WorkerState
+from dmarc_milter.service.accept_gate import AcceptGate, WorkerSessions
+from dmarc_milter.service.descriptors import Descriptors
+from dmarc_milter.service.heartbeat import Heartbeat, say
+from dmarc_milter.settings.config import ListenAddress, Settings
+from dmarc_milter.telemetry import metrics
+from dmarc_milter.telemetry.log import logger, message_line
+
+READY = b"R"
+DRAIN = b"D"
+"""To a worker: take no more connections, end when those at hand have ended (a reload)."""
+STOP = b"S"
+"""To a worker: take no more connections, end when the messages at hand have been answered."""
+
+WATCH_SECONDS = 0.5
+"""How often the gauges are brought up to date."""
+JOURNAL_SECONDS = 4.0
+"""What a worker that ends gives the journal to write what waits."""
+
+
+def evaluation_context(
+    settings: Settings, loop: Loop, observe: OnAnswer, shared: SharedAnswers, max_sockets: int = MAX_SOCKETS
+) -> EvaluationContext:
+    """A resolver of this process, whose answers arrive on `loop`."""
+    upstream = Upstream(
+        settings.dns.nameservers or system_name_servers(), settings.dns.timeout, settings.dns.tries, loop, max_sockets
+    )
+    cache = Cache(settings.dns.cache_megabytes << 20)
+    room = QuestionLimits() if upstream.is_on_this_host else QuestionLimits.of_sockets(max_sockets)
+    source = CachingResolver(upstream, loop, cache, observe, shared, room)
+    return EvaluationContext(Runner(source), source, settings.evaluation)
+
+
+def work(
+    settings: Settings,
+    slot: int,
+    address: ListenAddress,
+    listening: socket.socket,
+    loads: WorkerSessions,
+    answers: SharedAnswers,
+    control: socket.socket,
+) -> None:
+    """Serve until `control` says otherwise or the supervisor is gone. Does not return."""
+    metrics.write_as(slot)
+    counted = metrics.WorkerMetrics(rule.name for rule in settings.override)
+    observers: list[Observer] = [_to_log(settings), counted.observe]
+    journal = None
+    if settings.journal.enabled:
+        journal = Writer(settings.journal, slot, counted.note_journal)
+        observers.append(journal.put)
+    loop, descriptors = Loop(), Descriptors()
+    service = WorkerState(
+        Site(settings, evaluation_context(settings, loop, counted.observe_answer, answers, descriptors.for_questions)),
+        observers,
+        on_exception=counted.note_exception,
+        on_missing_action=counted.note_missing_action,
+    )
+    register(service)
+    # Before any thread runs that could open a socket of its own meanwhile.
+    parked, descriptor = lend_socket(address, listening)
+    if journal is not None:
+        journal.start()
+    gate = AcceptGate(loads, slot, descriptor, listening.fileno(), parked, descriptors)
+    service.activity.on_sessions = gate.note
+    gate.start()
+    loop.sweep_with(lambda _now: gate.look())
+    loop.sweep_with(Heartbeat(service.sessions, 2 * settings.dns.deadline, partial(say, control)).sweep)
+    threading.Thread(target=_watch, args=(service.activity, counted), daemon=True).start()
+    obeying = (control, gate, service.activity, settings.milter.drain_seconds, journal)
+    threading.Thread(target=_obey, args=obeying, daemon=True).start()
+    gc.collect()
+    gc.freeze()
+    control.send(READY)
+    serve()
+    # Only reached where libmilter gave up by itself.
+    logger.error("libmilter ended")
+    os._exit(1)
+
+
+def _to_log(settings: Settings) -> Observer:
+    return lambda record: logger.info(message_line(record, settings.log))
+
+
+def _watch(activity: Activity, counted: metrics.WorkerMetrics) -> None:
+    """Tell now and then what is at hand: at every change it would cost more than some callbacks."""
+    while True:
+        counted.observe_activity(activity.sessions, activity.messages)
+        time.sleep(WATCH_SECONDS)
+
+
+def _obey(control: socket.socket, gate: AcceptGate, activity: Activity, seconds: float, journal: Writer | None) -> None:
+    try:
+        order = control.recv(1)
+    except OSError:
+        # The supervisor is gone, and words of ours were unread.
+        order = STOP
+    gate.close()
+    if order == DRAIN:
+        activity.wait_until(lambda now: now.sessions == 0, seconds)
+    else:
+        activity.wait_until(lambda now: now.messages == 0, seconds)
+    if journal is not None:
+        journal.close(JOURNAL_SECONDS)
+    os._exit(0)

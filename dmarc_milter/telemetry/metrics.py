@@ -1,0 +1,227 @@
+"""What Prometheus is told: counters in files that all processes of the service share (prometheus-client, multiprocess).
+
+A process writes under its slot, a small number that the next worker in its place takes over with the counts. So dead
+workers still count, and the files stay as many as there were workers at once. Label values come from small sets: no
+domains, no addresses.
+"""
+
+import os
+import platform
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+
+from dmarc_milter.common.version import VERSION
+from dmarc_milter.dns.answer import Answer, Question
+from dmarc_milter.judging.record import MessageRecord
+from dmarc_milter.judging.verdict import Verdict
+
+SUPERVISOR = "supervisor"
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+_EVALUATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 30)
+_WAIT_BUCKETS = (0, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 30)
+_KEY_SIZES = frozenset((256, 1024, 1536, 2048, 3072, 4096, 8192))
+
+
+class _Slot:
+    """Which number this process writes under."""
+
+    def __init__(self) -> None:
+        self.name = SUPERVISOR
+
+    def __call__(self) -> str:
+        return self.name
+
+
+_slot = _Slot()
+
+
+def prepare(folder: Path) -> None:
+    """Keep the counts in `folder`, which is empty. To be called once, before any metric is made."""
+    os.environ[_FOLDER] = str(folder)
+    values.ValueClass = values.MultiProcessValue(process_identifier=_slot)
+
+
+def write_as(slot: int) -> None:
+    """This process is a worker: from now on it writes under `slot`."""
+    _slot.name = str(slot)
+
+
+def forget_gauges(slot: int) -> None:
+    """The worker of `slot` has ended: what it had in progress is over; its counts stay."""
+    mark_process_dead(slot)
+
+
+def collect() -> CollectorRegistry:
+    """A registry that sums up over all processes, those that ended too."""
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    return registry
+
+
+def _counter(name: str, text: str, labels: Iterable[str] = ()) -> Counter:
+    return Counter(f"dmarc_milter_{name}", text, tuple(labels), registry=None)
+
+
+def _gauge(name: str, text: str, labels: Iterable[str] = ()) -> Gauge:
+    return Gauge(f"dmarc_milter_{name}", text, tuple(labels), registry=None, multiprocess_mode="livesum")
+
+
+class WorkerMetrics:
+    """What a worker counts."""
+
+    def __init__(self, rules: Iterable[str] = ()) -> None:
+        self._messages = _Children(
+            _counter(
+                "messages_total",
+                "Messages by what enforce would do with them, whether that was done, and the mode.",
+                ("disposition", "applied", "mode"),
+            )
+        )
+        self._spf = _Children(_counter("spf_results_total", "SPF results.", ("result",)))
+        self._dkim = _Children(
+            _counter("dkim_results_total", "DKIM signatures by result.", ("result", "algorithm", "key_size"))
+        )
+        self._arc = _Children(_counter("arc_results_total", "ARC chains by result.", ("result",)))
+        self._dmarc = _Children(
+            _counter("dmarc_results_total", "DMARC results, and the policy that applies.", ("result", "policy"))
+        )
+        self._overrides = _Children(
+            _counter("overrides_total", "Messages whose outcome is not what the Domain Owner asked for.", ("type",))
+        )
+        self._rules = _Children(_counter("rule_matches_total", "Messages that an override rule decided.", ("rule",)))
+        for rule in rules:
+            self._rules.inc(rule, by=0)
+        self._seconds = Histogram(
+            "dmarc_milter_end_of_message_seconds",
+            "What the end of a message takes in the filter.",
+            registry=None,
+            buckets=_EVALUATION_BUCKETS,
+        )
+        self._waited = Histogram(
+            "dmarc_milter_dns_wait_seconds",
+            "What the end of a message waits for the DNS.",
+            registry=None,
+            buckets=_WAIT_BUCKETS,
+        )
+        self._questions = _Children(
+            _counter("dns_questions_total", "Questions put to the name servers.", ("type", "outcome"))
+        )
+        self._hits = _counter("dns_cache_hits_total", "Questions that the cache answered.")
+        self._exceptions = _counter("exceptions_total", "Errors of the filter itself.")
+        self._missing_actions = _Children(
+            _counter("mta_missing_actions_total", "Connections of MTAs that do not let us do this.", ("action",))
+        )
+        self._in_progress = _gauge("messages_in_progress", "Messages between MAIL FROM and their end.")
+        self._sessions = _gauge("sessions", "Connections of the MTA.")
+        self._journal = _Children(
+            _counter("journal_records_total", "Records for the journal, by what became of them.", ("outcome",))
+        )
+
+    def observe(self, record: MessageRecord) -> None:
+        """Count one message."""
+        disposition = record.disposition
+        applied = "yes" if disposition.action is disposition.enforced_action else "no"
+        self._messages.inc(disposition.enforced_action.value, applied, record.mode.value)
+        self._seconds.observe(record.seconds)
+        if record.verdict is not None:
+            self._observe_verdict(record.verdict)
+            self._waited.observe(record.seconds_waited)
+            self._hits.inc(record.dns_cache_hits)
+        if disposition.override is not None:
+            self._overrides.inc(disposition.override.value)
+        if disposition.rule is not None:
+            self._rules.inc(disposition.rule)
+
+    def _observe_verdict(self, verdict: Verdict) -> None:
+        self._spf.inc(verdict.spf.check.result.value)
+        for each in verdict.signatures:
+            algorithm = each.algorithm if each.algorithm in ("rsa-sha256", "ed25519-sha256", "rsa-sha1") else "other"
+            size = "" if each.key_bits is None else str(each.key_bits) if each.key_bits in _KEY_SIZES else "other"
+            self._dkim.inc(each.result.value, algorithm, size)
+        self._arc.inc(verdict.arc.status.value)
+        dmarc = verdict.dmarc
+        self._dmarc.inc(dmarc.result.value, dmarc.policy.value if dmarc.policy else "none")
+
+    def observe_answer(self, question: Question, answer: Answer[Any]) -> None:
+        """Count one question that was put to a name server."""
+        self._questions.inc(question.type.name, answer.outcome.value.replace(" ", "_"))
+
+    def observe_activity(self, sessions: int, messages: int) -> None:
+        """What is at hand now."""
+        self._sessions.set(sessions)
+        self._in_progress.set(messages)
+
+    def note_exception(self) -> None:
+        """Count an error of ours."""
+        self._exceptions.inc()
+
+    def note_missing_action(self, action: str) -> None:
+        """Count a connection of an MTA that does not let us do this: add_fields, delete_fields."""
+        self._missing_actions.inc(action)
+
+    def note_journal(self, outcome: str, count: int) -> None:
+        """Count records: written, or dropped because there was no room."""
+        self._journal.inc(outcome, by=count)
+
+
+class SupervisorMetrics:
+    """What the supervisor tells."""
+
+    def __init__(self, hangs: Iterable[str] = ()) -> None:
+        info = _gauge("build_info", "Version of the filter, always 1.", ("version", "python"))
+        info.labels(VERSION, platform.python_version()).set(1)
+        self._workers = _gauge("workers", "Worker processes by state.", ("state",))
+        self._restarts = _counter("worker_restarts_total", "Workers that ended by themselves and were replaced.")
+        self._hangs = _Children(_counter("worker_hangs_total", "Workers ended because they hung.", ("how",)))
+        for how in hangs:
+            self._hangs.inc(how, by=0)
+        self._reloads = _Children(_counter("reloads_total", "Reloads of the settings.", ("outcome",)))
+        self._configuration = _gauge("configuration_info", "The settings in force: 1.", ("sha256",))
+        self._loaded = _gauge("configuration_loaded_timestamp_seconds", "When the settings in force were read.")
+        self._hash: str | None = None
+
+    def workers(self, ready: int, starting: int, leaving: int) -> None:
+        """How many workers there are now."""
+        for state, count in (("ready", ready), ("starting", starting), ("leaving", leaving)):
+            self._workers.labels(state).set(count)
+
+    def restarted(self) -> None:
+        """A worker ended by itself."""
+        self._restarts.inc()
+
+    def hung(self, how: str) -> None:
+        """A worker was ended because it hung."""
+        self._hangs.inc(how)
+
+    def configured(self, digest: str, time: float) -> None:
+        """Other settings are in force."""
+        if self._hash is not None:
+            self._configuration.labels(self._hash).set(0)
+        self._hash = digest
+        self._configuration.labels(digest).set(1)
+        self._loaded.set(time)
+
+    def reloaded(self, outcome: str) -> None:
+        """Settings were read again: done, or refused."""
+        self._reloads.inc(outcome)
+
+
+class _Children:
+    """The children of a labelled counter, looked up in a plain dict: a third of what .labels() costs."""
+
+    __slots__ = ("_children", "_counter")
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self._children: dict[tuple[str, ...], Callable[[float], None]] = {}
+
+    def inc(self, *labels: str, by: float = 1) -> None:
+        child = self._children.get(labels)
+        if child is None:
+            child = self._children[labels] = self._counter.labels(*labels).inc
+        child(by)

@@ -1,0 +1,136 @@
+"""Settings: what is read, and which key an error names."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from dmarc_milter.dns.upstream import NameServer
+from dmarc_milter.settings import config
+from dmarc_milter.settings.config import ConfigError, InetAddress, Settings, UnixAddress
+
+GOOD = {
+    "": lambda s: s == Settings(),
+    '[milter]\nlisten = "unix:/run/x"': lambda s: s.milter.listen == (UnixAddress("/run/x"),),
+    '[milter]\nlisten = "local:/run/x"': lambda s: s.milter.listen == (UnixAddress("/run/x"),),
+    '[milter]\nlisten = "inet:99@192.0.2.1"': lambda s: s.milter.listen == (InetAddress("192.0.2.1", 99),),
+    '[milter]\nlisten = "inet:99@localhost"': lambda s: s.milter.listen == (InetAddress("127.0.0.1", 99),),
+    '[milter]\nlisten = "inet6:99@::1"': lambda s: s.milter.listen == (InetAddress("::1", 99),),
+    '[milter]\nlisten = "inet6:99@[::1]"': lambda s: s.milter.listen == (InetAddress("::1", 99),),
+    '[dns]\nnameservers = ["127.0.0.1", "127.0.0.1:5300", "[::1]:53", "::1"]': lambda s: (
+        s.dns.nameservers
+        == (NameServer("127.0.0.1"), NameServer("127.0.0.1", 5300), NameServer("::1"), NameServer("::1"))
+    ),
+    '[policy]\nmode = "enforce"\nunusable_from = "quarantine"': lambda s: s.policy.mode.value == "enforce",
+    '[milter]\nlisten = ["unix:/a", "inet:99@127.0.0.1"]': lambda s: len(s.milter.listen) == 2,
+    '[policy]\ntrusted_networks = ["10.0.0.0/8", "::1"]': lambda s: len(s.policy.trusted_networks) == 2,
+    '[policy.indirect]\nmailing_list = "accept"\ntrusted_sealers = [".example.com"]': lambda s: (
+        s.policy.indirect.trusted_sealers[0].matches("a.example.com")
+    ),
+    '[policy.indirect]\ntrusted_lists = ["lists.example.org", ".example.net", "*"]': lambda s: (
+        [str(each) for each in s.policy.indirect.trusted_lists] == ["lists.example.org", ".example.net", "*"]
+    ),
+    '[policy]\ntemperror = "by-policy"': lambda s: s == Settings(),
+    '[policy.reply]\nreject = "554 5.7.1 No {domain} {policy} {queue_id} {reason}"': lambda s: (
+        s.policy.reply.reject.code == "554"
+    ),
+    '[[override]]\nname = "a"\nclient = ["192.0.2.1"]\naction = "accept"': lambda s: s.override[0].name == "a",
+    "[dns]\ntimeout = 2": lambda s: s.dns.timeout == 2.0,
+}
+BAD = {
+    '[milter]\nlissten = "x"': "milter.lissten",
+    "[milters]": "milters",
+    "milter = 3": "[milter]",
+    '[milter]\nlisten = "8893"': "milter.listen",
+    '[milter]\nlisten = "inet:8893@mail.example.org"': "milter.listen",
+    '[milter]\nlisten = "inet:99999@127.0.0.1"': "milter.listen",
+    '[milter]\nworkers = "2"': "milter.workers",
+    "[milter]\nworkers = true": "milter.workers",
+    "[milter]\nworkers = -1": "milter.workers",
+    '[milter]\nauthserv_id = "a b"': "milter.authserv_id",
+    '[milter]\nsocket_mode = "rw"': "milter.socket_mode",
+    '[dns]\nnameservers = "127.0.0.1"': "dns.nameservers",
+    '[dns]\nnameservers = ["localhost"]': "dns.nameservers[0]",
+    '[dns]\nnameservers = ["127.0.0.1:0"]': "dns.nameservers[0]",
+    "[dns]\ntimeout = 0": "dns.timeout",
+    '[policy]\nmode = "on"': "policy.mode",
+    '[policy]\ntemperror = "reject"': "policy.temperror",
+    "[dkim]\nallow_partial_body = 1": "dkim.allow_partial_body",
+    "[milter]\nlisten = []": "milter.listen",
+    '[policy]\ntrusted_networks = ["10.0.0.1/8"]': "policy.trusted_networks[0]",
+    '[policy]\ntrusted_relays = ["mx.example.org"]': "policy.trusted_relays[0]",
+    '[policy.indirect]\ntrusted_sealers = ["a b"]': "policy.indirect.trusted_sealers[0]",
+    '[policy.indirect]\ntrusted_sealers = ["*"]': "policy.indirect.trusted_sealers[0]",
+    '[policy.indirect]\ntrusted_lists = ["*.example.org"]': "policy.indirect.trusted_lists[0]",
+    '[policy.indirect]\ntrusted_lists = "lists.example.org"': "policy.indirect.trusted_lists",
+    '[policy.reply]\nreject = "no"': "policy.reply.reject",
+    '[policy.reply]\nreject = "450 4.7.1 x"': "policy.reply.reject",
+    '[policy.reply]\nreject = "550 4.7.1 x"': "policy.reply.reject",
+    '[policy.reply]\nreject = "550 5.7.1 {sender}"': "{domain}",
+    '[policy.reply]\nreject = "550 5.7.1 a\\nb"': "policy.reply.reject",
+    '[policy.reply]\ntempfail = "550 5.7.1 x"': "policy.reply.tempfail",
+    '[[override]]\nname = "a"\naction = "accept"': "no condition",
+    '[[override]]\naction = "accept"\nclient = ["::1"]': "override[0].name",
+    '[[override]]\nname = "a"\nclient = ["::1"]': "override[0].action",
+    '[[override]]\nname = "a b"\nclient = ["::1"]\naction = "accept"': "override[0].name",
+    '[[override]]\nname = "a"\nclient = ["::1"]\naction = "drop"': "override[0].action",
+    '[override]\nname = "a"': "override",
+    '[[override]]\nname = "a"\nclient = ["::1"]\naction = "accept"\n' * 2: "another",
+}
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_good(text: str) -> None:
+    assert GOOD[text](config.parse(tomllib.loads(text)))
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_bad(text: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        config.parse(tomllib.loads(text))
+    assert BAD[text] in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_files(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="No such file"):
+        config.load(tmp_path / "none.toml")
+    (tmp_path / "x.toml").write_bytes(b"[milter\n")
+    with pytest.raises(ConfigError, match=r"x\.toml"):
+        config.load(tmp_path / "x.toml")
+
+
+def test_the_example_file_holds_the_defaults() -> None:
+    path = Path(__file__).resolve().parents[2] / "etc" / "dmarc-milter.toml"
+    assert config.load(path) == Settings()
+    shown = path.read_text().replace("\n#", "\n")
+    for section, values in sections("", Settings()):
+        assert f"[{section}]\n" in shown
+        for key in values:
+            assert f"\n{key} = " in shown, f"{section}.{key} is not explained"
+    rule = tomllib.loads(shown[shown.index("[[override]]") :].partition("\n\n")[0])
+    assert config.parse(rule).override[0].name == "partner-gateway"
+
+
+def sections(path: str, settings: object) -> list[tuple[str, list[str]]]:
+    """Every table of the settings by its dotted name, with its keys."""
+    found = []
+    keys = []
+    for key in settings.__dataclass_fields__:  # type: ignore[attr-defined]
+        value = getattr(settings, key)
+        name = f"{path}.{key}" if path else key
+        if type(value).__name__.endswith(("Settings", "Section")):
+            found += sections(name, value)
+        else:
+            keys.append(key)
+    return [*([(path, keys)] if path else []), *found]
+
+
+def test_the_examples_of_the_docs_are_valid() -> None:
+    root = Path(__file__).resolve().parents[2]
+    text = "".join(each.read_text() for each in (root / "README.md", *(root / "docs").glob("*.md")))
+    examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert len(examples) >= 4
+    for example in examples:
+        config.parse(tomllib.loads(example))

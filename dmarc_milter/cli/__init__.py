@@ -1,0 +1,1 @@
+"""The command dmarc-milter and its subcommands."""

@@ -1,0 +1,1 @@
+"""What every layer may use: values that belong to no protocol."""

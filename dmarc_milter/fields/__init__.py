@@ -1,0 +1,1 @@
+"""Header fields: those that are added, and which fields of others are deleted."""

@@ -1,0 +1,1 @@
+"""The service: processes, sockets, and what watches over them."""

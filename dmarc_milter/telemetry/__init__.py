@@ -1,0 +1,1 @@
+"""What is told while the filter runs: the log and the metrics."""

@@ -10,8 +10,9 @@ from dmarc_milter.dns.caching import CachingResolver
 from dmarc_milter.dns.loop import Loop
 from dmarc_milter.dns.message import MessageQuestions
 from dmarc_milter.dns.runner import Runner
+from dmarc_milter.dns.servers import NameServer
 from dmarc_milter.dns.source import Source
-from dmarc_milter.dns.upstream import NameServer, Upstream
+from dmarc_milter.dns.upstream import Upstream
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.judging.evaluation import EvaluationContext
 from dmarc_milter.judging.transaction import Connection, Outcome, Site, Transaction

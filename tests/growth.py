@@ -75,8 +75,8 @@ CALLS: dict[str, Call] = {
     "dkim.signature.parse": TARGETS["dkim_signature"],
     "dkim.signature.parse_arc": lambda octets: signature.parse_arc(_tags_of(octets), NOW),
     "dkim.signature.parse_seal": lambda octets: signature.parse_seal(_tags_of(octets), NOW),
-    "dkim.verification.expect": TARGETS["dkim_signature"],
-    "arc.chain.expect": TARGETS["arc"],
+    "dkim.verification.prepare": TARGETS["dkim_signature"],
+    "arc.chain.prepare": TARGETS["arc"],
     "arc.results.parse": TARGETS["sealed_results"],
     "dmarc.tree_walk.may_share_organizational_domain": lambda octets: tree_walk.may_share_organizational_domain(
         _text(octets), _text(octets)
@@ -94,14 +94,14 @@ CALLS: dict[str, Call] = {
     "dns.name.is_at_or_below": lambda octets: name.is_at_or_below(_text(octets), _text(octets)),
     "dns.wire.is_response": lambda octets: wire.is_response(_ASKED, _ASKED[:2] + octets),
     "dns.wire.answer": TARGETS["dns_packet"],
-    "text.plain": lambda octets: plain(_text(octets), 1 << 20),
-    "authentication_results.unjudged": lambda octets: results_field.unjudged(_text(octets), _text(octets)),
+    "common.text.plain": lambda octets: plain(_text(octets), 1 << 20),
+    "fields.authentication_results.unjudged": lambda octets: results_field.unjudged(_text(octets), _text(octets)),
 }
 """How those are called that need more than the text, and which fuzz target calls a parser already.
 
 One of more than one argument that is not here makes a test fail."""
 
-NO_PARSERS = {"authentication_results.field_value"}
+NO_PARSERS = {"fields.authentication_results.field_value"}
 """Its first argument is the operator's."""
 
 _BY_TYPE: dict[object, Callable[[bytes], object]] = {

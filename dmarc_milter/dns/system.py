@@ -2,7 +2,7 @@
 
 import dns.resolver
 
-from dmarc_milter.dns.upstream import NameServer
+from dmarc_milter.dns.servers import NameServer
 
 
 def system_name_servers() -> tuple[NameServer, ...]:

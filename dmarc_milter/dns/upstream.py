@@ -1,8 +1,8 @@
 """One question put to the configured name servers over UDP, and over TCP where the answer did not fit.
 
-Servers are tried in the order written, each `tries` times, with `timeout` seconds a try. A question to a server that is
-not on this host goes out from a socket, and so a source port, of its own (RFC 5452 9.2); towards a resolver on
-loopback, where nobody can inject packets without already being on the host, one socket is kept.
+Servers are tried in the order written, those that answer first, each `tries` times, with `timeout` seconds per try. A
+question to a server that is not on this host goes out from a socket, and so a source port, of its own (RFC 5452 9.2);
+towards a resolver on loopback, where nobody can inject packets without already being on the host, one socket is kept.
 
 A question is sent by the thread that asks it; all that follows happens on the loop's thread.
 
@@ -12,7 +12,6 @@ kept for the questions of DMARC itself.
 
 import contextlib
 import errno
-import ipaddress
 import math
 import os
 import queue
@@ -20,13 +19,13 @@ import select
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 from dmarc_milter.dns import wire
 from dmarc_milter.dns.answer import Answer, OnAnswer, Question
 from dmarc_milter.dns.loop import Loop
+from dmarc_milter.dns.servers import PROBE, NameServer, ServerOrder
 
 _MAX_MESSAGE = 65_535
 MAX_SOCKETS = 512
@@ -37,25 +36,6 @@ _LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """What this host has not, whichever server is asked."""
 _READS_AT_ONCE = 64
 """Datagrams read from one socket before the others get their turn."""
-
-
-@dataclass(frozen=True, slots=True)
-class NameServer:
-    """Where a name server listens."""
-
-    host: str
-    port: int = 53
-
-    @property
-    def is_on_this_host(self) -> bool:
-        return ipaddress.ip_address(self.host.partition("%")[0]).is_loopback
-
-    def socket(self, kind: socket.SocketKind) -> tuple[socket.socket, Any]:
-        """A socket of its family, not connected yet, and the address to connect it to. Raises OSError."""
-        family, _, _, _, address = socket.getaddrinfo(self.host, self.port, type=kind, flags=socket.AI_NUMERICHOST)[0]
-        made = socket.socket(family, kind)
-        made.setblocking(False)
-        return made, address
 
 
 class _Way(Protocol):
@@ -71,6 +51,7 @@ class _Asking:
     __slots__ = (
         "_attempts",
         "_is_abandoned",
+        "_is_probe",
         "_last",
         "_on_answer",
         "_upstream",
@@ -79,23 +60,34 @@ class _Asking:
         "number",
         "question",
         "rest",
+        "sent",
         "server",
         "way",
     )
 
     def __init__(
-        self, upstream: "Upstream", question: Question, rest: bytes | None, on_answer: OnAnswer, *, is_reserved: bool
+        self,
+        upstream: "Upstream",
+        question: Question,
+        on_answer: OnAnswer,
+        *,
+        is_reserved: bool = False,
+        probed: NameServer | None = None,
     ):
+        """With `probed`, it is a question of our own to that server alone."""
+        query = wire.query(question, 0)
         self._upstream = upstream
-        self._attempts: Iterator[NameServer] = iter(upstream.attempts)
+        self._attempts: Iterator[NameServer] = iter(upstream.order.attempts if probed is None else (probed,))
+        self._is_probe = probed is not None
         self._last = wire.failure("no name server is configured")
         self._on_answer = on_answer
         self._is_abandoned = False
         self.question = question
-        self.rest = rest
+        self.rest = query and query[2:]
         """The query without its id; None where the name cannot be asked for."""
         self.is_reserved = is_reserved
         self.number = 0
+        self.sent = 0.0
         self.expires = math.inf
         self.server: NameServer | None = None
         self.way: _Way | None = None
@@ -134,7 +126,7 @@ class _Asking:
             if self._is_abandoned:
                 break
             self.server = server
-            self.expires = time.monotonic() + self._upstream.timeout
+            self.wait_from(time.monotonic())
             try:
                 self._upstream.send(server, self)
             except OSError as error:
@@ -142,6 +134,11 @@ class _Asking:
             else:
                 return None
         return self._last
+
+    def wait_from(self, now: float) -> None:
+        """It goes out now."""
+        self.sent = now
+        self.expires = now + self._upstream.timeout
 
     def _note(self, error: OSError) -> None:
         detail = f"server unreachable ({error})"
@@ -151,6 +148,7 @@ class _Asking:
         """The packet that answers it."""
         self._leave()
         if wire.is_truncated(packet):
+            self._note_answer()
             try:
                 self._upstream.send_over_tcp(self)
             except OSError as error:
@@ -164,6 +162,7 @@ class _Asking:
         self._read(packet)
 
     def _read(self, packet: bytes) -> None:
+        self._note_answer()
         try:
             answer = wire.answer(self.question, packet)
         except wire.WireError as error:
@@ -174,6 +173,19 @@ class _Asking:
             self._go_on()
         else:
             self.end(answer)
+
+    def _note_answer(self) -> None:
+        assert self.server is not None
+        self._upstream.order.heard(self.server, time.monotonic())
+
+    def timed_out(self, now: float) -> None:
+        """No answer came in time."""
+        assert self.server is not None
+        if self._is_probe:
+            self._upstream.order.probe_unanswered(self.server)
+        else:
+            self._upstream.order.unanswered(self.server, self.sent, now)
+        self.failed("timeout")
 
     def failed(self, detail: str) -> None:
         """This attempt is over."""
@@ -362,31 +374,33 @@ class Upstream:
     def __init__(
         self, servers: tuple[NameServer, ...], timeout: float, tries: int, loop: Loop, max_sockets: int = MAX_SOCKETS
     ) -> None:
-        self.attempts = servers * tries
+        self.order = ServerOrder(servers, tries)
         self.timeout = timeout
         self.under_way: set[_Asking] = set()
         self.loop = loop
         self._kept: dict[NameServer, _Datagrams] = {}
         self._sockets = _Sockets(max_sockets)
-        self._on_this_host = {server for server in servers if server.is_on_this_host}
         loop.sweep_with(self._expire)
 
     @property
     def is_on_this_host(self) -> bool:
         """Whether no question needs a socket of its own."""
-        return self._on_this_host.issuperset(self.attempts)
+        return all(server.is_on_this_host for server in self.order.servers)
 
     def prepare(self, question: Question, on_answer: OnAnswer, *, is_reserved: bool = False) -> _Asking:
         """A question to be started. `on_answer` is called once, on the loop's thread, unless it is abandoned.
 
         It is told the first usable answer, else the last server's failure.
         """
-        query = wire.query(question, 0)
-        return _Asking(self, question, query and query[2:], on_answer, is_reserved=is_reserved)
+        return _Asking(self, question, on_answer, is_reserved=is_reserved)
+
+    def use(self, servers: tuple[NameServer, ...]) -> None:
+        """Ask these servers from now on. Questions under way stay with those whom they went to."""
+        self.order.use(servers)
 
     def send(self, server: NameServer, asking: _Asking) -> None:
         """Raises OSError."""
-        if server not in self._on_this_host:
+        if not server.is_on_this_host:
             self._sockets.check_room(asking)
             _OneQuestion(server, self.loop, self._sockets).send(asking)
             return
@@ -402,13 +416,15 @@ class Upstream:
         """Raises OSError."""
         assert asking.server is not None
         self._sockets.check_room(asking)
-        asking.expires = time.monotonic() + self.timeout
+        asking.wait_from(time.monotonic())
         asking.way = _Stream(asking.server, self.loop, self._sockets, asking)
 
     def _expire(self, now: float) -> None:
         for asking in self.under_way.copy():
             if asking.expires <= now:
-                asking.failed("timeout")
+                asking.timed_out(now)
+        for server in self.order.to_probe(now):
+            _Asking(self, PROBE, lambda _question, _answer: None, probed=server).start()
 
     def close(self) -> None:
         """Close what is kept open."""

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from prometheus_client.exposition import choose_encoder
 
-from dmarc_milter.dns.answer import Question, RecordType
+from dmarc_milter.dns.servers import PROBE
 from dmarc_milter.dns.system import system_name_servers
 from dmarc_milter.dns.upstream import ask_once
 from dmarc_milter.service.bounded_http import BoundedHandler, BoundedServer
@@ -17,8 +17,6 @@ from dmarc_milter.service.heartbeat import ALIVE, say
 from dmarc_milter.settings.config import Settings
 from dmarc_milter.telemetry import metrics
 
-PROBE = Question("dmarc-milter.invalid", RecordType.TXT)
-"""Any answer will do, and this name's is always the same (RFC 6761 6.4)."""
 PROBE_SECONDS = 5.0
 MAX_REQUESTS = 32
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from dmarc_milter.common import network
 from dmarc_milter.common.network import Network
 from dmarc_milter.dns.name import DomainPattern, domain_pattern
-from dmarc_milter.dns.upstream import NameServer
+from dmarc_milter.dns.servers import NameServer
 from dmarc_milter.judging.evaluation import EvaluationSettings
 from dmarc_milter.judging.override import Override
 from dmarc_milter.judging.policy import (

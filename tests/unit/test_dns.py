@@ -15,7 +15,8 @@ from dmarc_milter.dns.loop import Loop
 from dmarc_milter.dns.message import MessageQuestions, MessageResolver
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.runner import Runner
-from dmarc_milter.dns.upstream import NameServer, Upstream
+from dmarc_milter.dns.servers import NameServer
+from dmarc_milter.dns.upstream import Upstream
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.testing.name_server import NameServerThread
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dmarc_milter.dns.upstream import NameServer
+from dmarc_milter.dns.servers import NameServer
 from dmarc_milter.settings import config
 from dmarc_milter.settings.config import ConfigError, InetAddress, Settings, UnixAddress
 

@@ -1,0 +1,121 @@
+"""Which name server is asked first, and what makes one silent."""
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from dmarc_milter.dns.answer import Question, RecordType
+from dmarc_milter.dns.loop import Loop
+from dmarc_milter.dns.servers import PROBE, PROBE_SECONDS, NameServer, ServerOrder
+from dmarc_milter.dns.upstream import Upstream
+from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.testing.name_server import NameServerThread
+
+A, B, C = NameServer("192.0.2.1"), NameServer("192.0.2.2"), NameServer("192.0.2.3")
+
+
+@pytest.fixture
+def order() -> ServerOrder:
+    return ServerOrder((A, B, C), tries=2)
+
+
+def make_silent(order: ServerOrder, server: NameServer, now: float) -> None:
+    order.unanswered(server, now - 1, now)
+    assert server in order.to_probe(now)
+    order.probe_unanswered(server)
+
+
+def test_as_written_until_one_is_silent(order: ServerOrder) -> None:
+    assert order.attempts == (A, B, C, A, B, C)
+
+
+def test_a_silent_server_is_asked_last(order: ServerOrder) -> None:
+    make_silent(order, A, 100.0)
+    assert order.attempts == (B, C, A, B, C, A)
+    assert order.silent == {A}
+
+
+def test_all_silent_is_as_written(order: ServerOrder) -> None:
+    for server in (C, A, B):
+        make_silent(order, server, 100.0)
+    assert order.attempts == (A, B, C, A, B, C)
+
+
+def test_a_packet_brings_it_back(order: ServerOrder) -> None:
+    make_silent(order, A, 100.0)
+    order.heard(A, 101.0)
+    assert order.attempts[0] is A
+    assert not order.to_probe(1000.0)
+
+
+def test_silence_to_a_senders_question_alone_changes_nothing(order: ServerOrder) -> None:
+    order.unanswered(A, 99.0, 100.0)
+    assert order.attempts[0] is A
+
+
+def test_a_server_heard_since_is_not_suspected(order: ServerOrder) -> None:
+    order.heard(A, 99.5)
+    order.unanswered(A, 99.0, 100.0)
+    assert not order.to_probe(100.0)
+
+
+def test_a_probe_per_period(order: ServerOrder) -> None:
+    make_silent(order, A, 100.0)
+    assert not order.to_probe(100.0 + PROBE_SECONDS / 2)
+    assert order.to_probe(100.0 + PROBE_SECONDS) == [A]
+
+
+def test_one_server_is_never_probed() -> None:
+    order = ServerOrder((A,), tries=1)
+    order.unanswered(A, 99.0, 100.0)
+    assert not order.to_probe(100.0)
+
+
+def test_other_servers_begin_anew(order: ServerOrder) -> None:
+    make_silent(order, A, 100.0)
+    order.use((A, C))
+    assert (order.attempts, order.silent) == ((A, C, A, C), frozenset())
+    order.heard(B, 101.0)
+    order.probe_unanswered(B)
+    assert not order.silent
+
+
+def test_a_dead_server_costs_its_timeout_once_and_is_used_again_when_it_answers() -> None:
+    zone = ZoneResolver.from_text('example.com. 60 IN TXT "a"')
+    is_dead = True
+    loop = Loop()
+    with (
+        NameServerThread(zone) as good,
+        NameServerThread(zone, disturb=lambda _, wire: None if is_dead else wire) as bad,
+    ):
+        first, second = NameServer("127.0.0.1", bad.port), NameServer("127.0.0.1", good.port)
+        upstream = Upstream((first, second), 0.1, 2, loop)
+        try:
+            _ask(upstream)
+            _wait(lambda: upstream.order.silent == {first})
+            bad.asked.clear()
+            _ask(upstream)
+            assert set(bad.asked) <= {PROBE}
+            is_dead = False
+            upstream.order.unanswered(first, time.monotonic(), time.monotonic() + 1)
+            upstream.order._probe_at[first] = 0.0
+            _wait(lambda: not upstream.order.silent)
+        finally:
+            upstream.close()
+            loop.close()
+
+
+def _ask(upstream: Upstream) -> None:
+    answers: list[object] = []
+    upstream.prepare(Question("example.com", RecordType.TXT), lambda _, answer: answers.append(answer.records)).start()
+    _wait(lambda: bool(answers))
+    assert answers == [(b"a",)]
+
+
+def _wait(is_so: Callable[[], bool]) -> None:
+    """Until it is so; the test's own bound ends it where it never is."""
+    until = time.monotonic() + 20
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.01)

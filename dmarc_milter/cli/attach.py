@@ -1,183 +1,189 @@
-"""dmarc-milter attach and detach: main.cf is changed through postconf, and shown first."""
+"""dmarc-milter attach and detach: what will be changed is shown first, and is what is changed then."""
 
 import argparse
-import grp
-import json
+import ipaddress
 import os
 import pwd
 import shutil
-import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from dmarc_milter.attaching import plan, probe, record, sendmail
+from dmarc_milter.attaching.findings import findings
+from dmarc_milter.attaching.milters import entries
+from dmarc_milter.attaching.plan import Change
+from dmarc_milter.attaching.postfix import AttachError, Configuration, Postfix, group_of
+from dmarc_milter.attaching.record import AttachRecord
+from dmarc_milter.attaching.trial import TrialError, send_through
 from dmarc_milter.settings import config
-from dmarc_milter.settings.config import ListenAddress, UnixAddress
+from dmarc_milter.settings.config import ListenAddress, Settings, UnixAddress
 
 DONE, NOTHING, ERROR = 0, 1, 2
-STATE = "dmarc-milter.attached"
-"""Beside main.cf: what it was before, and after."""
+UNCHANGED, WOULD_CHANGE = 0, 1
+"""Of --dry-run."""
 USER = "dmarc-milter"
 """Of the service, as the Debian package makes it."""
 
 
-class _AttachError(Exception):
-    """One line for the person at the terminal."""
+@dataclass(frozen=True)
+class _Folder:
+    """The folder of a socket inside Postfix's own, which is not there yet."""
 
+    path: Path
+    user: str
+    group: str
 
-class Postfix:
-    """One Postfix configuration, by its own tools."""
+    def __str__(self) -> str:
+        return f"{self.path}: a folder for the socket, of {self.user}, group {self.group}, mode 2750"
 
-    def __init__(self, folder: Path | None) -> None:
-        self._postconf = self._find("postconf")
-        self._options = ["-c", str(folder)] if folder is not None else []
-        self.folder = folder or Path(self.value("config_directory"))
-        self.main_cf = self.folder / "main.cf"
-
-    @staticmethod
-    def _find(program: str) -> str:
-        found = shutil.which(program, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
-        if found is None:
-            raise _AttachError(f"{program} was not found: is Postfix installed?")
-        return found
-
-    def _run(self, *arguments: str) -> str:
-        done = subprocess.run(  # noqa: S603 - a program of the system, no shell
-            [self._postconf, *self._options, *arguments], capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            raise _AttachError(f"postconf: {done.stderr.strip().splitlines()[-1] if done.stderr else 'failed'}")
-        return done.stdout
-
-    def value(self, parameter: str) -> str:
-        """The value in force, as it is written."""
-        return self._run("-h", parameter).strip()
-
-    def is_set(self, parameter: str) -> bool:
-        """Whether main.cf sets it."""
-        return bool(self._run("-n", parameter).strip())
-
-    def set(self, parameter: str, value: str) -> None:
-        self._run("-e", f"{parameter} = {value}")
-
-    def unset(self, parameter: str) -> None:
-        self._run("-X", parameter)
-
-    @property
-    def queue_folder(self) -> str:
-        return self.value("queue_directory")
-
-    @property
-    def group(self) -> str:
-        """The group of its daemons, which has to be able to write to a socket."""
-        owner = self.value("mail_owner")
-        try:
-            return grp.getgrgid(pwd.getpwnam(owner).pw_gid).gr_name
-        except KeyError:
-            raise _AttachError(f"Postfix's mail_owner {owner} is no user here") from None
-
-    @property
-    def has_chrooted_smtpd(self) -> bool:
-        """Whether an smtpd of master.cf runs in Postfix's queue folder."""
-        return any(line.split()[7:8] == ["smtpd"] and line.split()[4] == "y" for line in self._run("-M").splitlines())
-
-    def reload(self) -> None:
-        """Have the running Postfix read main.cf; one that does not run will read it when it starts."""
-        program = self._find("postfix")
-        running = subprocess.run([program, *self._options, "status"], capture_output=True, check=False)  # noqa: S603
-        if running.returncode == 0:
-            subprocess.run([program, *self._options, "reload"], capture_output=True, check=False)  # noqa: S603
+    def make(self) -> None:
+        """Sockets in it get its group: the filter's user need not be in that."""
+        self.path.mkdir()
+        shutil.chown(self.path, self.user, self.group)
+        self.path.chmod(0o2750)
 
 
 def attach(options: argparse.Namespace) -> int:
     """dmarc-milter attach"""
     try:
-        address = config.load_default(options.config).milter.listen[0]
+        settings = config.load_default(options.config)
         if options.mta == "sendmail":
-            return _sendmail(address, options)
-        return _attach(Postfix(options.postfix_config), address, options)
-    except (_AttachError, OSError) as error:
+            return _sendmail(settings.milter.listen[0], options)
+        return _attach(Postfix(options.postfix_config), settings, options)
+    except (AttachError, OSError) as error:
         return _fail(error)
 
 
 def detach(options: argparse.Namespace) -> int:
     """dmarc-milter detach"""
     try:
-        return _detach(Postfix(options.postfix_config), config.load_default(options.config).milter.listen[0], options)
-    except (_AttachError, OSError) as error:
+        return _detach(Postfix(options.postfix_config), options)
+    except (AttachError, OSError) as error:
         return _fail(error)
 
 
 def _fail(error: Exception) -> int:
-    text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+    text = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
     print(f"dmarc-milter: {text}", file=sys.stderr)
     return ERROR
 
 
-def milter_of(address: ListenAddress, queue_folder: str, *, is_chrooted: bool) -> str:
-    """The filter as smtpd_milters names it. Raises _AttachError where smtpd could not reach it."""
+def _warn(text: str) -> None:
+    print(f"dmarc-milter: warning: {text}", file=sys.stderr)
+
+
+def in_postfix(address: ListenAddress, postfix: Configuration) -> str:
+    """The filter as smtpd_milters names it. Raises AttachError where smtpd could not reach it."""
     if not isinstance(address, UnixAddress):
         host = f"[{address.host}]" if address.is_ipv6 else address.host
         return f"inet:{host}:{address.port}"
-    inside = address.path.removeprefix(queue_folder.rstrip("/") + "/")
+    inside = address.path.removeprefix(postfix.queue_directory + "/")
     if inside != address.path:
         # Relative to the queue folder: right whether smtpd is chrooted or not.
         return f"unix:{inside}"
-    if is_chrooted:
-        raise _AttachError(
-            f"smtpd runs inside {queue_folder} and cannot reach {address.path}: let [milter] listen be in there, "
-            f"like unix:{queue_folder}/dmarc-milter/dmarc-milter.sock"
+    if postfix.has_chrooted_smtpd:
+        raise AttachError(
+            f"smtpd runs inside {postfix.queue_directory} and cannot reach {address.path}: let [milter] listen be in "
+            f"there, like unix:{postfix.queue_directory}/dmarc-milter/dmarc-milter.sock"
         )
     return f"unix:{address.path}"
 
 
-def _attach(postfix: Postfix, address: ListenAddress, options: argparse.Namespace) -> int:
-    milter = milter_of(address, postfix.queue_folder, is_chrooted=postfix.has_chrooted_smtpd)
-    changes = _changes(postfix, milter, options)
-    folder = _missing_folder(postfix, address)
+def _attach(postfix: Postfix, settings: Settings, options: argparse.Namespace) -> int:
+    now = postfix.read()
+    listen = settings.milter.listen[0]
+    address = in_postfix(listen, now)
+    known = record.read(postfix.folder)
+    changes = plan.to_attach(now, address, options.default_action, known)
+    folder = _missing_folder(now, listen)
+    trusted = [ipaddress.ip_network(str(each)) for each in settings.policy.trusted_networks]
+    for finding in findings(now, address, trusted):
+        _warn(finding)
+    _show(now.main_cf, changes, folder)
+    silent = None if options.no_probe else _why_silent(listen, now)
     if not changes and folder is None:
-        print(f"{postfix.main_cf}: already attached ({milter})")
-        return DONE
+        print(f"{now.main_cf}: already attached ({address})")
+    if options.dry_run:
+        if silent:
+            _warn(silent)
+        return WOULD_CHANGE if changes or folder is not None else UNCHANGED
     if folder is not None:
-        print(f"{folder}:\n  + a folder for the socket, of {_user()}, group {postfix.group}, mode 2750")
-    if not _confirmed({name: (postfix.value(name), value) for name, value in changes.items()}, postfix, options):
-        return NOTHING
-    if folder is not None:
-        _make(folder, postfix.group)
+        return _make_folder(folder, now, options)
+    if silent:
+        raise AttachError(f"{silent} {'Nothing was changed.' if changes else ''}".rstrip())
     if changes:
-        _change(postfix, changes, milter)
-    _finish(postfix, options)
-    if folder is not None:
-        print("the filter can open its socket there once it is restarted: systemctl restart dmarc-milter")
+        if not _confirmed(options):
+            return NOTHING
+        _change(postfix, changes, address, known)
+        _finish(postfix, options)
+    _try_it(options)
     return DONE
 
 
-def _change(postfix: Postfix, changes: dict[str, str], milter: str) -> None:
-    before = postfix.main_cf.read_text("utf-8", "surrogateescape")
-    unset_before = [name for name in changes if not postfix.is_set(name)]
-    for name, value in changes.items():
-        postfix.set(name, value)
-    _remember(postfix, before, milter, unset_before)
+def _make_folder(folder: _Folder, postfix: Configuration, options: argparse.Namespace) -> int:
+    """Its socket can only be opened, and asked, when the folder is there."""
+    if not _confirmed(options):
+        return NOTHING
+    folder.make()
+    print(
+        f"{folder.path} is made; {postfix.main_cf} is not changed yet. The filter opens its socket there when it is "
+        "restarted: systemctl restart dmarc-milter. Then attach again."
+    )
+    return NOTHING
 
 
-def _changes(postfix: Postfix, milter: str, options: argparse.Namespace) -> dict[str, str]:
-    """The parameters of main.cf that have to change."""
-    changes: dict[str, str] = {}
-    present = split(postfix.value("smtpd_milters"))
-    if milter not in present:
-        changes["smtpd_milters"] = ", ".join([*present, milter])
-    action = options.default_action or ("accept" if not postfix.is_set("milter_default_action") else None)
-    if action is not None and postfix.value("milter_default_action") != action:
-        changes["milter_default_action"] = action
-    return changes
+def _why_silent(listen: ListenAddress, postfix: Configuration) -> str | None:
+    """What keeps Postfix from asking the filter now."""
+    trouble = probe.why_silent(listen)
+    if trouble:
+        return f"the filter at {listen} does not answer: {trouble}. Start it first: systemctl start dmarc-milter."
+    if isinstance(listen, UnixAddress):
+        trouble = probe.why_unreachable(Path(listen.path), postfix.mail_owner)
+    if trouble:
+        return (
+            f"Postfix cannot ask the filter: {trouble}. "
+            f'Set in [milter]: socket_group = "{group_of(postfix.mail_owner)}", and restart the filter.'
+        )
+    return None
 
 
-def _missing_folder(postfix: Postfix, address: ListenAddress) -> Path | None:
-    """The folder of a socket inside Postfix's own, where it is not there yet."""
+def _show(main_cf: Path, changes: Sequence[Change], folder: _Folder | None = None) -> None:
+    if folder is not None:
+        print(f"+ {folder}")
+    if changes:
+        print(f"{main_cf}:")
+    for change in changes:
+        for line in change.lines:
+            print(f"  {line}")
+
+
+def _change(postfix: Postfix, changes: Sequence[Change], address: str, known: AttachRecord | None) -> None:
+    before = postfix.text()
+    _apply(postfix, changes)
+    after = postfix.text()
+    if known is not None:
+        record.write(postfix.folder, known.again(address, before, after))
+        return
+    unset_before = tuple(each.name for each in changes if each.before is None)
+    record.write(postfix.folder, AttachRecord(address, before, after, unset_before))
+
+
+def _apply(postfix: Postfix, changes: Sequence[Change]) -> None:
+    for change in changes:
+        if change.after is None:
+            postfix.unset(change.name)
+        else:
+            postfix.set(change.name, change.after)
+
+
+def _missing_folder(postfix: Configuration, address: ListenAddress) -> _Folder | None:
     if not isinstance(address, UnixAddress):
         return None
     folder = Path(address.path).parent
-    is_inside = folder.is_relative_to(postfix.queue_folder) and folder != Path(postfix.queue_folder)
-    return folder if is_inside and not folder.exists() else None
+    is_inside = folder.is_relative_to(postfix.queue_directory) and folder != Path(postfix.queue_directory)
+    return _Folder(folder, _user(), group_of(postfix.mail_owner)) if is_inside and not folder.exists() else None
 
 
 def _user() -> str:
@@ -188,34 +194,7 @@ def _user() -> str:
         return pwd.getpwuid(os.getuid()).pw_name
 
 
-def _make(folder: Path, group: str) -> None:
-    """Sockets in it get its group: the filter's user need not be in that."""
-    folder.mkdir()
-    shutil.chown(folder, _user(), group)
-    folder.chmod(0o2750)
-
-
-def split(milters: str) -> list[str]:
-    """The filters of smtpd_milters; one with settings of its own, ``{ inet:... }``, is one."""
-    found: list[str] = []
-    depth, word = 0, ""
-    for character in milters:
-        depth += (character == "{") - (character == "}")
-        if depth == 0 and character in ", \t\r\n":
-            found.append(word)
-            word = ""
-        else:
-            word += character
-    return [each for each in [*found, word] if each]
-
-
-def _confirmed(changes: dict[str, tuple[str, str]], postfix: Postfix, options: argparse.Namespace) -> bool:
-    if changes:
-        print(f"{postfix.main_cf}:")
-    for name, (old, new) in changes.items():
-        print(f"  - {name} = {old}\n  + {name} = {new}")
-    if options.dry_run:
-        return False
+def _confirmed(options: argparse.Namespace) -> bool:
     if options.yes:
         return True
     if not sys.stdin.isatty():
@@ -224,82 +203,72 @@ def _confirmed(changes: dict[str, tuple[str, str]], postfix: Postfix, options: a
     return input("Change it? [y/N] ").strip().lower() in ("y", "yes")
 
 
-def _remember(postfix: Postfix, before: str, milter: str, unset_before: list[str]) -> None:
-    """The first time only: what a second attach changes is undone together with it."""
-    path = postfix.folder / STATE
-    known = _state(postfix)
-    after = postfix.main_cf.read_text("utf-8", "surrogateescape")
-    state = known if known is not None else {"before": before, "unset": unset_before, "milter": milter}
-    path.write_text(json.dumps({**state, "after": after}), "utf-8")
-    path.chmod(0o600)
-
-
-def _state(postfix: Postfix) -> dict[str, object] | None:
-    try:
-        found = json.loads((postfix.folder / STATE).read_text("utf-8"))
-    except (FileNotFoundError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _detach(postfix: Postfix, address: ListenAddress, options: argparse.Namespace) -> int:
-    state = _state(postfix)
-    current = postfix.main_cf.read_text("utf-8", "surrogateescape")
-    milter = str(state["milter"]) if state else milter_of(address, postfix.queue_folder, is_chrooted=False)
-    present = split(postfix.value("smtpd_milters"))
-    if milter not in present:
-        print(f"{postfix.main_cf}: not attached")
+def _detach(postfix: Postfix, options: argparse.Namespace) -> int:
+    now = postfix.read()
+    known = record.read(postfix.folder)
+    # The record is enough: the settings may be broken, or say something else by now.
+    address = known.address if known is not None else in_postfix(_listen(options), now)
+    changes = plan.to_detach(now, address, known)
+    _warn_of_others(now, address)
+    if not changes:
+        print(f"{now.main_cf}: not attached")
+        return UNCHANGED if options.dry_run else NOTHING
+    _show(now.main_cf, changes)
+    if options.dry_run:
+        return WOULD_CHANGE
+    if not _confirmed(options):
         return NOTHING
-    left = ", ".join(each for each in present if each != milter)
-    if not _confirmed({"smtpd_milters": (postfix.value("smtpd_milters"), left)}, postfix, options):
-        return NOTHING
-    if state is not None and state["after"] == current:
-        _replace(postfix.main_cf, str(state["before"]))
+    if known is not None and known.before is not None and known.after == postfix.text():
+        postfix.replace(known.before)
     else:
-        _take_out(postfix, left, state)
-    (postfix.folder / STATE).unlink(missing_ok=True)
+        _apply(postfix, changes)
+    record.forget(postfix.folder)
     _finish(postfix, options)
     return DONE
 
 
-def _take_out(postfix: Postfix, left: str, state: dict[str, object] | None) -> None:
-    """main.cf was changed since: only what is ours goes."""
-    if left:
-        postfix.set("smtpd_milters", left)
-    else:
-        postfix.unset("smtpd_milters")
-    unset = state["unset"] if state is not None else []
-    if isinstance(unset, list) and "milter_default_action" in unset and not left:
-        postfix.unset("milter_default_action")
+def _listen(options: argparse.Namespace) -> ListenAddress:
+    return config.load_default(options.config).milter.listen[0]
 
 
-def _replace(path: Path, text: str) -> None:
-    """Whole or not at all, with the same owner and mode."""
-    status = path.stat()
-    new = path.with_name(f".{path.name}.dmarc-milter")
-    new.write_text(text, "utf-8", "surrogateescape")
-    new.chmod(status.st_mode & 0o7777)
-    os.chown(new, status.st_uid, status.st_gid)
-    new.replace(path)
+def _warn_of_others(postfix: Configuration, address: str) -> None:
+    """Places that attach does not write to, and that name the filter."""
+    places = {"non_smtpd_milters in main.cf": postfix.values["non_smtpd_milters"]}
+    for service in postfix.services:
+        for name in ("smtpd_milters", "non_smtpd_milters"):
+            places[f"the option {name} of {service.path} in master.cf"] = service.overrides.get(name, "")
+    for place, value in places.items():
+        if any(entry.is_at(address) for entry in entries(value)):
+            _warn(f"{place} names the filter, too; that is left to you")
 
 
 def _finish(postfix: Postfix, options: argparse.Namespace) -> None:
     if options.no_reload:
         print("changed; not yet in force: postfix reload")
+    elif postfix.reload():
+        print("changed and reloaded")
+    else:
+        print("changed; Postfix does not run, and will read it when it starts")
+
+
+def _try_it(options: argparse.Namespace) -> None:
+    """One message through the MTA, or how to send one."""
+    if options.send_to is None:
+        print(
+            "to see it work, send a message from another host, then: dmarc-milter trace --since 5m "
+            "(or have attach send one through Postfix: --send-to ADDRESS)"
+        )
         return
-    postfix.reload()
-    print("changed and reloaded")
-
-
-def sendmail_line(address: ListenAddress, *, fail_temporarily: bool) -> str:
-    """The line of sendmail.mc that attaches the filter."""
-    flag = ", F=T" if fail_temporarily else ""
-    return f"INPUT_MAIL_FILTER(`dmarc-milter', `S={address}{flag}, T=S:4m;R:4m;E:10m')dnl"
+    try:
+        queue_id = send_through(options.send_to)
+    except TrialError as error:
+        raise AttachError(f"the message to {options.send_to} was not taken: {error}") from None
+    print(f"a message to {options.send_to} was taken as {queue_id}: dmarc-milter trace {queue_id}")
 
 
 def _sendmail(address: ListenAddress, options: argparse.Namespace) -> int:
     print("In /etc/mail/sendmail.mc, before the MAILER lines:\n")
-    print(f"    {sendmail_line(address, fail_temporarily=options.default_action == 'tempfail')}\n")
+    print(f"    {sendmail.line(address, fail_temporarily=options.default_action == 'tempfail')}\n")
     if options.default_action is None:
         print("(mail comes in unjudged while the filter is down; --default-action tempfail has senders try again)\n")
     print("Then rebuild and restart:\n\n    make -C /etc/mail && systemctl restart sendmail")

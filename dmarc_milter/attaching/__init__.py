@@ -1,0 +1,1 @@
+"""How the filter is wired into an MTA's configuration, and taken out again."""

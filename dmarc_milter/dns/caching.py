@@ -36,6 +36,11 @@ class QuestionLimits(NamedTuple):
     """Prefetches that all messages of one client network may have open."""
 
     @classmethod
+    def where(cls, *, is_on_this_host: bool, sockets: int) -> "QuestionLimits":
+        """Those for name servers that are all on this host, or not: then each question needs a socket."""
+        return cls() if is_on_this_host else cls.of_sockets(sockets)
+
+    @classmethod
     def of_sockets(cls, sockets: int) -> "QuestionLimits":
         """Where each question needs a socket: half of them for ordinary questions, a quarter of these per client."""
         half = sockets // 2
@@ -117,6 +122,10 @@ class CachingResolver:
     def in_flight(self) -> int:
         """Questions under way."""
         return len(self._flights)
+
+    def limit_by(self, limits: QuestionLimits) -> None:
+        """Other limits from now on; questions under way stay."""
+        self._room = limits
 
     def peek(self, question: Question) -> Answer[Any] | None:
         return self._cache.get(question) or self._from_others(question)

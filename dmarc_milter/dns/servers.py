@@ -28,6 +28,11 @@ class NameServer:
     host: str
     port: int = 53
 
+    def __str__(self) -> str:
+        """As `[dns] nameservers` has it."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == 53 else f"{host}:{self.port}"
+
     @cached_property
     def is_on_this_host(self) -> bool:
         return ipaddress.ip_address(self.host.partition("%")[0]).is_loopback

@@ -13,7 +13,7 @@ from dmarc_milter.dns.caching import CachingResolver, QuestionLimits
 from dmarc_milter.dns.loop import Loop
 from dmarc_milter.dns.runner import Runner
 from dmarc_milter.dns.shared import SharedAnswers
-from dmarc_milter.dns.system import system_name_servers
+from dmarc_milter.dns.system import SystemNameServers
 from dmarc_milter.dns.upstream import MAX_SOCKETS, Upstream
 from dmarc_milter.journal.writer import Writer
 from dmarc_milter.judging.evaluation import EvaluationContext
@@ -44,13 +44,27 @@ def evaluation_context(
     settings: Settings, loop: Loop, observe: OnAnswer, shared: SharedAnswers, max_sockets: int = MAX_SOCKETS
 ) -> EvaluationContext:
     """A resolver of this process, whose answers arrive on `loop`."""
-    upstream = Upstream(
-        settings.dns.nameservers or system_name_servers(), settings.dns.timeout, settings.dns.tries, loop, max_sockets
-    )
+    system = None if settings.dns.nameservers else SystemNameServers()
+    servers = settings.dns.nameservers if system is None else system.servers
+    upstream = Upstream(servers, settings.dns.timeout, settings.dns.tries, loop, max_sockets)
     cache = Cache(settings.dns.cache_megabytes << 20)
-    room = QuestionLimits() if upstream.is_on_this_host else QuestionLimits.of_sockets(max_sockets)
-    source = CachingResolver(upstream, loop, cache, observe, shared, room)
+    limits = QuestionLimits.where(is_on_this_host=upstream.is_on_this_host, sockets=max_sockets)
+    source = CachingResolver(upstream, loop, cache, observe, shared, limits)
+    if system is not None:
+        loop.sweep_with(partial(_follow, system, upstream, source, max_sockets))
     return EvaluationContext(Runner(source), source, settings.evaluation)
+
+
+def _follow(
+    system: SystemNameServers, upstream: Upstream, source: CachingResolver, max_sockets: int, now: float
+) -> None:
+    """Ask the servers that the system names now."""
+    servers = system.changed(now)
+    if servers is None:
+        return
+    upstream.use(servers)
+    source.limit_by(QuestionLimits.where(is_on_this_host=upstream.is_on_this_host, sockets=max_sockets))
+    logger.info("resolv.conf has changed; name servers: %s", ", ".join(map(str, servers)))
 
 
 def work(

@@ -2,12 +2,14 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from dmarc_milter.dns.answer import Question, RecordType
 from dmarc_milter.dns.loop import Loop
 from dmarc_milter.dns.servers import PROBE, PROBE_SECONDS, NameServer, ServerOrder
+from dmarc_milter.dns.system import CHECK_SECONDS, SystemNameServers
 from dmarc_milter.dns.upstream import Upstream
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.testing.name_server import NameServerThread
@@ -104,6 +106,54 @@ def test_a_dead_server_costs_its_timeout_once_and_is_used_again_when_it_answers(
         finally:
             upstream.close()
             loop.close()
+
+
+def write(path: Path, *servers: str) -> None:
+    path.write_text("".join(f"nameserver {each}\n" for each in servers))
+
+
+def test_the_systems_servers_are_followed(tmp_path: Path) -> None:
+    path = tmp_path / "resolv.conf"
+    write(path, "192.0.2.1")
+    system = SystemNameServers(path)
+    assert (system.servers, system.changed(0.0)) == ((A,), None)
+    write(path, "192.0.2.2", "192.0.2.3")
+    assert system.changed(CHECK_SECONDS / 2) is None
+    assert system.changed(CHECK_SECONDS) == (B, C)
+    assert system.changed(3 * CHECK_SECONDS) is None
+
+
+def test_a_file_that_is_replaced_by_another_or_by_a_link_is_followed(tmp_path: Path) -> None:
+    path, other = tmp_path / "resolv.conf", tmp_path / "other"
+    write(path, "192.0.2.1")
+    system = SystemNameServers(path)
+    system.changed(0.0)
+    write(other, "192.0.2.2")
+    path.unlink()
+    path.symlink_to(other)
+    assert system.changed(10.0) == (B,)
+    path.unlink()
+    assert system.changed(20.0) == (NameServer("127.0.0.1"),)
+
+
+def test_the_same_servers_written_again_are_no_change(tmp_path: Path) -> None:
+    path = tmp_path / "resolv.conf"
+    write(path, "192.0.2.1")
+    system = SystemNameServers(path)
+    path.write_text("# renewed\nnameserver 192.0.2.1\n")
+    assert system.changed(0.0) is None
+
+
+@pytest.mark.parametrize(
+    ("server", "text"),
+    [
+        (NameServer("192.0.2.1"), "192.0.2.1"),
+        (NameServer("192.0.2.1", 5300), "192.0.2.1:5300"),
+        (NameServer("2001:db8::1"), "[2001:db8::1]"),
+    ],
+)
+def test_a_server_as_settings_write_it(server: NameServer, text: str) -> None:
+    assert str(server) == text
 
 
 def _ask(upstream: Upstream) -> None:

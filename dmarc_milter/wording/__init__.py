@@ -1,0 +1,51 @@
+"""Reasons in words: the only place where text for people is made of them, for whoever shows it.
+
+Each protocol's module has a table, ``WORDINGS``: what is said for each code of its enumeration. `_TABLES` names the
+tables. A new code needs its line there; ``tests/unit/test_reason_codes.py`` looks for it.
+"""
+
+from dmarc_milter.common.reason import Reason, ReasonCode, Value
+from dmarc_milter.common.text import plain
+from dmarc_milter.wording import dns
+from dmarc_milter.wording.table import MAX_VALUE, OWN, Wording, Wordings
+
+_TABLES: tuple[Wordings, ...] = (dns.WORDINGS,)
+WORDINGS: dict[ReasonCode, Wording] = {code: wording for table in _TABLES for code, wording in table.items()}
+
+
+def text(reason: Reason | None) -> str:
+    """`reason` in words, without a full stop; empty where there is no reason.
+
+    What others wrote is printable ASCII in it, without quotes and backslashes, and cut to its length.
+    """
+    if reason is None:
+        return ""
+    wording = WORDINGS[reason.code]
+    template = wording if isinstance(wording, str) else wording(reason)
+    return template.format_map({name: _shown(value) for name, value in reason.parameters})
+
+
+def code(reason: Reason | None) -> str | None:
+    """The code as JSON carries it; None where there is no reason."""
+    return None if reason is None else reason.code.value
+
+
+def _shown(value: Value) -> str | int:
+    if isinstance(value, str):
+        return _Written(value)
+    if isinstance(value, Reason):
+        return text(value)
+    if isinstance(value, tuple):
+        return "; ".join(map(text, value))
+    return value
+
+
+class _Written(str):
+    """A text that somebody wrote: the sender, unless the template says otherwise."""
+
+    __slots__ = ()
+
+    def __format__(self, specification: str) -> str:
+        if specification == OWN:
+            return str(self)
+        return plain(str(self), int(specification or MAX_VALUE))

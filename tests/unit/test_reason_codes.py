@@ -1,0 +1,118 @@
+"""The codes of all protocols: public, each with its words, and made with the parameters that its words name."""
+
+import ast
+import importlib
+import pkgutil
+import re
+import string
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dmarc_milter
+from dmarc_milter import wording
+from dmarc_milter.common.reason import ReasonCode
+
+PACKAGE = Path(dmarc_milter.__file__).parent
+PINNED = Path(__file__).with_name("reason_codes.txt")
+
+
+def enumerations() -> list[type[ReasonCode]]:
+    """Those of every package that has a module ``reasons``."""
+    found = []
+    for package in pkgutil.iter_modules([str(PACKAGE)], "dmarc_milter."):
+        if package.ispkg and (PACKAGE / package.name.rpartition(".")[2] / "reasons.py").exists():
+            module = importlib.import_module(f"{package.name}.reasons")
+            found += [
+                each for each in vars(module).values() if isinstance(each, type) and each.__module__ == module.__name__
+            ]
+    return [each for each in found if issubclass(each, ReasonCode)]
+
+
+ENUMERATIONS = enumerations()
+CODES = [code for each in ENUMERATIONS for code in each]
+
+
+def protocol(code: ReasonCode) -> str:
+    return type(code).__module__.split(".")[1]
+
+
+def test_enumerations_are_found() -> None:
+    assert "DnsReason" in {each.__name__ for each in ENUMERATIONS}
+
+
+def test_enumerations_stand_where_they_are_looked_for() -> None:
+    """In a module ``reasons``, for whoever looks for one, and for these tests."""
+    elsewhere = [
+        f"{path.relative_to(PACKAGE)}: {node.name}"
+        for path, tree in sources()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
+        and any(isinstance(base, ast.Name) and base.id == "ReasonCode" for base in node.bases)
+        and path.name != "reasons.py"
+    ]
+    assert elsewhere == []
+
+
+@pytest.mark.parametrize("code", CODES, ids=lambda code: f"{protocol(code)}/{code.value}")
+def test_a_code_is_lower_case_and_has_words(code: ReasonCode) -> None:
+    assert re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", code.value)
+    assert code in wording.WORDINGS, f"{code} has no line in the WORDINGS of its protocol's module in wording/"
+
+
+@pytest.mark.parametrize("enumeration", ENUMERATIONS, ids=lambda each: each.__name__)
+def test_no_two_members_share_a_code(enumeration: type[ReasonCode]) -> None:
+    assert [name for name, member in enumeration.__members__.items() if member.name != name] == []
+
+
+def test_no_words_without_a_code() -> None:
+    assert [code for code in wording.WORDINGS if code not in CODES] == []
+
+
+def test_codes_are_public() -> None:
+    pinned = PINNED.read_text().split()
+    now = sorted(f"{protocol(code)}/{code.value}" for code in CODES)
+    gone = sorted(set(pinned) - set(now))
+    assert not gone, (
+        f"{gone} went away. Codes are public: JSON, the journal and the metrics carry them, and alerts compare them. "
+        "Give a renamed code its old name back. One that nothing can come to any more is taken out of "
+        f"{PINNED.name}, and CHANGELOG.md says so."
+    )
+    assert now == pinned, f"a new code is public from now on: add it to {PINNED.name}, in its order"
+
+
+# What words name, and what a reason is made with
+
+
+def sources() -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path, ast.parse(path.read_text())
+
+
+def calls() -> Iterator[tuple[str, ReasonCode, set[str]]]:
+    """Every place in which a reason is made: where, of which code, with the names of which parameters."""
+    by_name = {each.__name__: each for each in ENUMERATIONS}
+    for path, tree in sources():
+        for node in ast.walk(tree):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            named = node.func.value
+            enumeration = by_name.get(named.id if isinstance(named, ast.Name) else "")
+            if enumeration is not None and node.func.attr in enumeration.__members__:
+                place = f"{path.relative_to(PACKAGE)}:{node.lineno}"
+                names = {each.arg or "**" for each in node.keywords}
+                yield place, enumeration[node.func.attr], names
+
+
+def named_by(template: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(template) if name is not None}
+
+
+def test_a_reason_is_made_with_what_its_words_name() -> None:
+    wrong = []
+    for place, code, names in calls():
+        words = wording.WORDINGS[code]
+        if isinstance(words, str) and not named_by(words) <= names:
+            wrong.append(f"{place}: {code} is made with {sorted(names)}, its words name {sorted(named_by(words))}")
+    assert wrong == []

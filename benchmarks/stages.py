@@ -26,9 +26,8 @@ from dmarc_milter.dns.runner import Runner
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.journal.insertion import _flat
 from dmarc_milter.journal.row import row
-from dmarc_milter.judging.evaluation import EvaluationContext
 from dmarc_milter.judging.record import MessageRecord
-from dmarc_milter.judging.transaction import Site
+from dmarc_milter.judging.site import Site
 from dmarc_milter.milter import callbacks
 from dmarc_milter.milter.worker_state import WorkerState
 from dmarc_milter.settings.config import Settings
@@ -151,7 +150,7 @@ def measure(folder: Path) -> dict[str, float]:
         _JOURNAL: lambda record: _flat(row(record, uid="0" * 16, host="mx", worker=0, addresses=False)),
     }
     observing = [_observer(stages, name, each) for name, each in observers.items()]
-    service = WorkerState(Site(settings, EvaluationContext(Runner(source), source)), observing)
+    service = WorkerState(Site.of(settings, Runner(source), source), observing)
     call = _registered(service)
     messages = [_as_libmilter(each) for each in corpus.messages(MESSAGES, SENDERS)]
     for message in messages:

@@ -1,6 +1,5 @@
 """Judging a message outside of an MTA: what `check` runs, and other programs may."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,8 @@ from dmarc_milter.dns.servers import NameServer
 from dmarc_milter.dns.source import Source
 from dmarc_milter.dns.upstream import Upstream
 from dmarc_milter.dns.zone import ZoneResolver
-from dmarc_milter.judging.evaluation import EvaluationContext
-from dmarc_milter.judging.transaction import Connection, Outcome, Site, Transaction
+from dmarc_milter.judging.site import Site
+from dmarc_milter.judging.transaction import Connection, Outcome, Transaction
 from dmarc_milter.judging.verdict import Disposition, Envelope, Verdict
 from dmarc_milter.message.header import Header, split_message
 from dmarc_milter.settings.config import Settings
@@ -98,7 +97,7 @@ def evaluate(
     settings = settings or Settings()
     header, body = split_message(message)
     steps: list[Step] = []
-    site = Site(settings, EvaluationContext(dns.runner, dns.source, settings.evaluation, time.time))
+    site = Site.of(settings, dns.runner, dns.source)
     connection = Connection(envelope.client_address, envelope.helo, settings.milter.authserv_id or "localhost")
     transaction = Transaction(site, connection, envelope.mail_from, authenticated, header=header, spf_trace=steps)
     for recipient in recipients:

@@ -8,7 +8,7 @@ import socket
 import stat
 from pathlib import Path
 
-from dmarc_milter.settings.config import ListenAddress, UnixAddress
+from dmarc_milter.settings.addresses import ListenAddress, UnixAddress
 from dmarc_milter.testing.mta import Mta
 
 PATIENCE_SECONDS = 10.0

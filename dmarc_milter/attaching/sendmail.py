@@ -1,6 +1,6 @@
 """The line of sendmail.mc that attaches the filter."""
 
-from dmarc_milter.settings.config import ListenAddress
+from dmarc_milter.settings.addresses import ListenAddress
 
 
 def line(address: ListenAddress, *, fail_temporarily: bool) -> str:

@@ -1,7 +1,6 @@
 """dmarc-milter attach and detach: what will be changed is shown first, and is what is changed then."""
 
 import argparse
-import ipaddress
 import os
 import pwd
 import shutil
@@ -18,7 +17,8 @@ from dmarc_milter.attaching.postfix import AttachError, Configuration, Postfix, 
 from dmarc_milter.attaching.record import AttachRecord
 from dmarc_milter.attaching.trial import TrialError, send_through
 from dmarc_milter.settings import config
-from dmarc_milter.settings.config import ListenAddress, Settings, UnixAddress
+from dmarc_milter.settings.addresses import ListenAddress, UnixAddress
+from dmarc_milter.settings.config import Settings
 
 DONE, NOTHING, ERROR = 0, 1, 2
 UNCHANGED, WOULD_CHANGE = 0, 1
@@ -98,7 +98,7 @@ def _attach(postfix: Postfix, settings: Settings, options: argparse.Namespace) -
     known = record.read(postfix.folder)
     changes = plan.to_attach(now, address, options.default_action, known)
     folder = _missing_folder(now, listen)
-    trusted = [ipaddress.ip_network(str(each)) for each in settings.policy.trusted_networks]
+    trusted = settings.policy.trusted_networks
     for finding in findings(now, address, trusted):
         _warn(finding)
     _show(now.main_cf, changes, folder)

@@ -18,7 +18,7 @@ from dmarc_milter.common import network
 from dmarc_milter.common.terminal import is_terminal
 from dmarc_milter.dns.answer import Answer, Question
 from dmarc_milter.dns.name import to_identifier
-from dmarc_milter.dns.system import system_name_servers
+from dmarc_milter.dns.servers import NameServer
 from dmarc_milter.dns.zone import ZoneError
 from dmarc_milter.explaining import domain as domain_report
 from dmarc_milter.explaining import messages, zone_file
@@ -26,11 +26,14 @@ from dmarc_milter.explaining.envelope import Derived, Given, derive
 from dmarc_milter.explaining.explain import as_json, as_tree
 from dmarc_milter.explaining.messages import InputError, MessageSource
 from dmarc_milter.explaining.tree import Style, render
+from dmarc_milter.judging.name_servers import name_servers
 from dmarc_milter.judging.policy import Mode
 from dmarc_milter.judging.verdict import Action
 from dmarc_milter.message.header import split_message
 from dmarc_milter.settings import config
-from dmarc_milter.settings.config import ConfigError, Settings
+from dmarc_milter.settings.addresses import name_server
+from dmarc_milter.settings.config import Settings
+from dmarc_milter.settings.error import ConfigError
 
 PASS, FAIL, ERROR = 0, 1, 2
 THREADS = 8
@@ -54,7 +57,7 @@ def check(options: argparse.Namespace) -> int:
     """The exit status."""
     try:
         settings = config.load_default(options.config)
-        settings = replace(settings, policy=replace(settings.policy, mode=Mode.ENFORCE))
+        settings = replace(settings, policy=replace(settings.policy, mode="enforce"))
         dns = _dns(options, settings)
         if options.domain is not None:
             return _check_domain(options, dns)
@@ -79,10 +82,16 @@ def _dns(options: argparse.Namespace, settings: Settings) -> Dns:
         except (OSError, UnicodeDecodeError) as error:
             raise _UsageError(f"{options.zone}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
         return Dns(zone_file.read(text))
-    servers = [config.name_server(each, "--nameserver") for each in options.nameserver]
-    return Dns.servers(
-        servers or settings.dns.nameservers or system_name_servers(), settings.dns.timeout, settings.dns.tries
-    )
+    servers = tuple(map(_name_server, options.nameserver)) or name_servers(settings.dns)
+    return Dns.servers(servers, settings.dns.timeout, settings.dns.tries)
+
+
+def _name_server(text: str) -> NameServer:
+    try:
+        address = name_server(text)
+    except ValueError as error:
+        raise _UsageError(f'--nameserver is "{text}"; {error}') from None
+    return NameServer(address.host, address.port)
 
 
 def _given(options: argparse.Namespace) -> Given:

@@ -23,6 +23,7 @@ from dmarc_milter.journal.seen_lists import SeenList, seen_lists, setting
 from dmarc_milter.journal.trace import tell, when
 from dmarc_milter.journal.upkeep import prune_all
 from dmarc_milter.journal.what_if import Group, groups
+from dmarc_milter.judging.site import trusted_lists
 from dmarc_milter.message.mailing_list import ListPattern
 from dmarc_milter.settings import config
 
@@ -119,7 +120,7 @@ def what_if(options: argparse.Namespace) -> int:
     """dmarc-milter what-if"""
     earliest = time.time() - options.days * 86_400
     settings = config.load_default(options.config)
-    trusted = settings.policy.indirect.trusted_lists
+    trusted = trusted_lists(settings)
     try:
         engine = _open_database(options.journal or settings.journal.database)
         judged = reader.judged_in_monitor(engine, earliest)

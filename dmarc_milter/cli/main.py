@@ -8,7 +8,8 @@ from pathlib import Path
 from dmarc_milter.cli import attach_options, check_options, journal_options
 from dmarc_milter.common.version import VERSION
 from dmarc_milter.settings import config
-from dmarc_milter.settings.config import ConfigError, Settings
+from dmarc_milter.settings.config import Settings
+from dmarc_milter.settings.error import ConfigError
 from dmarc_milter.telemetry import log
 
 USAGE_ERROR = 2
@@ -56,7 +57,11 @@ def make_parser() -> argparse.ArgumentParser:
 
 
 def _settings(path: Path | None) -> Settings:
-    return config.load(path) if path is not None else Settings()
+    from dmarc_milter.judging.site import check
+
+    settings = config.load(path) if path is not None else Settings()
+    check(settings)
+    return settings
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,12 @@ def in_network(address: bytes, network: bytes, length: int) -> bool:
 
 def parse(text: str) -> Network:
     """``192.0.2.0/24``, ``2001:db8::/32`` or one address. Raises ValueError, whose text says what is wrong."""
-    found = ipaddress.ip_network(text)
-    return Network(found.network_address.packed, found.prefixlen)
+    return of(ipaddress.ip_network(text))
+
+
+def of(network: IPv4Network | IPv6Network) -> Network:
+    """The same network, to compare packed addresses with."""
+    return Network(network.network_address.packed, network.prefixlen)
 
 
 def contains(networks: Iterable[Network], address: bytes | None) -> bool:

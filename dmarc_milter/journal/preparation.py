@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 from dmarc_milter.journal.insertion import Insertion, UnpreparedError, UnreachableError, connect
-from dmarc_milter.settings.config import JournalSettings
+from dmarc_milter.settings.journal import JournalSection
 
 
 def upkeep(database: str, keep_days: float | None) -> "subprocess.Popen[str]":
@@ -40,7 +40,7 @@ def connect_prepared(database: str) -> Insertion:
     return connect(database)
 
 
-def prepare_local(settings: JournalSettings) -> None:
+def prepare_local(settings: JournalSection) -> None:
     """Make the tables of a file, before workers need them; those of a server may be far away, and are left to them."""
     if settings.enabled and settings.database.startswith("sqlite"):
         with contextlib.suppress(UnreachableError):

@@ -17,7 +17,7 @@ from dmarc_milter.journal.insertion import Insertion, RefusedError, UnreachableE
 from dmarc_milter.journal.preparation import connect_prepared, upkeep
 from dmarc_milter.journal.row import Row, row
 from dmarc_milter.judging.record import MessageRecord
-from dmarc_milter.settings.config import JournalSettings
+from dmarc_milter.settings.journal import JournalSection
 from dmarc_milter.telemetry.log import logger
 
 BATCH = 2_000
@@ -32,7 +32,7 @@ LOG_SECONDS = 30.0
 class Writer:
     """Takes records at once, writes them soon. `note` is told (outcome, count)."""
 
-    def __init__(self, settings: JournalSettings, worker: int, note: Callable[[str, int], None]) -> None:
+    def __init__(self, settings: JournalSection, worker: int, note: Callable[[str, int], None]) -> None:
         self._settings = settings
         self._worker = worker
         self._note = note

@@ -1,13 +1,16 @@
 """Rules of the operator that come before anything else: [[override]] of the settings (pure)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from dmarc_milter.arc.chain import ArcStatus
+from dmarc_milter.common import network
 from dmarc_milter.common.network import Network, contains
 from dmarc_milter.dkim.signature import DkimResult
 from dmarc_milter.dns.name import DomainPattern
+from dmarc_milter.judging.pattern import domain_patterns
 from dmarc_milter.judging.verdict import Action, Verdict
+from dmarc_milter.settings.override import OverrideSection
 from dmarc_milter.spf.evaluation import SpfResult
 
 
@@ -36,22 +39,6 @@ class Override:
     recipient_domain: tuple[DomainPattern, ...] = ()
     """The domains of all recipients."""
 
-    @property
-    def has_conditions(self) -> bool:
-        return bool(self.client or any(patterns for patterns in self._patterns))
-
-    @property
-    def _patterns(self) -> tuple[tuple[DomainPattern, ...], ...]:
-        return (
-            self.reverse_name,
-            self.from_domain,
-            self.spf_domain,
-            self.dkim_domain,
-            self.arc_sealer,
-            self.list_id,
-            self.recipient_domain,
-        )
-
     def matches(self, verdict: Verdict, author_domain: str | None) -> bool:
         """Whether every condition holds for a message, with `author_domain` as the domain of From."""
         if self.client and not contains(self.client, verdict.client_address):
@@ -68,6 +55,27 @@ class Override:
             and (not self.recipient_domain or bool(recipients))
             and all(_any(self.recipient_domain, (each,)) for each in recipients)
         )
+
+
+def overrides(sections: Sequence[OverrideSection]) -> tuple[Override, ...]:
+    """The rules of the settings. Raises ConfigError."""
+    return tuple(_override(section, f"override[{index}]") for index, section in enumerate(sections))
+
+
+def _override(section: OverrideSection, name: str) -> Override:
+    return Override(
+        name=section.name,
+        action=Action(section.action),
+        reason=section.reason,
+        client=tuple(map(network.of, section.client)),
+        reverse_name=domain_patterns(section.reverse_name, f"{name}.reverse_name"),
+        from_domain=domain_patterns(section.from_domain, f"{name}.from_domain"),
+        spf_domain=domain_patterns(section.spf_domain, f"{name}.spf_domain"),
+        dkim_domain=domain_patterns(section.dkim_domain, f"{name}.dkim_domain"),
+        arc_sealer=domain_patterns(section.arc_sealer, f"{name}.arc_sealer"),
+        list_id=domain_patterns(section.list_id, f"{name}.list_id"),
+        recipient_domain=domain_patterns(section.recipient_domain, f"{name}.recipient_domain"),
+    )
 
 
 def _any(patterns: tuple[DomainPattern, ...], names: Iterable[str]) -> bool:

@@ -1,10 +1,12 @@
 """SMTP replies to messages that are not accepted, from the templates of the settings (pure)."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from dmarc_milter.common.text import plain
 from dmarc_milter.judging.verdict import Action, Disposition, Verdict
+from dmarc_milter.settings.error import ConfigError
+from dmarc_milter.settings.policy import ReplySection
 
 MAX_TEXT = 480
 """Octets of the text of a reply (RFC 5321 4.5.3.1.5 leaves 512 for the line)."""
@@ -55,22 +57,32 @@ def template(text: str) -> ReplyTemplate:
     return found
 
 
-_REJECT = template("550 5.7.1 Email rejected per DMARC policy for {domain}")
-_REJECT_WITHOUT_AUTHOR = template("550 5.7.1 Email rejected per DMARC policy: {reason}")
-_REJECT_BY_RULE = template("550 5.7.1 Email rejected by local policy: {reason}")
-_TEMPFAIL = template("451 4.7.24 Temporary DNS failure while checking DMARC for {domain}, try again later")
-_TEMPFAIL_BY_RULE = template("451 4.7.1 Not accepted now by local policy: {reason}")
-
-
 @dataclass(frozen=True, slots=True)
 class ReplySettings:
     """[policy.reply]"""
 
-    reject: ReplyTemplate = _REJECT
-    reject_without_author: ReplyTemplate = _REJECT_WITHOUT_AUTHOR
-    reject_by_rule: ReplyTemplate = _REJECT_BY_RULE
-    tempfail: ReplyTemplate = _TEMPFAIL
-    tempfail_by_rule: ReplyTemplate = _TEMPFAIL_BY_RULE
+    reject: ReplyTemplate
+    reject_without_author: ReplyTemplate
+    reject_by_rule: ReplyTemplate
+    tempfail: ReplyTemplate
+    tempfail_by_rule: ReplyTemplate
+
+    @classmethod
+    def of(cls, section: ReplySection) -> "ReplySettings":
+        """The templates of the settings. Raises ConfigError."""
+        return cls(**{each.name: _of_setting(getattr(section, each.name), each.name) for each in fields(section)})
+
+
+def _of_setting(text: str, key: str) -> ReplyTemplate:
+    name = f"policy.reply.{key}"
+    try:
+        found = template(text)
+    except ValueError as error:
+        raise ConfigError(f"{name} {error}") from None
+    wanted = "4" if key.startswith("tempfail") else "5"
+    if found.code[0] != wanted:
+        raise ConfigError(f"{name} has the code {found.code}; it has to begin with {wanted}")
+    return found
 
 
 def reply(verdict: Verdict, disposition: Disposition, settings: ReplySettings, queue_id: str = "") -> Reply | None:

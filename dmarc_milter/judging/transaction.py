@@ -7,21 +7,20 @@ things. It knows no libmilter, no journal and no file; the DNS and the time come
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import NamedTuple
 
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.fields import authentication_results, received_spf
 from dmarc_milter.fields.deletions import Deletion, Ownership, deletions
 from dmarc_milter.judging import policy
-from dmarc_milter.judging.evaluation import EvaluationContext, MessageEvaluation
+from dmarc_milter.judging.evaluation import MessageEvaluation
 from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.reply import Reply, reply
+from dmarc_milter.judging.site import Site
 from dmarc_milter.judging.verdict import Action, Disposition, Envelope, Verdict
 from dmarc_milter.message.authserv_id import comparable
 from dmarc_milter.message.header import Field, Header, with_crlf
 from dmarc_milter.message.received import Relayed
-from dmarc_milter.settings.config import OnError, Settings
 from dmarc_milter.spf.evaluation import Step
 
 MAX_RECIPIENTS = 1_000
@@ -39,31 +38,9 @@ ERROR = "error in the filter"
 _HEADER_TOO_LARGE = Reply("552", "5.3.4", "Header section too large")
 _TOO_MANY_FORGED = Reply("550", "5.7.1", "More than 100 Authentication-Results fields that are not yours to write")
 _ERRORS = {
-    OnError.TEMPFAIL: Reply("451", "4.3.0", "Message could not be checked"),
-    OnError.REJECT: Reply("550", "5.3.0", "Message could not be checked"),
+    "tempfail": Reply("451", "4.3.0", "Message could not be checked"),
+    "reject": Reply("550", "5.3.0", "Message could not be checked"),
 }
-
-
-@dataclass(frozen=True)
-class Site:
-    """What the transactions of a process share."""
-
-    settings: Settings
-    context: EvaluationContext
-
-    @cached_property
-    def decision(self) -> policy.PolicySettings:
-        return self.settings.decision
-
-    @cached_property
-    def other_ids(self) -> frozenset[str]:
-        """Ids beside our own under which only hosts of ours write."""
-        return frozenset(comparable(each) for each in self.settings.milter.strip_authserv_ids)
-
-    @cached_property
-    def wants_recipients(self) -> bool:
-        """Whether a rule asks for them."""
-        return any(rule.recipient_domain for rule in self.settings.override)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +133,7 @@ class Transaction:
             connection.client_address,
             is_local=connection.is_local,
             authenticated=authenticated,
-            trusted_networks=self._site.settings.policy.trusted_networks,
+            trusted_networks=self._site.trusted_networks,
         )
         if self._not_judged is None:
             self._evaluation = MessageEvaluation(self._envelope, self._site.context, self._header, spf_trace)
@@ -214,7 +191,7 @@ class Transaction:
             evaluation.recipient_domains = tuple(dict.fromkeys(self._recipient_domains))
         verdict = evaluation.end_of_message()
         disposition = policy.decide(verdict, self._site.decision)
-        answer = reply(verdict, disposition, self._site.settings.policy.reply, queue_id)
+        answer = reply(verdict, disposition, self._site.replies, queue_id)
         if answer is not None:
             return Outcome(self._record(queue_id, disposition, verdict, answer))
         return self._accepted(queue_id, disposition, verdict)
@@ -234,7 +211,7 @@ class Transaction:
         )
 
     def _why_held(self, disposition: Disposition, verdict: Verdict | None) -> str | None:
-        holds = self._site.settings.policy.quarantine is policy.Quarantine.HOLD
+        holds = self._site.decision.quarantine is policy.Quarantine.HOLD
         if verdict is None or disposition.action is not Action.QUARANTINE or not holds:
             return None
         return f"DMARC policy of {verdict.dmarc.author_domain or 'unknown author'}"
@@ -250,14 +227,14 @@ class Transaction:
     def _after_error(self, queue_id: str, reason: str) -> Outcome:
         """`[policy] on_error`; even an accepted message keeps no field that claims to be ours."""
         on_error = self._site.settings.policy.on_error
-        forged = self._forged(None) if on_error is OnError.ACCEPT else []
+        forged = self._forged(None) if on_error == "accept" else []
         if forged is None:
             return self._too_many_forged(queue_id)
         if forged and not self._connection.can_delete_fields:
-            on_error = OnError.TEMPFAIL
-        action = Action(on_error.value)
+            on_error = "tempfail"
+        action = Action(on_error)
         record = self._record(queue_id, Disposition(action, action, reason), reply=_ERRORS.get(on_error), is_error=True)
-        if on_error is not OnError.ACCEPT:
+        if on_error != "accept":
             return Outcome(record)
         value = authentication_results.unjudged(self._connection.authserv_id, reason)
         return Outcome(record, forged, [Addition(authentication_results.NAME, value)])
@@ -277,7 +254,7 @@ class Transaction:
             queue_id=queue_id,
             message_id=_message_id(self._header),
             envelope=self._envelope,
-            mode=self._site.settings.policy.mode,
+            mode=self._site.decision.mode,
             disposition=disposition,
             verdict=verdict,
             reply=reply,

@@ -8,7 +8,7 @@ import tempfile
 
 import milter
 
-from dmarc_milter.settings.config import InetAddress, ListenAddress
+from dmarc_milter.settings.addresses import InetAddress, ListenAddress
 
 TIMEOUT_SECONDS = 7_210
 """How long libmilter waits for the MTA: longer than any MTA lets a client think."""

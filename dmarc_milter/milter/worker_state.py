@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from dmarc_milter.judging.record import MessageRecord
-from dmarc_milter.judging.transaction import Site
+from dmarc_milter.judging.site import Site
 from dmarc_milter.telemetry.log import logger
 
 Observer = Callable[[MessageRecord], None]

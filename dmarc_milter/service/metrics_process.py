@@ -12,7 +12,8 @@ from dmarc_milter.service.forking import fork
 from dmarc_milter.service.heartbeat import SILENT_SECONDS
 from dmarc_milter.service.sockets import open_inet, why
 from dmarc_milter.service.systemd import name_process
-from dmarc_milter.settings.config import InetAddress, Settings
+from dmarc_milter.settings.addresses import InetAddress
+from dmarc_milter.settings.config import Settings
 from dmarc_milter.telemetry.log import logger
 
 TRY_AGAIN_SECONDS = 15.0
@@ -32,7 +33,7 @@ class MetricsProcess:
 
     def keep(self, settings: Settings, in_child: Callable[[], None]) -> None:
         """Have it running as `settings` say; `in_child` gives up what is the supervisor's."""
-        address = settings.metrics.listen.inet
+        address = settings.metrics.listen
         if self._pid is not None or address is None or time.monotonic() < self.start_again_at:
             return
         if not self._listen(address):

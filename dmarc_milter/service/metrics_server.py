@@ -10,8 +10,8 @@ from http import HTTPStatus
 from prometheus_client.exposition import choose_encoder
 
 from dmarc_milter.dns.servers import PROBE
-from dmarc_milter.dns.system import system_name_servers
 from dmarc_milter.dns.upstream import ask_once
+from dmarc_milter.judging.name_servers import name_servers
 from dmarc_milter.service.bounded_http import BoundedHandler, BoundedServer
 from dmarc_milter.service.heartbeat import ALIVE, say
 from dmarc_milter.settings.config import Settings
@@ -41,7 +41,7 @@ class Readiness:
         with self._lock:
             if time.monotonic() >= self._until:
                 dns = self._settings.dns
-                answer = ask_once(dns.nameservers or system_name_servers(), min(dns.timeout, 2.0), dns.tries, PROBE)
+                answer = ask_once(name_servers(dns), min(dns.timeout, 2.0), dns.tries, PROBE)
                 self._dns = f"the DNS does not answer: {answer.detail}" if answer.failed else ""
                 self._until = time.monotonic() + PROBE_SECONDS
             return self._dns

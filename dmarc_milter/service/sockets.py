@@ -7,7 +7,8 @@ import os
 import socket
 import stat
 
-from dmarc_milter.settings.config import InetAddress, ListenAddress, MilterSettings, UnixAddress
+from dmarc_milter.settings.addresses import InetAddress, ListenAddress, UnixAddress
+from dmarc_milter.settings.milter import MilterSection
 
 BACKLOG = 4_096
 """Connections that wait until a worker accepts them (the system may allow fewer)."""
@@ -17,7 +18,7 @@ class ListenError(Exception):
     """A listening socket cannot be opened; the text is one line that names the address."""
 
 
-def open_socket(address: ListenAddress, settings: MilterSettings) -> socket.socket:
+def open_socket(address: ListenAddress, settings: MilterSection) -> socket.socket:
     """A listening socket. Raises ListenError."""
     try:
         return _open_unix(address, settings) if isinstance(address, UnixAddress) else open_inet(address)
@@ -41,7 +42,7 @@ def open_inet(address: InetAddress) -> socket.socket:
     return _listen(listening, (address.host, address.port))
 
 
-def _open_unix(address: UnixAddress, settings: MilterSettings) -> socket.socket:
+def _open_unix(address: UnixAddress, settings: MilterSection) -> socket.socket:
     group = grp.getgrnam(settings.socket_group).gr_gid if settings.socket_group is not None else -1
     _remove_stale(address.path)
     listening = socket.socket(socket.AF_UNIX)

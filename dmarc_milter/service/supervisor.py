@@ -24,7 +24,9 @@ from dmarc_milter.service.metrics_process import MetricsProcess
 from dmarc_milter.service.sockets import ListenError, open_socket, remove
 from dmarc_milter.service.systemd import Notifier, name_process
 from dmarc_milter.service.worker import DRAIN, JOURNAL_SECONDS, READY, STOP, work
-from dmarc_milter.settings.config import ConfigError, ListenAddress, Settings
+from dmarc_milter.settings.addresses import ListenAddress
+from dmarc_milter.settings.config import Settings
+from dmarc_milter.settings.error import ConfigError
 from dmarc_milter.telemetry import log, metrics
 from dmarc_milter.telemetry.log import logger
 

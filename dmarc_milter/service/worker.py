@@ -16,15 +16,16 @@ from dmarc_milter.dns.shared import SharedAnswers
 from dmarc_milter.dns.system import SystemNameServers
 from dmarc_milter.dns.upstream import MAX_SOCKETS, Upstream
 from dmarc_milter.journal.writer import Writer
-from dmarc_milter.judging.evaluation import EvaluationContext
-from dmarc_milter.judging.transaction import Site
+from dmarc_milter.judging.name_servers import named_servers
+from dmarc_milter.judging.site import Site
 from dmarc_milter.milter.callbacks import register
 from dmarc_milter.milter.listener import lend_socket, serve
 from dmarc_milter.milter.worker_state import Activity, Observer, WorkerState
 from dmarc_milter.service.accept_gate import AcceptGate, WorkerSessions
 from dmarc_milter.service.descriptors import Descriptors
 from dmarc_milter.service.heartbeat import Heartbeat, say
-from dmarc_milter.settings.config import ListenAddress, Settings
+from dmarc_milter.settings.addresses import ListenAddress
+from dmarc_milter.settings.config import Settings
 from dmarc_milter.telemetry import metrics
 from dmarc_milter.telemetry.log import logger, message_line
 
@@ -40,19 +41,20 @@ JOURNAL_SECONDS = 4.0
 """What a worker that ends gives the journal to write what waits."""
 
 
-def evaluation_context(
+def make_site(
     settings: Settings, loop: Loop, observe: OnAnswer, shared: SharedAnswers, max_sockets: int = MAX_SOCKETS
-) -> EvaluationContext:
-    """A resolver of this process, whose answers arrive on `loop`."""
-    system = None if settings.dns.nameservers else SystemNameServers()
-    servers = settings.dns.nameservers if system is None else system.servers
+) -> Site:
+    """With a resolver of this process, whose answers arrive on `loop`."""
+    named = named_servers(settings.dns)
+    system = None if named else SystemNameServers()
+    servers = named if system is None else system.servers
     upstream = Upstream(servers, settings.dns.timeout, settings.dns.tries, loop, max_sockets)
     cache = Cache(settings.dns.cache_megabytes << 20)
     limits = QuestionLimits.where(is_on_this_host=upstream.is_on_this_host, sockets=max_sockets)
     source = CachingResolver(upstream, loop, cache, observe, shared, limits)
     if system is not None:
         loop.sweep_with(partial(_follow, system, upstream, source, max_sockets))
-    return EvaluationContext(Runner(source), source, settings.evaluation)
+    return Site.of(settings, Runner(source), source)
 
 
 def _follow(
@@ -86,7 +88,7 @@ def work(
         observers.append(journal.put)
     loop, descriptors = Loop(), Descriptors()
     service = WorkerState(
-        Site(settings, evaluation_context(settings, loop, counted.observe_answer, answers, descriptors.for_questions)),
+        make_site(settings, loop, counted.observe_answer, answers, descriptors.for_questions),
         observers,
         on_exception=counted.note_exception,
         on_missing_action=counted.note_missing_action,

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.verdict import Verdict
-from dmarc_milter.settings.config import LogFormat, LogSettings
+from dmarc_milter.settings.log import LogSection
 
 logger = logging.getLogger("dmarc_milter")
 
@@ -27,17 +27,17 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(fields)
 
 
-def set_up(format_: LogFormat) -> None:
+def set_up(format_: str) -> None:
     """Log to standard error; journald and syslog add the time."""
     handler = logging.StreamHandler(sys.stderr)
-    is_json = format_ is LogFormat.JSON
+    is_json = format_ == "json"
     handler.setFormatter(_JsonFormatter() if is_json else logging.Formatter("%(levelname)s %(message)s"))
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False
 
 
-def message_line(record: MessageRecord, settings: LogSettings) -> str:
+def message_line(record: MessageRecord, settings: LogSection) -> str:
     """The line about one message."""
     disposition, envelope = record.disposition, record.envelope
     pairs: list[tuple[str, str | None]] = [
@@ -82,10 +82,10 @@ def _address(address: bytes | None) -> str | None:
     return str(ipaddress.ip_address(address)) if address else None
 
 
-def formatted(pairs: Iterable[tuple[str, str | None]], format_: LogFormat) -> str:
+def formatted(pairs: Iterable[tuple[str, str | None]], format_: str) -> str:
     """Pairs without a value are left out."""
     present = {key: value for key, value in pairs if value is not None}
-    if format_ is LogFormat.JSON:
+    if format_ == "json":
         return json.dumps({key: _printable(value) for key, value in present.items()})
     return " ".join(f"{key}={_logfmt(value)}" for key, value in present.items())
 

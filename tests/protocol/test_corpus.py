@@ -12,9 +12,9 @@ import pytest
 from dmarc_milter import Dns, Envelope, evaluate
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.fields.authentication_results import field_value
-from dmarc_milter.judging.policy import Mode
 from dmarc_milter.message.header import split_message
-from dmarc_milter.settings.config import PolicySection, Settings
+from dmarc_milter.settings.config import Settings
+from dmarc_milter.settings.policy import PolicySection
 from dmarc_milter.testing.mta import MtaResponse
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.running import RunningFilter
@@ -22,7 +22,7 @@ from tests.system.postfix import free_port
 from tests.unit.keys import ed25519_key, rsa_key, strings
 
 COUNT = 400
-ENFORCE = Settings(policy=PolicySection(mode=Mode.ENFORCE))
+ENFORCE = Settings(policy=PolicySection(mode="enforce"))
 
 
 class Kind(NamedTuple):

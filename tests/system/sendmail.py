@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from dmarc_milter.cli.attach import sendmail_line
-from dmarc_milter.settings.config import listen_address
+from dmarc_milter.settings.addresses import listen_address
 from tests.system.postfix import wait_for
 from tests.system.servers import need
 

@@ -41,10 +41,11 @@ from dmarc_milter.journal.what_if import groups, network_of
 from dmarc_milter.journal.writer import Writer
 from dmarc_milter.judging.policy import Mode
 from dmarc_milter.judging.record import MessageRecord
+from dmarc_milter.judging.site import trusted_lists
 from dmarc_milter.judging.verdict import Action, Disposition, Envelope, SpfFinding, SpfIdentity
 from dmarc_milter.message.mailing_list import MailingList, list_pattern
 from dmarc_milter.settings import config
-from dmarc_milter.settings.config import JournalSettings
+from dmarc_milter.settings.journal import JournalSection
 from dmarc_milter.spf.evaluation import Check, SpfResult
 from tests.system.postfix import wait_for
 from tests.unit.test_policy import verdict
@@ -67,19 +68,19 @@ def as_row(found: MessageRecord, uid: str = "u") -> dict[str, object]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path) -> JournalSettings:
-    return JournalSettings(database=f"sqlite:///{tmp_path}/j/journal.sqlite")
+def settings(tmp_path: Path) -> JournalSection:
+    return JournalSection(database=f"sqlite:///{tmp_path}/j/journal.sqlite")
 
 
 @pytest.fixture
-def engine(settings: JournalSettings) -> Iterator[Engine]:
+def engine(settings: JournalSection) -> Iterator[Engine]:
     opened = open_engine(settings.database, create=True)
     schema.prepare(opened)
     yield opened
     opened.dispose()
 
 
-def write(settings: JournalSettings, records: list[MessageRecord]) -> list[tuple[str, int]]:
+def write(settings: JournalSection, records: list[MessageRecord]) -> list[tuple[str, int]]:
     notes: list[tuple[str, int]] = []
     writer = Writer(settings, 0, lambda outcome, count: notes.append((outcome, count)))
     writer.start()
@@ -89,7 +90,7 @@ def write(settings: JournalSettings, records: list[MessageRecord]) -> list[tuple
     return notes
 
 
-def test_what_is_put_is_found(settings: JournalSettings) -> None:
+def test_what_is_put_is_found(settings: JournalSection) -> None:
     notes = write(settings, [record(f"4X{number}", time=NOW + number) for number in range(1200)])
     assert sum(count for outcome, count in notes if outcome == "written") == 1200
     reading = open_engine(settings.database, create=False)
@@ -99,7 +100,7 @@ def test_what_is_put_is_found(settings: JournalSettings) -> None:
     assert find(reading, Criteria(queue_id="4Y"), 10) == []
 
 
-def test_the_file_is_for_its_group_alone(settings: JournalSettings) -> None:
+def test_the_file_is_for_its_group_alone(settings: JournalSection) -> None:
     old = os.umask(0)
     try:
         write(settings, [record()])
@@ -110,13 +111,13 @@ def test_the_file_is_for_its_group_alone(settings: JournalSettings) -> None:
     assert all(not stat.S_IMODE(each.stat().st_mode) & 0o007 for each in path.parent.iterdir())
 
 
-def test_addresses_are_kept_where_the_settings_say_so(settings: JournalSettings) -> None:
+def test_addresses_are_kept_where_the_settings_say_so(settings: JournalSection) -> None:
     write(replace(settings, addresses=True), [record()])
     (found,) = find(open_engine(settings.database, create=False), Criteria(queue_id="4X1"), 1)
     assert found["mail_from"] == "joe@sender.example"
 
 
-def test_octets_of_senders_are_made_harmless(settings: JournalSettings) -> None:
+def test_octets_of_senders_are_made_harmless(settings: JournalSection) -> None:
     hostile = replace(ENVELOPE, helo="a\0b\x1b[31m\udcff", mail_from="x\n@y\0")
     write(settings, [record("4X'; drop table messages; --", envelope=hostile, message_id="<\0\udc80>")])
     (found,) = find(open_engine(settings.database, create=False), Criteria(since=0.0), 1)
@@ -124,7 +125,7 @@ def test_octets_of_senders_are_made_harmless(settings: JournalSettings) -> None:
     assert "\x1b" not in tell(found, 80)
 
 
-def test_too_many_are_dropped_and_counted(settings: JournalSettings, caplog: pytest.LogCaptureFixture) -> None:
+def test_too_many_are_dropped_and_counted(settings: JournalSection, caplog: pytest.LogCaptureFixture) -> None:
     notes: list[tuple[str, int]] = []
     writer = Writer(replace(settings, queue=100), 0, lambda outcome, count: notes.append((outcome, count)))
     for _ in range(150):
@@ -132,7 +133,7 @@ def test_too_many_are_dropped_and_counted(settings: JournalSettings, caplog: pyt
     assert notes == [("dropped", 1)] * 50
 
 
-def test_a_database_that_comes_back_gets_everything_once(settings: JournalSettings) -> None:
+def test_a_database_that_comes_back_gets_everything_once(settings: JournalSection) -> None:
     folder = Path(settings.database.removeprefix("sqlite:///")).parent
     folder.parent.joinpath("j").write_text("a file is in the way of the folder")
     notes: list[tuple[str, int]] = []
@@ -148,7 +149,7 @@ def test_a_database_that_comes_back_gets_everything_once(settings: JournalSettin
 
 
 def test_a_row_that_the_database_refuses_holds_up_no_other(
-    settings: JournalSettings, monkeypatch: pytest.MonkeyPatch
+    settings: JournalSection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from dmarc_milter.journal import writer as module
 
@@ -202,7 +203,7 @@ def test_finding(engine: Engine, criteria: Criteria, found: list[str]) -> None:
 
 
 def test_records_wait_while_no_process_can_be_started(
-    settings: JournalSettings, monkeypatch: pytest.MonkeyPatch
+    settings: JournalSection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The tables are made by a process of its own; a system at its limit has none."""
     real, tries = subprocess.Popen, iter(range(100))
@@ -288,7 +289,7 @@ VALUES ('old', 1800000000, 'mx', 0, '4W1', 'h', 'x', 'dev.lists.example', 'pass'
 
 
 @pytest.fixture
-def old_journal(settings: JournalSettings) -> JournalSettings:
+def old_journal(settings: JournalSection) -> JournalSection:
     """As the first version of the program left it."""
     path = Path(settings.database.removeprefix("sqlite:///"))
     path.parent.mkdir()
@@ -297,7 +298,7 @@ def old_journal(settings: JournalSettings) -> JournalSettings:
     return settings
 
 
-def test_a_journal_of_version_1_is_written_on(old_journal: JournalSettings) -> None:
+def test_a_journal_of_version_1_is_written_on(old_journal: JournalSection) -> None:
     assert write(old_journal, [record("4X1")]) == [("written", 1)]
     reading = open_engine(old_journal.database, create=False)
     new, old = find(reading, Criteria(since=0.0), 10)[0], find(reading, Criteria(queue_id="4W1"), 10)[0]
@@ -306,7 +307,7 @@ def test_a_journal_of_version_1_is_written_on(old_journal: JournalSettings) -> N
 
 
 def test_a_journal_of_version_1_that_nobody_has_written_on_yet(
-    old_journal: JournalSettings, capsys: pytest.CaptureFixture[str]
+    old_journal: JournalSection, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["trace", "4W1", "--journal", old_journal.database]) == 2
     assert "brings it up to date when it is restarted" in capsys.readouterr().err
@@ -414,7 +415,7 @@ def test_the_lists_of_what_if_as_a_setting(engine: Engine, trusted: tuple[str, .
     patterns = [pattern for pattern in map(list_pattern, trusted) if pattern]
     assert setting(found, patterns) == line
     if line is not None:
-        read = config.parse(tomllib.loads(f"[policy.indirect]\n{line}")).policy.indirect.trusted_lists
+        read = trusted_lists(config.parse(tomllib.loads(f"[policy.indirect]\n{line}")))
         assert all(each.is_trusted(read) for each in found)
 
 
@@ -428,7 +429,7 @@ def test_whoever_writes_list_ids_fills_no_memory(monkeypatch: pytest.MonkeyPatch
 
 
 def test_what_if_tells_about_lists(
-    settings: JournalSettings, engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    settings: JournalSection, engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fill(engine, listed("dev.lists.example", "lists.example"), listed("a.shop.example", "esp.example"))
     path = tmp_path / "filter.toml"
@@ -450,7 +451,7 @@ def test_the_rules_of_what_if_are_settings(engine: Engine) -> None:
     fill(engine, by_list(1))
     (group,) = groups(refused_in_monitor(engine, 0.0))
     assert group.rule is not None
-    assert config.parse(tomllib.loads(group.rule)).override[0].action is Action.ACCEPT
+    assert config.parse(tomllib.loads(group.rule)).override[0].action == "accept"
 
 
 def test_networks() -> None:
@@ -511,7 +512,7 @@ def test_no_advice_where_nothing_is_wrong() -> None:
 
 
 def test_trace_as_json_and_as_text(
-    settings: JournalSettings, engine: Engine, capsys: pytest.CaptureFixture[str]
+    settings: JournalSection, engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fill(engine, record(), record("unjudged", verdict=None))
     assert main(["trace", "4X1", "--journal", settings.database]) == 0

@@ -25,11 +25,12 @@ from dmarc_milter.judging.policy import (
     PolicySettings,
     Quarantine,
 )
-from dmarc_milter.judging.reply import Reply, ReplySettings, reply, template
+from dmarc_milter.judging.reply import Reply, ReplySettings, reply
 from dmarc_milter.judging.verdict import Action, Disposition, Envelope, OverrideType, SpfFinding, SpfIdentity, Verdict
 from dmarc_milter.message.author import Author, Unusable
 from dmarc_milter.message.mailing_list import MailingList, list_pattern
 from dmarc_milter.message.received import HandOver, Relayed
+from dmarc_milter.settings.policy import ReplySection
 from dmarc_milter.spf.evaluation import Check, SpfResult
 
 
@@ -381,7 +382,7 @@ def test_actions_of_rules(action: str, result: str, usual: str) -> None:
     disposition = policy.decide(found, settings)
     assert disposition.action.value == action
     assert disposition.override is (None if action == usual else OverrideType.LOCAL_POLICY)
-    answer = reply(found, disposition, ReplySettings())
+    answer = reply(found, disposition, ReplySettings.of(ReplySection()))
     assert (answer is not None) is (action in ("reject", "tempfail"))
     assert answer is None or answer.text.endswith("by local policy: because")
 
@@ -456,7 +457,9 @@ def test_sessions_that_are_not_judged(
 
 @given(st.text(max_size=400), st.text(max_size=40))
 def test_a_reply_stays_one_line_of_ascii(reason: str, queue_id: str) -> None:
-    settings = ReplySettings(reject=template("550 5.7.1 {reason} {reason} {reason} {domain} {policy} {queue_id}"))
+    settings = ReplySettings.of(
+        ReplySection(reject="550 5.7.1 {reason} {reason} {reason} {domain} {policy} {queue_id}")
+    )
     disposition = Disposition(Action.REJECT, Action.REJECT, reason)
     answer = reply(verdict("fail", "reject"), disposition, settings, queue_id)
     assert answer is not None
@@ -466,7 +469,7 @@ def test_a_reply_stays_one_line_of_ascii(reason: str, queue_id: str) -> None:
 def test_replies() -> None:
     settings = PolicySettings(mode=Mode.ENFORCE, temperror=OnTemporaryError.TEMPFAIL)
     replies = [
-        reply(found, policy.decide(found, settings), ReplySettings())
+        reply(found, policy.decide(found, settings), ReplySettings.of(ReplySection()))
         for found in (verdict("fail", "reject"), verdict("temperror"), verdict("pass", "reject"))
     ]
     assert replies[0] == Reply("550", "5.7.1", "Email rejected per DMARC policy for example.com")
@@ -478,5 +481,5 @@ def test_replies() -> None:
 def test_a_spoof_behind_a_malformed_from_is_refused_as_what_it_is() -> None:
     found = verdict("fail", "reject", **SHOWN)
     disposition = policy.decide(found, PolicySettings(**ENFORCE))
-    answer = reply(found, disposition, ReplySettings())
+    answer = reply(found, disposition, ReplySettings.of(ReplySection()))
     assert answer == Reply("550", "5.7.1", "Email rejected per DMARC policy for bank.example")

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from dmarc_milter.dns.servers import NameServer
+from dmarc_milter.judging.reply import ReplySettings
+from dmarc_milter.judging.site import check, policy_settings, trusted_lists
 from dmarc_milter.settings import config
-from dmarc_milter.settings.config import ConfigError, InetAddress, Settings, UnixAddress
+from dmarc_milter.settings.addresses import InetAddress, UnixAddress
+from dmarc_milter.settings.config import Settings
+from dmarc_milter.settings.error import ConfigError
 
 GOOD = {
     "": lambda s: s == Settings(),
@@ -20,20 +23,25 @@ GOOD = {
     '[milter]\nlisten = "inet6:99@[::1]"': lambda s: s.milter.listen == (InetAddress("::1", 99),),
     '[dns]\nnameservers = ["127.0.0.1", "127.0.0.1:5300", "[::1]:53", "::1"]': lambda s: (
         s.dns.nameservers
-        == (NameServer("127.0.0.1"), NameServer("127.0.0.1", 5300), NameServer("::1"), NameServer("::1"))
+        == (
+            InetAddress("127.0.0.1", 53),
+            InetAddress("127.0.0.1", 5300),
+            InetAddress("::1", 53),
+            InetAddress("::1", 53),
+        )
     ),
-    '[policy]\nmode = "enforce"\nunusable_from = "quarantine"': lambda s: s.policy.mode.value == "enforce",
+    '[policy]\nmode = "enforce"\nunusable_from = "quarantine"': lambda s: s.policy.mode == "enforce",
     '[milter]\nlisten = ["unix:/a", "inet:99@127.0.0.1"]': lambda s: len(s.milter.listen) == 2,
     '[policy]\ntrusted_networks = ["10.0.0.0/8", "::1"]': lambda s: len(s.policy.trusted_networks) == 2,
     '[policy.indirect]\nmailing_list = "accept"\ntrusted_sealers = [".example.com"]': lambda s: (
-        s.policy.indirect.trusted_sealers[0].matches("a.example.com")
+        policy_settings(s).trusted_sealers[0].matches("a.example.com")
     ),
     '[policy.indirect]\ntrusted_lists = ["lists.example.org", ".example.net", "*"]': lambda s: (
-        [str(each) for each in s.policy.indirect.trusted_lists] == ["lists.example.org", ".example.net", "*"]
+        [str(each) for each in trusted_lists(s)] == ["lists.example.org", ".example.net", "*"]
     ),
     '[policy]\ntemperror = "by-policy"': lambda s: s == Settings(),
     '[policy.reply]\nreject = "554 5.7.1 No {domain} {policy} {queue_id} {reason}"': lambda s: (
-        s.policy.reply.reject.code == "554"
+        ReplySettings.of(s.policy.reply).reject.code == "554"
     ),
     '[[override]]\nname = "a"\nclient = ["192.0.2.1"]\naction = "accept"': lambda s: s.override[0].name == "a",
     "[dns]\ntimeout = 2": lambda s: s.dns.timeout == 2.0,
@@ -82,13 +90,15 @@ BAD = {
 
 @pytest.mark.parametrize("text", GOOD)
 def test_good(text: str) -> None:
-    assert GOOD[text](config.parse(tomllib.loads(text)))
+    settings = config.parse(tomllib.loads(text))
+    check(settings)
+    assert GOOD[text](settings)
 
 
 @pytest.mark.parametrize("text", BAD)
 def test_bad(text: str) -> None:
     with pytest.raises(ConfigError) as error:
-        config.parse(tomllib.loads(text))
+        check(config.parse(tomllib.loads(text)))
     assert BAD[text] in str(error.value)
     assert "\n" not in str(error.value)
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from dmarc_milter.api import Dns
-from dmarc_milter.judging.evaluation import EvaluationContext
-from dmarc_milter.judging.transaction import MAX_RECIPIENTS, Connection, Outcome, Site, Transaction
+from dmarc_milter.judging.site import Site
+from dmarc_milter.judging.transaction import MAX_RECIPIENTS, Connection, Outcome, Transaction
 from dmarc_milter.message.header import MAX_FIELDS
 from dmarc_milter.settings import config
 
@@ -98,7 +98,7 @@ def outcome(case: Case) -> Outcome:
         data["override"] = [case.rule]
     settings = config.parse(data)
     dns = Dns.zone(ZONE)
-    site = Site(settings, EvaluationContext(dns.runner, dns.source, settings.evaluation))
+    site = Site.of(settings, dns.runner, dns.source)
     given = {"client_address": CROOK, "helo": "h.example", "authserv_id": "mx.example.org"} | (case.connection or {})
     transaction = Transaction(site, Connection(**given), "a@crook.example", case.authenticated)
     for recipient in case.recipients:

@@ -1,0 +1,5 @@
+"""The one error of this package."""
+
+
+class ConfigError(Exception):
+    """Settings that cannot be used; the text is one line that names the key."""

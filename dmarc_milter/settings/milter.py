@@ -1,0 +1,45 @@
+"""[milter]"""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from dmarc_milter.settings.addresses import InetAddress, Listen
+from dmarc_milter.settings.constraints import Example, OneOrMore, Pattern, Range
+
+
+@dataclass(frozen=True, slots=True)
+class MilterSection:
+    """How the MTA reaches the filter, and under which name the filter writes."""
+
+    listen: Annotated[tuple[Listen, ...], OneOrMore()] = (InetAddress("127.0.0.1", 8893),)
+    """Where the MTA finds the filter: "unix:/path", "inet:port@address" or "inet6:port@address"; or a list of them,
+    each of which gets processes of its own."""
+
+    authserv_id: Annotated[
+        str | None,
+        Pattern(r"[A-Za-z0-9!#$%&'*+.^_`{|}~-]{1,253}", "a name like mx.example.org"),
+        Example("mx.example.org"),
+    ] = None
+    """The name in Authentication-Results. Where it is not set, it is the MTA's own name (its macro {j}). Set it where
+    several hosts should speak under one name."""
+
+    strip_authserv_ids: Annotated[tuple[str, ...], Example(("mx2.example.org",))] = ()
+    """Other names whose Authentication-Results fields are removed from incoming mail: those of your other hosts."""
+
+    workers: Annotated[int, Range(0, 256)] = 1
+    """Number of worker processes; 0 means one per core. One is enough for a few hundred messages per second. Set more
+    where "top" shows that it is busy."""
+
+    socket_mode: Annotated[str, Pattern(r"0?[0-7]{3}", 'like "0660"')] = "0660"
+    """Permissions of a unix socket. The MTA needs to write to it."""
+
+    socket_group: Annotated[str | None, Example("postfix")] = None
+    """The group of a unix socket: that of the MTA. Where it is not set, it is the filter's own group."""
+
+    drain_seconds: Annotated[float, Range(0, 3600)] = 30.0
+    """Seconds that messages at hand may take to finish when the filter is stopped or reloaded. Set more where clients
+    are slow."""
+
+    received_spf: bool = False
+    """Whether to add a Received-SPF field too (RFC 7208 9.1), for programs that read that and not
+    Authentication-Results."""

@@ -1,0 +1,61 @@
+"""[[override]]"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from dmarc_milter.settings.addresses import IpNetwork
+from dmarc_milter.settings.constraints import Example, Pattern
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideSection:
+    """Rules of your own, before anything else decides. The first that fits counts. All conditions that are given have
+    to hold, each for one of its values. "example.com" is that domain alone, ".example.com" it and everything below."""
+
+    name: Annotated[str, Pattern(r"[A-Za-z0-9_.-]{1,64}", 'like "partner-gateway"'), Example("partner-gateway")]
+    """Stands in log and metrics. A rule that never counts there is dead."""
+
+    action: Annotated[Literal["accept", "quarantine", "reject", "tempfail"], Example("accept")]
+    """"accept", "quarantine", "reject" or "tempfail"."""
+
+    reason: Annotated[str, Example("their gateway breaks signatures, ticket 4711")] = ""
+    """For people: why there is this rule."""
+
+    client: tuple[IpNetwork, ...] = ()
+    """Networks of the client; behind trusted relays, of the client of the outermost one."""
+
+    reverse_name: Annotated[tuple[str, ...], Example((".outbound.partner.example",))] = ()
+    """A name of the client that resolves back to its address."""
+
+    from_domain: Annotated[tuple[str, ...], Example(("partner.example",))] = ()
+    """The From domain. Where From is malformed, each domain that it shows in turn."""
+
+    spf_domain: tuple[str, ...] = ()
+    """The domain for which SPF passed."""
+
+    dkim_domain: tuple[str, ...] = ()
+    """The domain of a signature that passed."""
+
+    arc_sealer: tuple[str, ...] = ()
+    """The domain of the last seal of a valid ARC chain."""
+
+    list_id: tuple[str, ...] = ()
+    """List-Id. Anybody can write it, so ask for something that was authenticated too."""
+
+    recipient_domain: tuple[str, ...] = ()
+    """The domains of all recipients."""
+
+    @property
+    def has_conditions(self) -> bool:
+        return any(
+            (
+                self.client,
+                self.reverse_name,
+                self.from_domain,
+                self.spf_domain,
+                self.dkim_domain,
+                self.arc_sealer,
+                self.list_id,
+                self.recipient_domain,
+            )
+        )

@@ -1,0 +1,84 @@
+"""[policy], [policy.indirect] and [policy.reply]"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from dmarc_milter.settings.addresses import IpNetwork
+from dmarc_milter.settings.constraints import Example
+
+
+@dataclass(frozen=True, slots=True)
+class IndirectSection:
+    """Mail that somebody sent on: forwarders and mailing lists break SPF, and often DKIM."""
+
+    trusted_sealers: Annotated[tuple[str, ...], Example(("example.net", ".lists.example.org"))] = ()
+    """Whose word counts: if a valid ARC chain ends in seals of these domains, and one of them saw dmarc=pass, the
+    message is accepted. "example.com" is that domain alone, ".example.com" it and everything below."""
+
+    trusted_lists: Annotated[tuple[str, ...], Example(("lists.example.org", ".lists.example.net"))] = ()
+    """Mailing lists that your own users subscribe to, by the domain for which SPF or DKIM passes on their mail (not by
+    List-Id, which anybody can write): `dmarc-milter what-if` shows them. Whoever is named here can write in any name.
+    "*" means every list that a domain of its own authenticates, which lets strangers make an exception of
+    themselves."""
+
+    mailing_list: Literal["quarantine", "accept", "reject"] = "quarantine"
+    """What becomes of a failing message of these lists (it has List-Id, and List-Post or List-Unsubscribe):
+    "quarantine", "accept" or "reject". It is never more than the Domain Owner asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplySection:
+    """Replies to what is refused: code, enhanced code, text. {domain} is the From domain, {policy} its policy,
+    {queue_id} the MTA's name for the message, {reason} why."""
+
+    reject: str = "550 5.7.1 Email rejected per DMARC policy for {domain}"
+    """The message fails DMARC."""
+
+    reject_without_author: str = "550 5.7.1 Email rejected per DMARC policy: {reason}"
+    """From shows no single domain."""
+
+    reject_by_rule: str = "550 5.7.1 Email rejected by local policy: {reason}"
+    """A rule of yours refuses it."""
+
+    tempfail: str = "451 4.7.24 Temporary DNS failure while checking DMARC for {domain}, try again later"
+    """The DNS could not tell, and the sender should try again."""
+
+    tempfail_by_rule: str = "451 4.7.1 Not accepted now by local policy: {reason}"
+    """A rule of yours defers it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySection:
+    """What is done with a message once it is judged."""
+
+    mode: Literal["monitor", "enforce"] = "monitor"
+    """"monitor": add headers, refuse nothing, log what would have been refused. "enforce": refuse too."""
+
+    quarantine: Literal["header", "hold", "reject"] = "header"
+    """What p=quarantine comes to: "header" (deliver; the header says it), "hold" (the MTA's quarantine), "reject"."""
+
+    temperror: Literal["by-policy", "accept", "tempfail"] = "by-policy"
+    """A DNS failure that leaves DMARC open. "by-policy": the sender tries again ("tempfail") where the policy is known
+    and asks for quarantine or reject; otherwise accept, for then it is the DNS of the From domain itself that fails.
+    "accept" lets all of it in: a spoofer may choose what fails. "tempfail" defers all of it, what an honest domain with
+    a broken DNS sends too."""
+
+    unusable_from: Literal["reject", "quarantine", "accept"] = "reject"
+    """Mail without exactly one domain in From: several From fields, several domains, none at all: "reject",
+    "quarantine", "accept". A malformed From that shows a domain all the same is judged by DMARC for each domain that it
+    shows, whatever is said here; one that shows too many, or is too long, is always refused. "accept" shows your users
+    a sender whom nobody has looked at."""
+
+    on_error: Literal["tempfail", "accept", "reject"] = "tempfail"
+    """A message in whose handling the filter itself failed (see the log): "tempfail", "accept", "reject". Set "accept"
+    where late mail is worse than unjudged mail."""
+
+    trusted_networks: tuple[IpNetwork, ...] = ()
+    """Networks of your own hosts and users, whose mail is not judged; nor is that of authenticated senders."""
+
+    trusted_relays: Annotated[tuple[IpNetwork, ...], Example(("198.51.100.7",))] = ()
+    """Hosts that pass other people's mail on to you: a filtering service, a backup MX. SPF is then asked about the
+    client that their Received fields name, and what they wrote into Authentication-Results stays."""
+
+    indirect: IndirectSection = field(default_factory=IndirectSection)
+    reply: ReplySection = field(default_factory=ReplySection)

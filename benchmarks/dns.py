@@ -10,7 +10,7 @@ import dns.rrset
 
 from benchmarks.spf import seconds_each
 from dmarc_milter.dns import wire
-from dmarc_milter.dns.answer import Question, RecordType
+from dmarc_milter.dns.answer import Answer, Question, RecordType
 
 QUESTION = Question("r._domainkey.example.com", RecordType.TXT)
 
@@ -25,7 +25,9 @@ def main() -> None:
     def ours() -> None:
         query = wire.query(QUESTION, 7) or b""
         assert wire.is_response(query, packet)
-        assert wire.answer(QUESTION, packet).records
+        answer = wire.answer(QUESTION, packet)
+        assert isinstance(answer, Answer)
+        assert answer.records
 
     def theirs() -> None:
         query = dns.message.make_query(QUESTION.name, "TXT", use_edns=0, payload=1232, id=7)

@@ -164,7 +164,7 @@ def _key_of(keys: Sequence[Key], prepared: PreparedSignature, work: Work) -> Key
 def keys_for(wanted: Signature, answer: Answer[bytes]) -> list[Key] | UnusableKey:
     """The keys published for a signature, or why there is none (6.1.2)."""
     if answer.failed:
-        return UnusableKey(DkimResult.TEMPERROR, f"key look-up failed: {answer.detail}")
+        return UnusableKey(DkimResult.TEMPERROR, f"key look-up failed: {answer.reason}")
     if answer.outcome is not AnswerOutcome.RECORDS:
         return UnusableKey(DkimResult.PERMERROR, f"no key published at {wanted.key_name}")
     return key.usable(answer.records, wanted)

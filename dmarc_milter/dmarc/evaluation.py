@@ -156,7 +156,7 @@ async def _published_policy(resolver: Resolver, discovery: Discovery, record: Dm
     answer = await addresses(resolver, discovery.author_domain, RecordType.A)
     if answer.failed:
         stricter = max(existing, record.nonexistent_policy, key=list(Policy).index)
-        return stricter, f"A of {discovery.author_domain}: {answer.detail}"
+        return stricter, f"A of {discovery.author_domain}: {answer.reason}"
     return (record.nonexistent_policy if answer.outcome is AnswerOutcome.NO_SUCH_NAME else existing), None
 
 

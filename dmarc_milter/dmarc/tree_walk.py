@@ -138,4 +138,4 @@ class TreeWalks:
 
 
 def _failure(domain: str, answer: Answer[bytes]) -> str:
-    return f"TXT of {query_name(domain)}: {answer.detail}"
+    return f"TXT of {query_name(domain)}: {answer.reason}"

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
+from dmarc_milter.common.reason import Reason
+from dmarc_milter.dns.reasons import DnsReason
+
 
 class RecordType(Enum):
     """The types of records that judging mail needs, by their numbers (RFC 1035 3.2.2, RFC 3596 2.1)."""
@@ -47,8 +50,8 @@ class Answer(Generic[R_co]):
     records: tuple[R_co, ...] = ()
     ttl: float = 0.0
     """Seconds for which the answer may be kept."""
-    detail: str = ""
-    """What made a failure, for people: ``SERVFAIL``, ``timeout``."""
+    reason: Reason | None = None
+    """Of a failure: a code of :class:`~dmarc_milter.dns.reasons.DnsReason`."""
 
     @property
     def failed(self) -> bool:
@@ -70,7 +73,7 @@ class Answer(Generic[R_co]):
         return self.outcome is AnswerOutcome.NO_SUCH_NAME or self.outcome is AnswerOutcome.NO_DATA
 
 
-LATE: Answer[Any] = Answer(AnswerOutcome.TEMPORARY_FAILURE, detail="deadline of the message passed")
+LATE: Answer[Any] = Answer(AnswerOutcome.TEMPORARY_FAILURE, reason=DnsReason.DEADLINE())
 """What is given at a deadline."""
 
 

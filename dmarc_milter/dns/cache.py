@@ -9,14 +9,16 @@ from dmarc_milter.dns.answer import Answer, Question
 
 _ENTRY_OCTETS = 300
 """What one entry takes beside its texts: dictionary, tuples, Answer, by measurement."""
+_REASON_OCTETS = 500
+"""A reason with a reason below it, or with a sentence of the system."""
 _SHARE = 64
 """An answer that would take more than this part of the cache is not kept: it would throw out too many others."""
 
 
 def _octets(question: Question, answer: Answer[Any]) -> int:
     """What the entry takes in memory: each record is an object of its own, and a place in a tuple."""
-    texts = (question.name, answer.detail, *answer.records)
-    return _ENTRY_OCTETS + sum(sys.getsizeof(each) + 8 for each in texts)
+    reason = 0 if answer.reason is None else _REASON_OCTETS
+    return _ENTRY_OCTETS + reason + sum(sys.getsizeof(each) + 8 for each in (question.name, *answer.records))
 
 
 class Cache:

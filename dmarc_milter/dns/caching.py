@@ -18,6 +18,7 @@ from dmarc_milter.dns import wire
 from dmarc_milter.dns.answer import LATE, Answer, OnAnswer, Question
 from dmarc_milter.dns.cache import Cache
 from dmarc_milter.dns.loop import Loop
+from dmarc_milter.dns.reasons import DnsReason
 from dmarc_milter.dns.shared import SharedAnswers
 from dmarc_milter.dns.source import Asker, Need
 
@@ -145,10 +146,10 @@ class CachingResolver:
             if known is not None:
                 return known
             if need.asker.has_left:
-                return wire.no_room("the message has ended")
+                return wire.no_room(DnsReason.MESSAGE_ENDED())
             flight = self._flights.get(need.question)
             if not self._has_room(need, flight):
-                return wire.no_room("too many questions under way")
+                return wire.no_room(DnsReason.TOO_MANY_UNDER_WAY())
             if flight is None:
                 flight = self._take_off(need)
                 started = flight.asking

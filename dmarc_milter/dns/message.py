@@ -11,6 +11,7 @@ from typing import Any
 
 from dmarc_milter.dns import wire
 from dmarc_milter.dns.answer import LATE, Answer, OnAnswer, Question
+from dmarc_milter.dns.reasons import DnsReason
 from dmarc_milter.dns.source import Asker, Need, Source, wait
 
 
@@ -102,7 +103,7 @@ class MessageResolver:
             return answer
         if not self._has_left(question):
             self.is_exhausted = True
-            return wire.no_room("too many questions for one message")
+            return wire.no_room(DnsReason.TOO_MANY_QUESTIONS())
         answer = message.peek(question)
         if answer is not None:
             message.use(question, answer, was_cached=True)

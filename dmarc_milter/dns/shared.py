@@ -15,7 +15,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from dmarc_milter.common.reason import Reason
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question
+from dmarc_milter.dns.reasons import DnsReason
 
 PLACES = 4096
 PLACE_OCTETS = 768
@@ -47,17 +49,18 @@ class SharedAnswers:
         if self._digest(entry) != digest:
             return None
         # marshal may crash on octets that it did not write; the digest says that it did.
-        name, number, expires, outcome, records, detail = marshal.loads(entry)  # noqa: S302 - see above
+        name, number, expires, outcome, records, reason = marshal.loads(entry)  # noqa: S302 - see above
         left = expires - self._clock()
         if name != question.name or number != question.type.value or left <= 0:
             return None
-        return Answer(_OUTCOMES[outcome], records, left, detail)
+        return Answer(_OUTCOMES[outcome], records, left, reason and _unpacked(reason))
 
     def put(self, question: Question, answer: Answer[Any]) -> None:
         """Let the other processes find `answer` for its time to live."""
         expires = self._clock() + answer.ttl
+        reason = _packed(answer.reason)
         entry = marshal.dumps(
-            (question.name, question.type.value, expires, answer.outcome.value, answer.records, answer.detail)
+            (question.name, question.type.value, expires, answer.outcome.value, answer.records, reason)
         )
         if len(entry) <= _MAX_ENTRY:
             start = _start(question)
@@ -66,6 +69,23 @@ class SharedAnswers:
 
     def _digest(self, entry: bytes) -> bytes:
         return hashlib.blake2b(entry, digest_size=8, key=self._key).digest()
+
+
+_Packed = tuple[str, tuple[tuple[str, Any], ...]]
+"""A reason as marshal writes it: code, and parameters, of which one may be another reason."""
+
+
+def _packed(reason: Reason | None) -> _Packed | None:
+    if reason is None:
+        return None
+    parameters = [(name, _packed(each) if isinstance(each, Reason) else each) for name, each in reason.parameters]
+    return reason.code.value, tuple(parameters)
+
+
+def _unpacked(packed: _Packed) -> Reason:
+    code, parameters = packed
+    values = {name: _unpacked(each) if isinstance(each, tuple) else each for name, each in parameters}
+    return DnsReason(code)(**values)
 
 
 def _start(question: Question) -> int:

@@ -22,9 +22,11 @@ from collections.abc import Iterator
 from functools import partial
 from typing import Any, Protocol
 
+from dmarc_milter.common.reason import Reason, Unreadable
 from dmarc_milter.dns import wire
 from dmarc_milter.dns.answer import Answer, OnAnswer, Question
 from dmarc_milter.dns.loop import Loop
+from dmarc_milter.dns.reasons import DnsReason
 from dmarc_milter.dns.servers import PROBE, NameServer, ServerOrder
 
 _MAX_MESSAGE = 65_535
@@ -32,6 +34,7 @@ MAX_SOCKETS = 512
 """Sockets that belong to one question each, unless the process has fewer descriptors to spare."""
 MAX_PIECES = 200
 """Reads of one answer over TCP: 64 KB come in a few dozen, however small the network's packets are."""
+_NO_SERVER = wire.failure(DnsReason.NO_SERVER())
 _LOCAL = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 """What this host has not, whichever server is asked."""
 _READS_AT_ONCE = 64
@@ -79,7 +82,7 @@ class _Asking:
         self._upstream = upstream
         self._attempts: Iterator[NameServer] = iter(upstream.order.attempts if probed is None else (probed,))
         self._is_probe = probed is not None
-        self._last = wire.failure("no name server is configured")
+        self._last = _NO_SERVER
         self._on_answer = on_answer
         self._is_abandoned = False
         self.question = question
@@ -96,7 +99,7 @@ class _Asking:
         """Send it to the first server, from the thread that asks."""
         loop = self._upstream.loop
         if self.rest is None:
-            loop.call(partial(self.end, wire.no_such_name(detail="not a valid name")))
+            loop.call(partial(self.end, wire.no_such_name(reason=DnsReason.INVALID_NAME())))
             return
         self._upstream.under_way.add(self)
         failure = self.try_next()
@@ -141,8 +144,8 @@ class _Asking:
         self.expires = now + self._upstream.timeout
 
     def _note(self, error: OSError) -> None:
-        detail = f"server unreachable ({error})"
-        self._last = wire.no_room(detail) if error.errno in _LOCAL else wire.failure(detail)
+        reason = DnsReason.UNREACHABLE(error=str(error))
+        self._last = wire.no_room(reason) if error.errno in _LOCAL else wire.failure(reason)
 
     def received(self, packet: bytes) -> None:
         """The packet that answers it."""
@@ -163,12 +166,10 @@ class _Asking:
 
     def _read(self, packet: bytes) -> None:
         self._note_answer()
-        try:
-            answer = wire.answer(self.question, packet)
-        except wire.WireError as error:
-            self.failed(f"not a DNS message ({error})")
-            return
-        if answer.failed:
+        answer = wire.answer(self.question, packet)
+        if isinstance(answer, Unreadable):
+            self.failed(DnsReason.UNREADABLE(because=answer.reason))
+        elif answer.failed:
             self._last = answer
             self._go_on()
         else:
@@ -185,12 +186,12 @@ class _Asking:
             self._upstream.order.probe_unanswered(self.server)
         else:
             self._upstream.order.unanswered(self.server, self.sent, now)
-        self.failed("timeout")
+        self.failed(DnsReason.TIMEOUT())
 
-    def failed(self, detail: str) -> None:
+    def failed(self, reason: Reason) -> None:
         """This attempt is over."""
         self._leave()
-        self._last = wire.failure(detail)
+        self._last = wire.failure(reason)
         self._go_on()
 
     def unreachable(self, error: OSError) -> None:
@@ -357,15 +358,15 @@ class _Stream:
         if len(self._received) >= max(2, end):
             self._take(bytes(self._received[2:end]))
         elif self._pieces >= MAX_PIECES:
-            self._asking.failed("not a DNS message (in too many pieces)")
+            self._asking.failed(DnsReason.UNREADABLE(because=DnsReason.TOO_MANY_READS()))
         elif not more:
-            self._asking.failed("server unreachable (it closed the connection)")
+            self._asking.failed(DnsReason.CONNECTION_CLOSED())
 
     def _take(self, packet: bytes) -> None:
         if wire.is_response(self._asking.query, packet):
             self._asking.received_over_tcp(packet)
         else:
-            self._asking.failed("not a DNS message (another question's answer)")
+            self._asking.failed(DnsReason.UNREADABLE(because=DnsReason.OTHER_QUESTION()))
 
 
 class Upstream:

@@ -8,8 +8,10 @@ import struct
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from dmarc_milter.common.reason import Reason, Unreadable, UnreadableError
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType
 from dmarc_milter.dns.name import labels
+from dmarc_milter.dns.reasons import DnsReason
 
 MAX_TTL = 86_400.0
 MAX_NEGATIVE_TTL = 3_600.0
@@ -32,33 +34,29 @@ _CNAME, _SOA, _OPT_TYPE, _IN = 5, 6, 41, 1
 _RECURSION_DESIRED, _RESPONSE, _TRUNCATED = 0x0100, 0x8000, 0x0200
 _NOERROR, _FORMERR, _SERVFAIL, _NXDOMAIN, _NOTIMP, _REFUSED = range(6)
 _ERRORS = {
-    _FORMERR: "FORMERR",
-    _SERVFAIL: "SERVFAIL",
-    _NOTIMP: "NOTIMP",
-    _REFUSED: "REFUSED",
+    _FORMERR: DnsReason.FORMERR(),
+    _SERVFAIL: DnsReason.SERVFAIL(),
+    _NOTIMP: DnsReason.NOTIMP(),
+    _REFUSED: DnsReason.REFUSED(),
 }
 
 Name = tuple[bytes, ...]
 """Labels in lower case."""
 
 
-class WireError(ValueError):
-    """Octets that are no DNS message; the text says what is wrong with them."""
-
-
-def no_such_name(ttl: float = MAX_NEGATIVE_TTL, detail: str = "") -> Answer[Any]:
+def no_such_name(ttl: float = MAX_NEGATIVE_TTL, reason: Reason | None = None) -> Answer[Any]:
     """NXDOMAIN as a value."""
-    return Answer(AnswerOutcome.NO_SUCH_NAME, (), ttl, detail)
+    return Answer(AnswerOutcome.NO_SUCH_NAME, (), ttl, reason)
 
 
-def failure(detail: str) -> Answer[Any]:
+def failure(reason: Reason) -> Answer[Any]:
     """A temporary failure as a value."""
-    return Answer(AnswerOutcome.TEMPORARY_FAILURE, (), MIN_TTL, detail)
+    return Answer(AnswerOutcome.TEMPORARY_FAILURE, (), MIN_TTL, reason)
 
 
-def no_room(detail: str) -> Answer[Any]:
+def no_room(reason: Reason) -> Answer[Any]:
     """A temporary failure of this host: not to be kept, for it says nothing of the name."""
-    return Answer(AnswerOutcome.TEMPORARY_FAILURE, (), 0.0, detail)
+    return Answer(AnswerOutcome.TEMPORARY_FAILURE, (), 0.0, reason)
 
 
 def query(question: Question, message_id: int) -> bytes | None:
@@ -98,8 +96,15 @@ class _ResourceRecord(NamedTuple):
     end: int
 
 
-def answer(question: Question, packet: bytes) -> Answer[Any]:
-    """What `packet`, already known to answer `question`, says. Raises WireError."""
+def answer(question: Question, packet: bytes) -> Answer[Any] | Unreadable:
+    """What `packet`, already known to answer `question`, says."""
+    try:
+        return _answer(question, packet)
+    except UnreadableError as error:
+        return error.unreadable
+
+
+def _answer(question: Question, packet: bytes) -> Answer[Any]:
     _, flags, questions, answers, authorities, additional = _HEADER.unpack_from(packet)
     reader = _Reader(packet, _HEADER.size)
     for _ in range(questions):
@@ -113,7 +118,7 @@ def answer(question: Question, packet: bytes) -> Answer[Any]:
         if authorities <= MAX_RECORDS:
             code |= _extended_code(reader.records(additional))
     if code not in (_NOERROR, _NXDOMAIN):
-        return failure(_ERRORS.get(code, f"RCODE {code}"))
+        return failure(_ERRORS.get(code) or DnsReason.OTHER_RCODE(number=code))
     found, ttl, aliases = _follow_aliases(reader, section, question)
     if found:
         ttl = min(ttl, *(each.ttl for each in found))
@@ -123,7 +128,7 @@ def answer(question: Question, packet: bytes) -> Answer[Any]:
         return no_such_name(negative)
     if aliases and not authority:
         # An alias whose target the server did not follow: not an answer about the target.
-        return failure("incomplete answer")
+        return failure(DnsReason.INCOMPLETE_ANSWER())
     return Answer(AnswerOutcome.NO_DATA, (), negative)
 
 
@@ -184,12 +189,12 @@ def _value(reader: "_Reader", type_: RecordType, record: _ResourceRecord) -> byt
         return reader.strings(data)
     if type_ in _LENGTHS:
         if len(data) != _LENGTHS[type_]:
-            raise WireError("an address of the wrong length")
+            raise UnreadableError(DnsReason.ADDRESS_LENGTH())
         return data
     start = record.start + (2 if type_ is RecordType.MX else 0)
     name, end = reader.name_at(start)
     if end != record.end:
-        raise WireError("a name that does not fill its record")
+        raise UnreadableError(DnsReason.NAME_IN_RECORD())
     return text(name)
 
 
@@ -212,7 +217,7 @@ class _Reader:
     def skip(self, count: int) -> None:
         self.position += count
         if self.position > len(self.packet):
-            raise WireError("a message cut short")
+            raise UnreadableError(DnsReason.CUT_SHORT())
 
     def name(self) -> Name:
         name, self.position = self.name_at(self.position)
@@ -227,7 +232,7 @@ class _Reader:
         owner = self.name()
         start = self.position + _RECORD.size
         if start > len(self.packet):
-            raise WireError("a message cut short")
+            raise UnreadableError(DnsReason.CUT_SHORT())
         type_, class_, ttl, length = _RECORD.unpack_from(self.packet, self.position)
         self.position = start
         self.skip(length)
@@ -239,12 +244,12 @@ class _Reader:
     def strings(self, data: bytes) -> bytes:
         """The strings of a TXT record, joined (RFC 1035 3.3.14)."""
         if not data:
-            raise WireError("a TXT record without a string")
+            raise UnreadableError(DnsReason.EMPTY_TXT())
         parts, position = [], 0
         while position < len(data):
             end = position + 1 + data[position]
             if end > len(data):
-                raise WireError("a string beyond its record")
+                raise UnreadableError(DnsReason.STRING_BEYOND_RECORD())
             parts.append(data[position + 1 : end])
             position = end
             self._count_piece()
@@ -253,7 +258,7 @@ class _Reader:
     def _count_piece(self) -> None:
         self._pieces -= 1
         if self._pieces < 0:
-            raise WireError(f"more than {MAX_PIECES} labels and strings")
+            raise UnreadableError(DnsReason.TOO_MANY_PIECES(limit=MAX_PIECES))
 
     def name_at(self, start: int) -> tuple[Name, int]:
         """The name at `start` in lower case, and where what follows it begins."""
@@ -268,26 +273,26 @@ class _Reader:
         octets = pointers = 0
         while True:
             if position >= len(packet):
-                raise WireError("a name beyond the message")
+                raise UnreadableError(DnsReason.NAME_BEYOND_MESSAGE())
             length = packet[position]
             if length >= 0xC0:
                 if position + 1 >= len(packet):
-                    raise WireError("a name beyond the message")
+                    raise UnreadableError(DnsReason.NAME_BEYOND_MESSAGE())
                 end = end or position + 2
                 target = (length & 0x3F) << 8 | packet[position + 1]
                 pointers += 1
                 if target >= position or pointers > _MAX_POINTERS:
-                    raise WireError("a name that points to itself")
+                    raise UnreadableError(DnsReason.NAME_LOOPS())
                 position = target
                 continue
             if length > 63:
-                raise WireError("a label of unknown kind")
+                raise UnreadableError(DnsReason.LABEL_KIND())
             position += 1
             self._count_piece()
             if length == 0:
                 return tuple(parts), end or position
             octets += length + 1
             if octets > 254 or position + length > len(packet):
-                raise WireError("a name that is too long")
+                raise UnreadableError(DnsReason.NAME_TOO_LONG())
             parts.append(packet[position : position + length].lower())
             position += length

@@ -14,6 +14,7 @@ import dns.zone
 from dmarc_milter.dns import wire
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, OnAnswer, Question, RecordType
 from dmarc_milter.dns.name import labels
+from dmarc_milter.dns.reasons import DnsReason
 from dmarc_milter.dns.source import Asker, Need
 
 _MAX_CNAMES = 12
@@ -70,10 +71,10 @@ class ZoneResolver:
     def look_up(self, question: Question) -> Answer[Any]:
         """The answer to `question`."""
         if labels(question.name) is None:
-            return wire.no_such_name(detail="not a valid name")
+            return wire.no_such_name(reason=DnsReason.INVALID_NAME())
         outcome, rdatas = self._find(question)
         if outcome is AnswerOutcome.TEMPORARY_FAILURE:
-            return wire.failure("SERVFAIL")
+            return wire.failure(DnsReason.SERVFAIL())
         values = tuple(record_value(question.type, rdata) for rdata in rdatas[: wire.MAX_RECORDS])
         return Answer(outcome, values, _ZONE_TTL)
 

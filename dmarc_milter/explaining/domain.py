@@ -3,6 +3,7 @@
 import time
 from typing import Any
 
+from dmarc_milter import wording
 from dmarc_milter.api import Dns
 from dmarc_milter.dkim import key
 from dmarc_milter.dkim.key import UnusableKey
@@ -154,7 +155,7 @@ async def _dkim(found: Report, resolver: Resolver, name: str) -> None:
     answer = await text_records(resolver, name)
     below = found.root.add(f"DKIM key {name}")
     if answer.failed:
-        found.fault(below, f"the DNS could not tell: {answer.detail}")
+        found.fault(below, f"the DNS could not tell: {wording.text(answer.reason)}")
     elif answer.outcome is not AnswerOutcome.RECORDS:
         found.fault(below, "no key is published there")
     for record in answer.records:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
+from dmarc_milter import wording
 from dmarc_milter.api import Evaluated
 from dmarc_milter.dmarc.evaluation import DmarcEvaluation
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType
@@ -56,7 +57,8 @@ def as_json(name: str, found: Evaluated, derived: Derived, mode: Mode) -> dict[s
                 "name": question.name,
                 "type": question.type.name,
                 "outcome": answer.outcome.value,
-                "detail": answer.detail,
+                "detail": wording.text(answer.reason),
+                "code": wording.code(answer.reason),
                 "records": shown(question, answer),
             }
             for question, answer in found.answers.items()
@@ -196,7 +198,7 @@ def _dns(root: Node, answers: Mapping[Question, Answer[Any]]) -> None:
     below = root.add(f"DNS: {len(answers)} questions")
     for question, answer in answers.items():
         said = "; ".join(shown(question, answer)) if answer.outcome is AnswerOutcome.RECORDS else answer.outcome.value
-        detail = f" ({answer.detail})" if answer.detail else ""
+        detail = f" ({wording.text(answer.reason)})" if answer.reason else ""
         mood = Severity.DOUBTFUL if answer.failed else Severity.PLAIN
         below.add(
             f"{question.type.name} {question.name}: {said if len(said) < 200 else said[:197] + '...'}{detail}", mood

@@ -9,6 +9,7 @@ from http import HTTPStatus
 
 from prometheus_client.exposition import choose_encoder
 
+from dmarc_milter import wording
 from dmarc_milter.dns.servers import PROBE
 from dmarc_milter.dns.upstream import ask_once
 from dmarc_milter.judging.name_servers import name_servers
@@ -42,7 +43,7 @@ class Readiness:
             if time.monotonic() >= self._until:
                 dns = self._settings.dns
                 answer = ask_once(name_servers(dns), min(dns.timeout, 2.0), dns.tries, PROBE)
-                self._dns = f"the DNS does not answer: {answer.detail}" if answer.failed else ""
+                self._dns = f"the DNS does not answer: {wording.text(answer.reason)}" if answer.failed else ""
                 self._until = time.monotonic() + PROBE_SECONDS
             return self._dns
 

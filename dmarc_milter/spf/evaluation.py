@@ -314,7 +314,7 @@ class _CheckHost:
 
     def _temporary_error(self, answer: Answer[Any], what: str) -> _Ended:
         is_senders = answer.is_late and self._has_asked_sender
-        return _Ended(SpfResult.TEMPERROR, f"{what}: {answer.detail}", is_senders_failure=is_senders)
+        return _Ended(SpfResult.TEMPERROR, f"{what}: {answer.reason}", is_senders_failure=is_senders)
 
     def _type_asked(self, mechanism: A | MX | Exists) -> RecordType:
         if isinstance(mechanism, A):

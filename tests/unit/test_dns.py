@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from dmarc_milter.common.reason import Reason
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType, text_records
 from dmarc_milter.dns.cache import Cache
 from dmarc_milter.dns.caching import CachingResolver
 from dmarc_milter.dns.loop import Loop
 from dmarc_milter.dns.message import MessageQuestions, MessageResolver
 from dmarc_milter.dns.name import to_identifier
+from dmarc_milter.dns.reasons import DnsReason
 from dmarc_milter.dns.runner import Runner
 from dmarc_milter.dns.servers import NameServer
 from dmarc_milter.dns.upstream import Upstream
@@ -102,20 +104,20 @@ def test_an_answer_is_asked_for_once(server: NameServerThread, loop: Loop) -> No
 
 
 DISTURBANCES = {
-    "silence": (lambda question, wire: None, "timeout"),
-    "garbage": (lambda question, wire: wire[:2] + b"\xff" * 30, "timeout"),
-    "wrong id": (lambda question, wire: bytes([wire[0] ^ 1]) + wire[1:], "timeout"),
-    "cut": (lambda question, wire: wire[:20], "timeout"),
-    "cut behind the question": (lambda question, wire: wire[:40], "not a DNS message"),
+    "silence": (lambda question, wire: None, DnsReason.TIMEOUT()),
+    "garbage": (lambda question, wire: wire[:2] + b"\xff" * 30, DnsReason.TIMEOUT()),
+    "wrong id": (lambda question, wire: bytes([wire[0] ^ 1]) + wire[1:], DnsReason.TIMEOUT()),
+    "cut": (lambda question, wire: wire[:20], DnsReason.TIMEOUT()),
+    "cut behind the question": (lambda question, wire: wire[:40], DnsReason.UNREADABLE(because=DnsReason.CUT_SHORT())),
 }
 
 
-@pytest.mark.parametrize(("disturb", "detail"), DISTURBANCES.values(), ids=DISTURBANCES.keys())
-def test_a_server_that_does_not_answer_properly(loop: Loop, disturb: object, detail: str) -> None:
+@pytest.mark.parametrize(("disturb", "reason"), DISTURBANCES.values(), ids=DISTURBANCES.keys())
+def test_a_server_that_does_not_answer_properly(loop: Loop, disturb: object, reason: Reason) -> None:
     with NameServerThread(ZoneResolver.from_text(ZONE), disturb=disturb) as bad:  # type: ignore[arg-type]
         answer = ask(caching_resolver(loop, NameServer("127.0.0.1", bad.port), timeout=0.2), "example.com")
     assert answer.outcome is AnswerOutcome.TEMPORARY_FAILURE
-    assert detail in answer.detail
+    assert answer.reason == reason
 
 
 def test_the_next_server_is_tried(server: NameServerThread, loop: Loop) -> None:
@@ -163,7 +165,7 @@ def test_many_questions_at_once(server: NameServerThread, loop: Loop, kind: type
 def test_silence_leaves_nothing_open(loop: Loop, kind: type[NameServer]) -> None:
     with NameServerThread(ZoneResolver.from_text(ZONE), disturb=lambda question, wire: None) as dead:
         caching = caching_resolver(loop, kind("127.0.0.1", dead.port), timeout=0.2)
-        assert ask(caching, "example.com").detail == "timeout"
+        assert ask(caching, "example.com").reason == DnsReason.TIMEOUT()
         assert sockets(loop) == (kind is NameServer)
 
 
@@ -199,7 +201,7 @@ def test_nobody_listens(loop: Loop) -> None:
 def test_the_deadline_of_a_message(loop: Loop) -> None:
     with NameServerThread(ZoneResolver.from_text(ZONE), disturb=lambda question, wire: None) as dead:
         answer = ask(caching_resolver(loop, NameServer("127.0.0.1", dead.port)), "example.com", seconds=0.2)
-    assert answer.detail == "deadline of the message passed"
+    assert answer.reason == DnsReason.DEADLINE()
 
 
 def test_cache_forgets_in_time_and_within_its_bound() -> None:

@@ -10,6 +10,7 @@ from dmarc_milter.dns.answer import Answer, AnswerOutcome, OnAnswer, Question, R
 from dmarc_milter.dns.caching import CachingResolver, QuestionLimits
 from dmarc_milter.dns.loop import Loop
 from dmarc_milter.dns.message import MessageQuestions, MessageResolver
+from dmarc_milter.dns.reasons import DnsReason
 from dmarc_milter.dns.runner import Runner, run_in_asyncio
 from dmarc_milter.dns.source import Asker, Need
 
@@ -121,7 +122,7 @@ def test_what_has_no_room_fails_at_once_and_dmarc_has_room_all_the_same() -> Non
     flood(site)
     assert site.source.in_flight == SMALL.ordinary
     refused = site.runner.start(site.message(b"z").resolver(FOREVER).resolve(question("a.example")))
-    assert refused.result(0).detail == "too many questions under way"
+    assert refused.result(0).reason == DnsReason.TOO_MANY_UNDER_WAY()
     reserved = site.message(b"z").resolver(FOREVER, is_reserved=True)
     waiting = site.runner.start(reserved.resolve(question("_dmarc.bank.example")))
     site.upstream.asked[-1].answer()
@@ -160,14 +161,14 @@ def test_a_waiter_is_told_once_of_deadline_or_answer() -> None:
     site = Site()
     waiting = site.runner.start(site.message().resolver(10.0).resolve(question("slow.example")))
     told = []
-    site.source.ask(Need(question("slow.example"), 20.0, Asker()), lambda _question, answer: told.append(answer.detail))
+    site.source.ask(Need(question("slow.example"), 20.0, Asker()), lambda _question, answer: told.append(answer.reason))
     assert not waiting.done() or waiting.result(0).failed
     site.loop.sweep(11.0)
     site.upstream.asked[0].answer()
     site.loop.sweep(21.0)
     site.upstream.asked[0].answer()
     assert waiting.result(0).failed
-    assert told == [""]
+    assert told == [None]
 
 
 def test_a_question_that_nobody_waits_for_any_more_is_abandoned() -> None:
@@ -211,7 +212,7 @@ def test_dmarc_tries_again_where_somebody_else_had_no_room() -> None:
     reserved = site.message().resolver(FOREVER, is_reserved=True)
     ours = site.runner.start(reserved.resolve(question("_dmarc.bank.example")))
     assert site.upstream.asked[0].is_reserved
-    site.upstream.asked[0].answer(wire.no_room("no sockets"))
+    site.upstream.asked[0].answer(wire.no_room(DnsReason.TOO_MANY_UNDER_WAY()))
     assert waiting.result(0).is_local
     site.upstream.asked[1].answer()
     assert ours.result(0) is FOUND
@@ -223,7 +224,7 @@ def test_each_mechanism_has_its_own_limit() -> None:
     spf, dmarc = message.resolver(FOREVER, limit=2), message.resolver(FOREVER, limit=1)
     spf.prefetch(questions(5))
     assert site.source.in_flight == 2
-    assert site.runner.start(spf.resolve(question("more"))).result(0).detail == "too many questions for one message"
+    assert site.runner.start(spf.resolve(question("more"))).result(0).reason == DnsReason.TOO_MANY_QUESTIONS()
     assert spf.is_exhausted
     assert not dmarc.is_exhausted
     waiting = site.runner.start(dmarc.resolve(question("_dmarc.bank")))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dmarc_milter.dns import shared
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType
+from dmarc_milter.dns.reasons import DnsReason
 from dmarc_milter.dns.shared import PLACE_OCTETS, SharedAnswers
 
 NAME = Question("example.org", RecordType.TXT)
@@ -30,7 +31,11 @@ class Clock:
         Answer(AnswerOutcome.RECORDS, (KEY,), 300.0),
         Answer(AnswerOutcome.NO_DATA, (), 60.0),
         Answer(AnswerOutcome.NO_SUCH_NAME, (), 60.0),
-        Answer(AnswerOutcome.TEMPORARY_FAILURE, (), 1.0, "SERVFAIL"),
+        Answer(AnswerOutcome.TEMPORARY_FAILURE, (), 1.0, DnsReason.SERVFAIL()),
+        Answer(
+            AnswerOutcome.TEMPORARY_FAILURE, (), 1.0, DnsReason.UNREADABLE(because=DnsReason.TOO_MANY_PIECES(limit=9))
+        ),
+        Answer(AnswerOutcome.TEMPORARY_FAILURE, (), 1.0, DnsReason.UNREACHABLE(error="[Errno 111] Connection refused")),
     ],
     ids=str,
 )

@@ -19,6 +19,7 @@ from dmarc_milter.api import Dns
 from dmarc_milter.dns import wire
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, OnAnswer, Question, RecordType
 from dmarc_milter.dns.name import is_at_or_below
+from dmarc_milter.dns.reasons import DnsReason
 from dmarc_milter.dns.source import Asker, Need
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.judging.verdict import Action
@@ -140,8 +141,8 @@ class Disturbed:
     def _disturbed(self, question: Question, behaviour: str) -> Answer[Any]:
         if behaviour == "as published":
             return self._zone.look_up(question)
-        if behaviour in ("SERVFAIL", "deadline of the message passed", "too many questions under way"):
-            return wire.failure(behaviour)
+        if behaviour in FAILURES:
+            return wire.failure(FAILURES[behaviour])
         if behaviour == "nothing":
             return wire.no_such_name()
         return Answer(AnswerOutcome.RECORDS, _records(question, behaviour), 300.0)
@@ -156,6 +157,11 @@ RECORDS = {
     "endless": ENDLESS,
     "key": rsa_key()[1].encode(),
 }
+FAILURES = {
+    "SERVFAIL": DnsReason.SERVFAIL(),
+    "deadline of the message passed": DnsReason.DEADLINE(),
+    "too many questions under way": DnsReason.TOO_MANY_UNDER_WAY(),
+}
 
 
 def _records(question: Question, behaviour: str) -> tuple[Any, ...]:
@@ -166,9 +172,7 @@ def _records(question: Question, behaviour: str) -> tuple[Any, ...]:
     return (CROOK,) if question.type is RecordType.A else (CROOK.rjust(16, b"\0"),)
 
 
-BEHAVIOURS = st.sampled_from(
-    ["as published", "SERVFAIL", "deadline of the message passed", "too many questions under way", "nothing", *RECORDS]
-)
+BEHAVIOURS = st.sampled_from(["as published", *FAILURES, "nothing", *RECORDS])
 STRANGERS = ("crook.example", "_dmarc.crook.example", "list.test", "_dmarc.list.test", "other.test")
 DNS = st.tuples(st.dictionaries(st.sampled_from(STRANGERS), BEHAVIOURS), BEHAVIOURS)
 

@@ -6,14 +6,19 @@ from typing import Annotated
 from dmarc_milter.settings.addresses import InetAddress, Listen
 from dmarc_milter.settings.constraints import Example, OneOrMore, Pattern, Range
 
+DEFAULT_LISTEN = InetAddress("127.0.0.1", 9892)
+"""No milter of Debian listens there by default: OpenDKIM has 8891, dkimpy-milter 8892, OpenDMARC and pyspf-milter 8893.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class MilterSection:
     """How the MTA reaches the filter, and under which name the filter writes."""
 
-    listen: Annotated[tuple[Listen, ...], OneOrMore()] = (InetAddress("127.0.0.1", 8893),)
+    listen: Annotated[tuple[Listen, ...], OneOrMore()] = (DEFAULT_LISTEN,)
     """Where the MTA finds the filter: "unix:/path", "inet:port@address" or "inet6:port@address"; or a list of them,
-    each of which gets processes of its own."""
+    each of which gets processes of its own. The address has to be written: "inet:9892@0.0.0.0" is every address of
+    this host, and then only a firewall says who may connect. No other milter of Debian uses port 9892."""
 
     authserv_id: Annotated[
         str | None,

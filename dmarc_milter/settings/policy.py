@@ -1,10 +1,14 @@
 """[policy], [policy.indirect] and [policy.reply]"""
 
 from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network
 from typing import Annotated, Literal
 
 from dmarc_milter.settings.addresses import IpNetwork
 from dmarc_milter.settings.constraints import Example
+
+LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
+"""This host: mail that was written on it, and what a content filter hands back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +77,10 @@ class PolicySection:
     """A message in whose handling the filter itself failed (see the log): "tempfail", "accept", "reject". Set "accept"
     where late mail is worse than unjudged mail."""
 
-    trusted_networks: tuple[IpNetwork, ...] = ()
-    """Networks of your own hosts and users, whose mail is not judged; nor is that of authenticated senders."""
+    trusted_networks: Annotated[tuple[IpNetwork, ...], Example(("127.0.0.0/8", "::1", "192.0.2.0/24"))] = LOOPBACK
+    """Networks of your own hosts and users, whose mail is not judged; nor is that of authenticated senders. A list that
+    you set takes the place of the default: name this host in it, too, where its own mail should not be judged. With []
+    all mail is judged."""
 
     trusted_relays: Annotated[tuple[IpNetwork, ...], Example(("198.51.100.7",))] = ()
     """Hosts that pass other people's mail on to you: a filtering service, a backup MX. SPF is then asked about the

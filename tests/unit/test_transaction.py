@@ -1,6 +1,7 @@
 """One transaction: what is done with a message, by settings, envelope, bounds and errors."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from dmarc_milter.api import Dns
 from dmarc_milter.judging.site import Site
 from dmarc_milter.judging.transaction import MAX_RECIPIENTS, Connection, Outcome, Transaction
+from dmarc_milter.judging.verdict import Action
 from dmarc_milter.message.header import MAX_FIELDS
 from dmarc_milter.settings import config
 
@@ -122,6 +124,31 @@ def test_outcome(case: Case) -> None:
     assert (disposition.action.value, len(found.deletions), len(found.additions)) == (action, deleted, added)
     assert disposition.reason.startswith(reason)
     assert (found.reply is not None) == (action in ("reject", "tempfail"))
+
+
+OWN_OR_NOT = {
+    # trusted_networks, client: whether the message is the operator's own
+    (None, "127.0.0.1"): True,
+    (None, "127.1.2.3"): True,
+    (None, "::1"): True,
+    (None, "::ffff:127.0.0.1"): True,
+    (None, "203.0.113.9"): False,
+    (("203.0.113.0/24",), "203.0.113.9"): True,
+    (("203.0.113.0/24",), "127.0.0.1"): False,
+    ((), "127.0.0.1"): False,
+    ((), "::1"): False,
+}
+
+
+@pytest.mark.parametrize(("networks", "client"), OWN_OR_NOT)
+def test_own_mail(networks: tuple[str, ...] | None, client: str) -> None:
+    """This host by default; a list that is set takes the place of that."""
+    policy = {} if networks is None else {"trusted_networks": list(networks)}
+    case = Case(("", "", 0, 0), policy, fields=SPOOF, connection={"client_address": ip_address(client).packed})
+    found = outcome(case)
+    is_own = OWN_OR_NOT[networks, client]
+    assert (found.verdict is None) == is_own
+    assert found.disposition.action is (Action.ACCEPT if is_own else Action.REJECT)
 
 
 def test_recipients_beyond_the_bound() -> None:

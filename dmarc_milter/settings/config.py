@@ -4,20 +4,20 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dmarc_milter.settings.dkim import DkimSection
 from dmarc_milter.settings.dns import DnsSection
-from dmarc_milter.settings.error import ConfigError
+from dmarc_milter.settings.error import ConfigError, UnreadableError
 from dmarc_milter.settings.journal import JournalSection
+from dmarc_milter.settings.location import DEFAULT_PATH
 from dmarc_milter.settings.log import LogSection
 from dmarc_milter.settings.metrics import MetricsSection
 from dmarc_milter.settings.milter import MilterSection
 from dmarc_milter.settings.override import OverrideSection
 from dmarc_milter.settings.policy import PolicySection
 from dmarc_milter.settings.reading import read
-
-DEFAULT_PATH = Path("/etc/dmarc-milter/dmarc-milter.toml")
+from dmarc_milter.settings.renamed import with_new_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,29 +34,58 @@ class Settings:
     log: LogSection = field(default_factory=LogSection)
 
 
+class Loaded(NamedTuple):
+    """Settings, and where they came from."""
+
+    settings: Settings
+    source: str
+    """For people: a path, or that there is none."""
+    warnings: tuple[str, ...] = ()
+    """What should be written otherwise, though it is read: one line each, naming the key."""
+
+
+def load_file(path: Path | None) -> Loaded:
+    """The file at `path`, else the default file if it is there, else the built-in defaults. Raises ConfigError."""
+    text = _text(DEFAULT_PATH if path is None else path, may_be_missing=path is None)
+    if text is None:
+        return Loaded(Settings(), "built-in settings")
+    source = str(path or DEFAULT_PATH)
+    try:
+        data, warnings = with_new_names(tomllib.loads(text))
+        return Loaded(parse(data), source, warnings)
+    except (tomllib.TOMLDecodeError, ConfigError) as error:
+        raise ConfigError(f"{source}: {error}") from None
+
+
 def load(path: Path) -> Settings:
     """The settings in the file at `path`. Raises ConfigError."""
+    return load_file(path).settings
+
+
+def load_default(path: Path | None) -> Settings:
+    """As :func:`load_file`, the settings alone."""
+    return load_file(path).settings
+
+
+def _text(path: Path, *, may_be_missing: bool) -> str | None:
     try:
-        text = path.read_bytes().decode("utf-8")
+        return path.read_bytes().decode("utf-8")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if may_be_missing:
+            return None
+        raise ConfigError(f"{path}: {error.strerror}") from None
+    except PermissionError as error:
+        raise UnreadableError(f"{path}: {error.strerror}. {_WHAT_USERS_MAY_DO}") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not UTF-8") from None
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: {error}") from None
-    try:
-        return parse(data)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
 
 
-def load_default(path: Path | None) -> Settings:
-    """The settings at `path`, else of the default file if it is there, else the defaults. Raises ConfigError."""
-    if path is not None:
-        return load(path)
-    return load(DEFAULT_PATH) if DEFAULT_PATH.exists() else Settings()
+_WHAT_USERS_MAY_DO = (
+    "It may hold a password: only root and the members of its group may read it. Run this with sudo, or name another "
+    "file with --config (--config /dev/null: the built-in settings)"
+)
 
 
 def parse(data: Mapping[str, Any]) -> Settings:

@@ -1,5 +1,9 @@
-"""The one error of this package."""
+"""The errors of this package."""
 
 
 class ConfigError(Exception):
     """Settings that cannot be used; the text is one line that names the key."""
+
+
+class UnreadableError(ConfigError):
+    """Whoever asks may not read the file."""

@@ -10,7 +10,7 @@ import subprocess
 import threading
 from pathlib import Path
 
-from dmarc_milter.cli.attach import sendmail_line
+from dmarc_milter.attaching import sendmail
 from dmarc_milter.settings.addresses import listen_address
 from tests.system.postfix import wait_for
 from tests.system.servers import need
@@ -90,7 +90,7 @@ class Sendmail:
 
     def _configure(self, milter: str, default_action: str) -> None:
         """sendmail.cf out of a sendmail.mc with the very line that `attach sendmail` tells."""
-        line = sendmail_line(listen_address(milter, "milter"), fail_temporarily=default_action == "tempfail")
+        line = sendmail.line(listen_address(milter), fail_temporarily=default_action == "tempfail")
         cf = UNPACKED / "usr/share/sendmail/cf"
         text = SENDMAIL_MC.format(cf=cf, folder=self._folder, port=PORT, filter=line)
         made = subprocess.run(

@@ -19,8 +19,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from dmarc_milter.cli import journal as commands
 from dmarc_milter.cli.main import main
+from dmarc_milter.cli.trace.run import since
 from dmarc_milter.dkim.signature import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.journal import advice, schema, upkeep
@@ -464,12 +464,12 @@ SINCE = {"30m": NOW - 1800, "7d": NOW - 604_800, "1970-01-02": 86_400.0, "1970-0
 
 @pytest.mark.parametrize(("text", "expected"), SINCE.items())
 def test_since(text: str, expected: float) -> None:
-    assert commands.since(text, NOW) == expected
+    assert since(text, NOW) == expected
 
 
 def test_since_yesterday_is_not_understood() -> None:
     with pytest.raises(ValueError, match="7d nor a date"):
-        commands.since("yesterday", NOW)
+        since("yesterday", NOW)
 
 
 FAULTS = {

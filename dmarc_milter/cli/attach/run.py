@@ -1,4 +1,4 @@
-"""dmarc-milter attach and detach: what will be changed is shown first, and is what is changed then."""
+"""What dmarc-milter attach and detach run: what will be changed is shown first, and is what is changed then."""
 
 import argparse
 import os

@@ -1,4 +1,4 @@
-"""dmarc-milter check."""
+"""What dmarc-milter check runs."""
 
 import argparse
 import json
@@ -33,7 +33,7 @@ from dmarc_milter.message.header import split_message
 from dmarc_milter.settings import config
 from dmarc_milter.settings.addresses import name_server
 from dmarc_milter.settings.config import Settings
-from dmarc_milter.settings.error import ConfigError
+from dmarc_milter.settings.error import ConfigError, UnreadableError
 
 PASS, FAIL, ERROR = 0, 1, 2
 THREADS = 8
@@ -56,7 +56,7 @@ class Judged(NamedTuple):
 def check(options: argparse.Namespace) -> int:
     """The exit status."""
     try:
-        settings = config.load_default(options.config)
+        settings = _settings(options)
         settings = replace(settings, policy=replace(settings.policy, mode="enforce"))
         dns = _dns(options, settings)
         if options.domain is not None:
@@ -71,6 +71,17 @@ def check(options: argparse.Namespace) -> int:
         # Whoever read has seen enough.
         sys.stdout = None
         return ERROR
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    """Users who may not read the filter's settings can check all the same, and are told so. Raises ConfigError."""
+    try:
+        return config.load_default(options.config)
+    except UnreadableError as error:
+        if options.config is not None:
+            raise
+        print(f"dmarc-milter: warning: {error}. The built-in settings are used now.", file=sys.stderr)
+        return Settings()
 
 
 def _dns(options: argparse.Namespace, settings: Settings) -> Dns:

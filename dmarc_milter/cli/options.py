@@ -1,0 +1,31 @@
+"""Options that several subcommands have."""
+
+import argparse
+from pathlib import Path
+
+from dmarc_milter.settings.location import DEFAULT_PATH
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """--config: the same file by default for every command."""
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help=f"settings (default: {DEFAULT_PATH}, if it is there)"
+    )
+
+
+def add_journal(parser: argparse.ArgumentParser) -> None:
+    """--config and --journal."""
+    add_config(parser)
+    parser.add_argument("--journal", metavar="URL", help="the journal's database, instead of that of the settings")
+
+
+def add_color(parser: argparse.ArgumentParser) -> None:
+    """--color"""
+    parser.add_argument("--color", choices=["auto", "always", "never"], default="auto", help="default: auto")
+
+
+def positive(text: str) -> int:
+    """A whole number from 1 up, as the type of an option."""
+    if not text.isdecimal() or not 0 < int(text) < 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 up")
+    return int(text)

@@ -7,9 +7,10 @@ from sqlalchemy.engine import Engine
 
 from dmarc_milter.cli.command import USAGE_ERROR
 from dmarc_milter.journal.database import DatabaseError, open_engine
+from dmarc_milter.journal.insertion import UnreachableError
 from dmarc_milter.journal.schema import SchemaError, check
 
-JOURNAL_ERRORS = (DatabaseError, SchemaError, sa.exc.SQLAlchemyError)
+JOURNAL_ERRORS = (DatabaseError, SchemaError, UnreachableError, sa.exc.SQLAlchemyError)
 
 
 def open_journal(url: str) -> Engine:

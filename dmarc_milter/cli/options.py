@@ -2,8 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dmarc_milter.settings.location import DEFAULT_PATH
+
+if TYPE_CHECKING:
+    from dmarc_milter.settings.database_url import DatabaseUrl
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -16,7 +20,19 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 def add_journal(parser: argparse.ArgumentParser) -> None:
     """--config and --journal."""
     add_config(parser)
-    parser.add_argument("--journal", metavar="URL", help="the journal's database, instead of that of the settings")
+    parser.add_argument(
+        "--journal", type=_database, metavar="URL", help="the journal's database, instead of that of the settings"
+    )
+
+
+def _database(text: str) -> "DatabaseUrl":
+    """As the type of an option: what argparse itself would say of a wrong one shows its password."""
+    from dmarc_milter.settings.database_url import database_url
+
+    try:
+        return database_url(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def add_color(parser: argparse.ArgumentParser) -> None:

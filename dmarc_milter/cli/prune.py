@@ -9,6 +9,7 @@ from dmarc_milter.cli.options import add_journal
 def _run(options: argparse.Namespace) -> int:
     from dmarc_milter.cli.journal import JOURNAL_ERRORS, fail
     from dmarc_milter.journal.database import open_engine
+    from dmarc_milter.journal.location import database
     from dmarc_milter.journal.upkeep import prune_all
     from dmarc_milter.settings import config
 
@@ -18,7 +19,7 @@ def _run(options: argparse.Namespace) -> int:
         print("no journal is kept")
         return 0
     try:
-        total = prune_all(open_engine(options.journal or settings.database, create=False), settings.keep_days)
+        total = prune_all(open_engine(options.journal or database(settings), create=False), settings.keep_days)
     except JOURNAL_ERRORS as error:
         return fail(error)
     print(f"{total} records deleted")

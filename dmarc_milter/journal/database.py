@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine, make_url
 
 from dmarc_milter.journal.insertion import BUSY_SECONDS
+from dmarc_milter.settings.database_url import without_password
 
 FILE_MODE = 0o640
 
@@ -23,18 +24,13 @@ def parse_url(text: str) -> URL:
     try:
         url = make_url(text)
     except sa.exc.ArgumentError:
-        raise DatabaseError(f'"{_without_password(text)}" is no database URL') from None
+        raise DatabaseError(f'"{without_password(text)}" is no database URL') from None
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise DatabaseError(f"{url.get_backend_name()} is neither sqlite nor postgresql")
     if url.get_backend_name() == "sqlite" and not url.database:
         raise DatabaseError("sqlite needs the path of a file")
     # SQLAlchemy's default driver changed with 2.1; Debian's users have psycopg2.
     return url.set(drivername="postgresql+psycopg2") if url.drivername == "postgresql" else url
-
-
-def _without_password(text: str) -> str:
-    head, at, tail = text.rpartition("@")
-    return f"{head.partition('://')[0]}://...@{tail}" if at else text
 
 
 def open_engine(text: str, *, create: bool) -> Engine:

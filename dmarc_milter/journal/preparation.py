@@ -42,6 +42,6 @@ def connect_prepared(database: str) -> Insertion:
 
 def prepare_local(settings: JournalSection) -> None:
     """Make the tables of a file, before workers need them; those of a server may be far away, and are left to them."""
-    if settings.enabled and settings.database.startswith("sqlite"):
+    if settings.enabled and not settings.database.is_postgresql:
         with contextlib.suppress(UnreachableError):
             connect_prepared(settings.database).close()

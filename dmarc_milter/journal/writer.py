@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 
 from dmarc_milter.journal.insertion import Insertion, RefusedError, UnreachableError
+from dmarc_milter.journal.location import database
 from dmarc_milter.journal.preparation import connect_prepared, upkeep
 from dmarc_milter.journal.row import Row, row
 from dmarc_milter.judging.record import MessageRecord
@@ -145,7 +146,7 @@ class Writer:
 
     def _connected(self) -> Insertion:
         if self._database is None:
-            self._database = connect_prepared(self._settings.database)
+            self._database = connect_prepared(database(self._settings))
         return self._database
 
     def _disconnect(self) -> None:
@@ -165,7 +166,7 @@ class Writer:
         self._prune_at = time.monotonic() + PRUNE_SECONDS
         if self._pruning is None:
             try:
-                self._pruning = upkeep(self._settings.database, self._settings.keep_days)
+                self._pruning = upkeep(database(self._settings), self._settings.keep_days)
             except UnreachableError as error:
                 self._complain(f"cannot forget old records: {error}")
 

@@ -92,7 +92,17 @@ def parse(data: Mapping[str, Any]) -> Settings:
     """Settings from the tables of a TOML file. Raises ConfigError."""
     settings = read(Settings, data, "")
     _check_rules(settings.override)
+    _check_password(settings.journal)
     return settings
+
+
+def _check_password(journal: JournalSection) -> None:
+    if journal.password_file is None:
+        return
+    if not journal.database.is_postgresql:
+        raise ConfigError("journal.password_file is for PostgreSQL; the journal in a file needs no password")
+    if journal.database.has_password:
+        raise ConfigError("journal.password_file is set, and there is a password in journal.database, too")
 
 
 def _check_rules(rules: tuple[OverrideSection, ...]) -> None:

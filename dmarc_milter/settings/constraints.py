@@ -19,8 +19,6 @@ class Pattern:
 
     regex: str
     wanted: str
-    is_secret: bool = False
-    """Whether the value may hold a password: then no error shows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +31,8 @@ class Text:
     """What the string looks like, for people."""
     show: Callable[[Any], str] = str
     """The string of a value."""
+    is_secret: bool = False
+    """Whether the value may hold a password: then no error shows it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from typing import Annotated
 
-from dmarc_milter.settings.constraints import Pattern, Range
+from dmarc_milter.settings.constraints import Example, Pattern, Range, Text
+from dmarc_milter.settings.database_url import WANTED, DatabaseUrl, database_url
+
+DEFAULT_DATABASE = DatabaseUrl("sqlite:////var/lib/dmarc-milter/journal.sqlite")
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,15 +17,24 @@ class JournalSection:
     """Whether it is kept. Set false where the log is enough."""
 
     database: Annotated[
-        str,
-        Pattern(
-            r"(?s:sqlite:///.|postgresql(?:\+[a-z0-9]+)?://.).*",
-            'like "sqlite:////path/of/a/file" or "postgresql://user:password@host/name"',
-            is_secret=True,
-        ),
-    ] = "sqlite:////var/lib/dmarc-milter/journal.sqlite"
-    """A file ("sqlite:///" and the path), or a PostgreSQL database for several hosts:
-    "postgresql://user:password@host/name" (needs python3-psycopg2)."""
+        DatabaseUrl,
+        Text(database_url, f"a string like {WANTED}", is_secret=True),
+        Example("postgresql:///dmarc_milter"),
+    ] = DEFAULT_DATABASE
+    """A file ("sqlite:///" and the path), or a PostgreSQL database for several hosts (needs python3-psycopg2):
+    "postgresql://user@host/name". "postgresql:///name" is a database on this host, over its unix socket: PostgreSQL's
+    peer authentication needs no password there, only a role that is called as the user of the service, dmarc-milter. A
+    password can stand in the URL, percent-encoded ("postgresql://user:password@host/name"); better is password_file."""
+
+    password_file: Annotated[
+        str | None,
+        Pattern(r"/[^\0]+|[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}", "an absolute path, or the name of a credential"),
+        Example("/etc/dmarc-milter/journal-password"),
+    ] = None
+    """Where the password for the PostgreSQL database is, on one line: a file that the service's user can read (owner
+    root, group dmarc-milter, mode 0640), or the name of a credential of systemd, which the unit names with
+    LoadCredential=NAME:/path. A credential is there for the service alone: commands that you run read a file. It is
+    read at each connection, so a new password needs no reload."""
 
     keep_days: Annotated[int, Range(0, 36_500)] = 30
     """Days for which records are kept; 0 means for ever. A record takes about 1 kB."""

@@ -78,7 +78,7 @@ def _known_instead(key: str, known: Mapping[str, Kind]) -> str:
 def _value(kind: Kind, value: object, name: str) -> Any:
     text = kind.constraint(Text)
     if text is not None:
-        return _parsed(text, _expect(str, value, name, text.wanted), name)
+        return _parsed(text, _written(text, value, name), name)
     if is_dataclass(kind.plain) and isinstance(kind.plain, type):
         return read(kind.plain, value, name)
     origin = typing.get_origin(kind.plain)
@@ -116,11 +116,18 @@ def _expect(kind: Any, value: object, name: str, wanted: str) -> Any:
     return value
 
 
+def _written(text: Text, value: object, name: str) -> str:
+    if text.is_secret and not isinstance(value, str):
+        raise ConfigError(f"{name} has to be {text.wanted}")
+    return str(_expect(str, value, name, text.wanted))
+
+
 def _parsed(text: Text, value: str, name: str) -> Any:
     try:
         return text.parse(value)
     except ValueError as error:
-        raise ConfigError(f'{name} is "{value}"; {error}') from None
+        told = "cannot be used" if text.is_secret else f'is "{value}"'
+        raise ConfigError(f"{name} {told}; {error}") from None
 
 
 def _within(kind: Kind, value: Any, name: str) -> Any:
@@ -128,6 +135,5 @@ def _within(kind: Kind, value: Any, name: str) -> Any:
     if bounds is not None and not bounds.least <= value <= bounds.most:
         raise ConfigError(f"{name} is {value}; it has to be from {bounds.least} to {bounds.most}")
     if pattern is not None and re.fullmatch(pattern.regex, value) is None:
-        told = "" if pattern.is_secret else f'is "{value}"; it '
-        raise ConfigError(f"{name} {told}has to be {pattern.wanted}")
+        raise ConfigError(f'{name} is "{value}"; it has to be {pattern.wanted}')
     return value

@@ -28,7 +28,8 @@ def need(program: str | None, package: str) -> str:
 class PostgreSql:
     """A server with one database; may be stopped and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, password: str | None = None) -> None:
+        """With `password`, it is asked for over the network; over the unix socket, root is believed to be root."""
         programs = sorted(glob.glob("/usr/lib/postgresql/*/bin/pg_ctl"))
         self._bin = Path(need(programs[-1] if programs else None, "postgresql")).parent
         if os.geteuid() != 0:
@@ -40,10 +41,27 @@ class PostgreSql:
         self._run("initdb", "-D", f"{self._folder}/data", "-A", "trust", "-U", "milter", "--no-sync")
         self.start()
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "milter", "journal")
+        if password is not None:
+            self._ask_for(password)
+
+    def _ask_for(self, password: str) -> None:
+        for statement in (f"ALTER ROLE milter PASSWORD '{password}'", "CREATE ROLE root LOGIN SUPERUSER"):
+            self._run(
+                "psql", "-q", "-h", "127.0.0.1", "-p", str(self._port), "-U", "milter", "-c", statement, "journal"
+            )
+        self.stop()
+        rules = "local all all peer\nhost all all 127.0.0.1/32 scram-sha-256\n"
+        Path(self._folder, "data", "pg_hba.conf").write_text(rules)
+        self.start()
 
     @property
     def url(self) -> str:
         return f"postgresql://milter@127.0.0.1:{self._port}/journal"
+
+    @property
+    def local_url(self) -> str:
+        """Over its unix socket, which lies in a folder of the test's own."""
+        return f"postgresql:///journal?host={self._folder}&port={self._port}"
 
     def _run(self, program: str, *arguments: str) -> None:
         # No pipes: a server that is started would keep them open.

@@ -1,5 +1,6 @@
 """The journal of the running filter: SQLite from two workers at full speed, PostgreSQL that goes and comes back."""
 
+import os
 import re
 import subprocess
 import sys
@@ -91,6 +92,55 @@ def test_postgresql_stopped_and_started_under_load(
     found = find(reading, Criteria(since=0.0), 4_000)
     assert {each["queue_id"][:2] for each in found} == {"4P", "4Q"}
     assert len({each["queue_id"] for each in found}) == 3_500
+
+
+PASSWORD = "s3cret: /?@%41"
+
+
+@pytest.fixture
+def guarded(open_folder: Path) -> Iterator[PostgreSql]:
+    """A server that wants a password over the network."""
+    started = PostgreSql(open_folder, PASSWORD)
+    yield started
+    started.stop()
+
+
+def trace(running: RunningFilter, queue_id: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-m", "dmarc_milter", "trace", queue_id, "--config", str(running.config)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize("kind", ["file", "credential"])
+def test_a_password_of_its_own(tmp_path: Path, name_server: NameServerThread, guarded: PostgreSql, kind: str) -> None:
+    """Wrong at first, then right: it is read anew, and nothing ever shows it."""
+    path = tmp_path / "journal-password"
+    path.write_text("n0t-it")
+    name = str(path) if kind == "file" else path.name
+    text = settings(name_server) + f'[journal]\ndatabase = "{guarded.url}"\npassword_file = "{name}"\n'
+    environment = {**os.environ, "CREDENTIALS_DIRECTORY": str(tmp_path)}
+    running = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", text, environment)
+    assert load(running, ["4W1"]) == {"accept"}
+    wait_for(lambda: "journal: cannot write" in running.log, "the wrong password to be refused")
+    path.write_text(f"{PASSWORD}\n")
+    wait_for(lambda: 'outcome="written"} 1.0' in running.metrics(), "the record to be written")
+    told = trace(running, "4W1")
+    assert running.stop() == 0
+    if kind == "file":
+        assert told.stdout.startswith("4W1")
+    else:
+        assert "which systemd hands to the service alone" in told.stderr
+    for shown in (running.log, told.stdout, told.stderr):
+        assert PASSWORD not in shown
+        assert "n0t-it" not in shown
+
+
+def test_peer_authentication(tmp_path: Path, name_server: NameServerThread, guarded: PostgreSql) -> None:
+    text = settings(name_server) + f'[journal]\ndatabase = "{guarded.local_url}"\n'
+    running = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", text)
+    assert load(running, ["4V1"]) == {"accept"}
+    wait_for(lambda: 'outcome="written"} 1.0' in running.metrics(), "the record to be written")
+    assert trace(running, "4V1").stdout.startswith("4V1")
+    assert running.stop() == 0
 
 
 def test_an_older_journal_in_postgresql_is_written_on(

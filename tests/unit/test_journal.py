@@ -45,6 +45,7 @@ from dmarc_milter.judging.site import trusted_lists
 from dmarc_milter.judging.verdict import Action, Disposition, Envelope, SpfFinding, SpfIdentity
 from dmarc_milter.message.mailing_list import MailingList, list_pattern
 from dmarc_milter.settings import config
+from dmarc_milter.settings.database_url import DatabaseUrl
 from dmarc_milter.settings.journal import JournalSection
 from dmarc_milter.spf.evaluation import Check, SpfResult
 from tests.system.postfix import wait_for
@@ -69,7 +70,7 @@ def as_row(found: MessageRecord, uid: str = "u") -> dict[str, object]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> JournalSection:
-    return JournalSection(database=f"sqlite:///{tmp_path}/j/journal.sqlite")
+    return JournalSection(database=DatabaseUrl(f"sqlite:///{tmp_path}/j/journal.sqlite"))
 
 
 @pytest.fixture

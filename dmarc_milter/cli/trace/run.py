@@ -13,6 +13,7 @@ from dmarc_milter.cli.command import USAGE_ERROR
 from dmarc_milter.cli.journal import JOURNAL_ERRORS, fail, open_journal
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.journal import reader
+from dmarc_milter.journal.location import database
 from dmarc_milter.journal.reader import Criteria
 from dmarc_milter.journal.trace import tell
 from dmarc_milter.settings import config
@@ -44,7 +45,7 @@ def trace(options: argparse.Namespace) -> int:
 
 def _database(options: argparse.Namespace) -> str:
     """Raises ConfigError."""
-    return options.journal or config.load_default(options.config).journal.database
+    return options.journal or database(config.load_default(options.config).journal)
 
 
 def _criteria(options: argparse.Namespace) -> Criteria:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from dmarc_milter.cli.journal import JOURNAL_ERRORS, fail, open_journal
 from dmarc_milter.journal import reader
+from dmarc_milter.journal.location import database
 from dmarc_milter.journal.seen_lists import SeenList, seen_lists, setting
 from dmarc_milter.journal.trace import when
 from dmarc_milter.journal.what_if import Group, groups
@@ -24,7 +25,7 @@ def what_if(options: argparse.Namespace) -> int:
     settings = config.load_default(options.config)
     trusted = trusted_lists(settings)
     try:
-        engine = open_journal(options.journal or settings.journal.database)
+        engine = open_journal(options.journal or database(settings.journal))
         judged = reader.judged_in_monitor(engine, earliest)
         found = groups(reader.refused_in_monitor(engine, earliest))
         lists = seen_lists(reader.failing_list_mail_in_monitor(engine, earliest))

@@ -1,0 +1,71 @@
+"""The URL of the journal's database, whose password nothing shows."""
+
+import re
+from urllib.parse import quote, urlsplit
+
+MAX_PASSWORD = 1_000
+"""Characters."""
+WANTED = '"sqlite:////path/of/a/file", "postgresql://user@host/name" or "postgresql:///name"'
+_MALFORMED = re.compile(r"%(?!(?!00)[0-9A-Fa-f]{2})")
+"""A percent sign that encodes nothing."""
+_PERCENT = "a password that is not letters and digits alone has to be percent-encoded; better is password_file"
+
+
+class DatabaseUrl(str):
+    """A URL that may hold a password; its representation, in a traceback or a digest, does not."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return str.__repr__(without_password(self))
+
+    @property
+    def has_password(self) -> bool:
+        return ":" in urlsplit(self).netloc.rpartition("@")[0]
+
+    @property
+    def is_postgresql(self) -> bool:
+        return self.startswith("postgresql")
+
+    def with_password(self, password: str) -> "DatabaseUrl":
+        """The same URL, with it."""
+        scheme, _, rest = self.partition("://")
+        netloc, slash, path = rest.partition("/")
+        user, _, host = netloc.rpartition("@")
+        return DatabaseUrl(f"{scheme}://{user}:{quote(password, safe='')}@{host}{slash}{path}")
+
+
+def database_url(text: str) -> DatabaseUrl:
+    """Raises ValueError, whose text shows nothing of the URL.
+
+    libpq tells in its own errors what it could not read: so what it might misread, a password among it, is refused.
+    """
+    if text.startswith("sqlite:///") and len(text) > len("sqlite:///"):
+        return DatabaseUrl(text)
+    scheme, separator, rest = text.partition("://")
+    if scheme.partition("+")[0] != "postgresql" or not separator or not rest or not text.isprintable():
+        raise ValueError(f"it has to be like {WANTED}")
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise ValueError(f"it has to be like {WANTED}; {_PERCENT}") from None
+    late = parts.path + parts.query
+    is_cut = bool(parts.fragment) or ("@" in late and "@" not in parts.netloc)
+    if is_cut or parts.netloc.count("@") > 1 or _MALFORMED.search(text):
+        raise ValueError(f"it has to be like {WANTED}; {_PERCENT}")
+    if port is None and parts.netloc.endswith(":"):
+        raise ValueError(f"it has to be like {WANTED}")
+    return DatabaseUrl(text)
+
+
+def without_password(text: str) -> str:
+    """For people: scheme, host and path, as far as they can be told apart."""
+    scheme, separator, rest = text.partition("://")
+    if scheme == "sqlite":
+        return text
+    if not separator:
+        return "..."
+    # What stands in front of the last at sign is user and password, whatever they consist of.
+    _, _, host = rest.rpartition("@")
+    return f"{scheme}://{host.partition('?')[0]}"

@@ -57,11 +57,6 @@ def load_file(path: Path | None) -> Loaded:
         raise ConfigError(f"{source}: {error}") from None
 
 
-def load(path: Path) -> Settings:
-    """The settings in the file at `path`. Raises ConfigError."""
-    return load_file(path).settings
-
-
 def load_default(path: Path | None) -> Settings:
     """As :func:`load_file`, the settings alone."""
     return load_file(path).settings

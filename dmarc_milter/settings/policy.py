@@ -80,7 +80,8 @@ class PolicySection:
     trusted_networks: Annotated[tuple[IpNetwork, ...], Example(("127.0.0.0/8", "::1", "192.0.2.0/24"))] = LOOPBACK
     """Networks of your own hosts and users, whose mail is not judged; nor is that of authenticated senders. A list that
     you set takes the place of the default: name this host in it, too, where its own mail should not be judged. With []
-    all mail is judged."""
+    all mail is judged: set that where a proxy or a tunnel on this host brings mail of others, and the MTA does not
+    learn the client's address of it."""
 
     trusted_relays: Annotated[tuple[IpNetwork, ...], Example(("198.51.100.7",))] = ()
     """Hosts that pass other people's mail on to you: a filtering service, a backup MX. SPF is then asked about the

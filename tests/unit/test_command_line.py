@@ -147,7 +147,7 @@ def test_whoever_may_not_read_the_settings_can_check(
 
 
 def test_no_settings_for_real() -> None:
-    assert config.load(Path("/dev/null")) == Settings()
+    assert config.load_default(Path("/dev/null")) == Settings()
 
 
 OLD = Renamed("milter", "processes", "workers", "0.9")

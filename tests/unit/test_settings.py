@@ -113,10 +113,10 @@ def test_bad(text: str) -> None:
 
 def test_files(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="No such file"):
-        config.load(tmp_path / "none.toml")
+        config.load_default(tmp_path / "none.toml")
     (tmp_path / "x.toml").write_bytes(b"[milter\n")
     with pytest.raises(ConfigError, match=r"x\.toml"):
-        config.load(tmp_path / "x.toml")
+        config.load_default(tmp_path / "x.toml")
 
 
 def test_the_examples_of_the_docs_are_valid() -> None:

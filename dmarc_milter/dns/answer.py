@@ -34,6 +34,7 @@ class AnswerOutcome(Enum):
     """No server answered in time, or the answer was SERVFAIL, REFUSED or not understood."""
 
 
+_SERVFAIL = DnsReason.SERVFAIL()
 R_co = TypeVar("R_co", covariant=True)
 
 
@@ -56,6 +57,11 @@ class Answer(Generic[R_co]):
     @property
     def failed(self) -> bool:
         return self.outcome is AnswerOutcome.TEMPORARY_FAILURE
+
+    @property
+    def failure(self) -> Reason:
+        """Of one that failed, why: a failure about which nothing is known is the server's."""
+        return self.reason or _SERVFAIL
 
     @property
     def is_late(self) -> bool:

@@ -59,7 +59,7 @@ async def _spf(found: Report, resolver: Resolver, domain: str) -> None:
     if authorised:
         below.add(f"authorised by address: {', '.join(dict.fromkeys(authorised))}")
     if check.result is SpfResult.PERMERROR:
-        found.fault(below, f"receivers treat this record as an error, and SPF as failed: {check.reason}")
+        found.fault(below, f"receivers treat this record as an error, and SPF as failed: {wording.text(check.reason)}")
     elif check.result is SpfResult.NONE:
         found.fault(below, "without a record, SPF says nothing about mail of this domain")
     elif check.result is SpfResult.PASS:

@@ -45,7 +45,14 @@ def as_json(name: str, found: Evaluated, derived: Derived, mode: Mode) -> dict[s
         },
         **columns,
         "spf_steps": [
-            {"depth": step.depth, "domain": step.domain, "term": step.term, "target": step.target, "note": step.note}
+            {
+                "depth": step.depth,
+                "domain": step.domain,
+                "term": step.term,
+                "target": step.target,
+                "note": wording.text(step.note),
+                "code": wording.code(step.note),
+            }
             for step in found.spf_steps
         ],
         "walks": [
@@ -127,7 +134,9 @@ def _relayed(below: Node, verdict: Verdict) -> None:
 def _spf(root: Node, found: Evaluated, spf: SpfFinding) -> None:
     check = spf.check
     result = check.result.value
-    below = root.add(f"SPF {result} for {spf.domain or 'no domain'}: {check.reason}", MOODS.get(result, Severity.PLAIN))
+    below = root.add(
+        f"SPF {result} for {spf.domain or 'no domain'}: {wording.text(check.reason)}", MOODS.get(result, Severity.PLAIN)
+    )
     add_spf_steps(below, found.spf_steps)
     if check.dns_terms:
         below.add(f"look-ups: {check.dns_terms} of at most {MAX_DNS_TERMS}")

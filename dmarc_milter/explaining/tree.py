@@ -5,8 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
+from dmarc_milter import wording
 from dmarc_milter.dmarc.tree_walk import Walk, query_name
 from dmarc_milter.spf.evaluation import Step
+from dmarc_milter.spf.reasons import SpfReason
 
 
 class Severity(Enum):
@@ -96,10 +98,11 @@ def add_spf_steps(below: Node, steps: Iterable[Step], *, matches: bool = True) -
     for step in steps:
         if step.term == "record":
             above = terms.get(step.depth - 1, below)
-            records[step.depth] = above.add(f"record of {step.domain}: {step.note}")
+            records[step.depth] = above.add(f"record of {step.domain}: {wording.text(step.note)}")
             continue
         target = f" ({step.target})" if step.target and not step.term.endswith(step.target) else ""
-        note = f": {step.note}" if matches or step.note not in ("match", "no match") else ""
+        is_told = matches or step.note.code not in (SpfReason.MATCH, SpfReason.NO_MATCH)
+        note = f": {wording.text(step.note)}" if is_told else ""
         terms[step.depth] = records.get(step.depth, below).add(f"{step.term}{target}{note}")
 
 

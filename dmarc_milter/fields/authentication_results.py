@@ -5,6 +5,7 @@ from ipaddress import ip_address
 
 import authres
 
+from dmarc_milter import wording
 from dmarc_milter.common.text import plain
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.judging.verdict import Action, Disposition, SpfFinding, SpfIdentity, Verdict
@@ -89,7 +90,7 @@ def _spf(spf: SpfFinding) -> object:
     """RFC 8601 2.7.2; the domain alone stands for the address."""
     property_ = "mailfrom" if spf.identity is SpfIdentity.MAIL_FROM else "helo"
     result = spf.check.result.value
-    reason = spf.check.reason if result in ("temperror", "permerror") else ""
+    reason = wording.text(spf.check.reason) if result in ("temperror", "permerror") else ""
     return _result("spf", result, reason, [("smtp", property_, spf.domain)])
 
 

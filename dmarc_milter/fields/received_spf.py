@@ -3,6 +3,7 @@
 import re
 from ipaddress import ip_address
 
+from dmarc_milter import wording
 from dmarc_milter.common.text import plain
 from dmarc_milter.judging.verdict import Verdict
 
@@ -24,7 +25,7 @@ def field_value(receiver: str, verdict: Verdict) -> str:
     if verdict.client_address is not None:
         pairs.insert(1, ("client-ip", str(ip_address(verdict.client_address))))
     values = ";\n\t".join(f"{name}={_value(value)}" for name, value in pairs)
-    return f"{spf.check.result.value} ({_comment(spf.check.reason)})\n\t{values}"
+    return f"{spf.check.result.value} ({_comment(wording.text(spf.check.reason))})\n\t{values}"
 
 
 def _value(text: str) -> str:

@@ -3,6 +3,7 @@
 import ipaddress
 from typing import Any
 
+from dmarc_milter import wording
 from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.verdict import Verdict
 
@@ -80,7 +81,7 @@ def _found(verdict: Verdict) -> Row:
         "from_reason": verdict.author.unusable.value if verdict.author.unusable else None,
         "spf": verdict.spf.check.result.value,
         "spf_domain": verdict.spf.domain,
-        "spf_reason": _clean(verdict.spf.check.reason, MAX_TEXT),
+        "spf_reason": _clean(wording.text(verdict.spf.check.reason), MAX_TEXT),
         "dkim": [
             {
                 "result": each.result.value,

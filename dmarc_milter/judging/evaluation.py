@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from dmarc_milter.arc import chain
 from dmarc_milter.common.network import Network, client_network, contains
+from dmarc_milter.common.reason import Reason
 from dmarc_milter.dkim import verification
 from dmarc_milter.dkim.body import BodyHashes
 from dmarc_milter.dkim.signature import DkimResult
@@ -30,6 +31,7 @@ from dmarc_milter.message.header import Header
 from dmarc_milter.message.mailing_list import mailing_list
 from dmarc_milter.message.received import Relayed, outermost
 from dmarc_milter.spf.evaluation import Check, SpfResult, Step, check_host, identity
+from dmarc_milter.spf.reasons import SpfReason
 from dmarc_milter.spf.validated import validated_names
 
 T = TypeVar("T")
@@ -123,11 +125,15 @@ class MessageEvaluation:
         domain, sender = identity(mail_from, helo)
         which = SpfIdentity.MAIL_FROM if mail_from else SpfIdentity.HELO
         if address is None:
-            reason = self._relayed.reason if self._relayed is not None else "no client address"
-            check = Check(SpfResult.NONE, reason)
+            check = Check(SpfResult.NONE, self._why_no_client())
         else:
             check = await check_host(resolver, address, domain, sender, helo, trace=self._spf_trace)
         return SpfFinding(check, which, to_identifier(domain))
+
+    def _why_no_client(self) -> Reason:
+        return (
+            SpfReason.NO_CLIENT() if self._relayed is None else SpfReason.UNKNOWN_CLIENT(because=self._relayed.reason)
+        )
 
     def _follow_relays(self) -> "Future[_ClientFindings]":
         """The client is a trusted relay: SPF is about the one before it, which only the header tells."""

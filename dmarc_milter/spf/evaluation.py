@@ -5,6 +5,7 @@ from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
 from dmarc_milter.common.network import in_network, unmapped
+from dmarc_milter.common.reason import Reason, Unreadable
 from dmarc_milter.dns.answer import (
     Answer,
     AnswerOutcome,
@@ -19,6 +20,7 @@ from dmarc_milter.spf import macro, record
 from dmarc_milter.spf.limits import MAX_DNS_TERMS, MAX_EXCHANGES, MAX_VOID_LOOKUPS
 from dmarc_milter.spf.macro import MacroString, MacroValues
 from dmarc_milter.spf.prefetch import Prefetcher
+from dmarc_milter.spf.reasons import SpfReason
 from dmarc_milter.spf.record import IP, MX, PTR, A, All, Directive, Exists, Include, Qualifier, SpfRecord
 from dmarc_milter.spf.validated import address_type, advised_name, validated_names
 
@@ -48,8 +50,8 @@ class Check:
     """What check_host() found."""
 
     result: SpfResult
-    reason: str
-    """For people: the term that matched, or what was wrong."""
+    reason: Reason
+    """The term that matched, or what was wrong: a code of :class:`~dmarc_milter.spf.reasons.SpfReason`."""
     explanation: Explanation | None = None
     dns_terms: int = 0
     void_lookups: int = 0
@@ -59,7 +61,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One step of an evaluation, for people who want to know why."""
+    """One step of an evaluation, for whoever wants to know why."""
 
     depth: int
     """0 for the domain's own record, one more within each include."""
@@ -69,7 +71,7 @@ class Step:
     """The term as written, or ``record`` for the look-up of the record itself."""
     target: str
     """The domain that the term's domain-spec expanded to, or empty."""
-    note: str
+    note: Reason
     """What was found."""
     dns_terms: int
     void_lookups: int
@@ -102,7 +104,7 @@ async def check_host(
     """
     name = to_identifier(domain)
     if name is None or "." not in name:
-        return Check(SpfResult.NONE, "not a fully qualified domain name")
+        return Check(SpfResult.NONE, SpfReason.NO_DOMAIN())
     local_part, at, _ = sender.rpartition("@")
     sender = sender if at and local_part else f"postmaster@{sender.rpartition('@')[2] or domain}"
     values = MacroValues(sender, unmapped(client_address), helo, name)
@@ -120,7 +122,7 @@ async def check_host(
 
 class _Ended(NamedTuple):
     result: SpfResult
-    reason: str
+    reason: Reason
     explanation: Explanation | None = None
     is_senders_failure: bool = False
 
@@ -156,26 +158,26 @@ class _CheckHost:
                 return _by_directive(directive, selected, values)
         if selected.redirect is not None:
             return await self._redirect(selected, selected.redirect, values, depth)
-        return _Ended(SpfResult.NEUTRAL, f"no term of {values.domain} matched")
+        return _Ended(SpfResult.NEUTRAL, SpfReason.NO_TERM_MATCHED(domain=values.domain))
 
     async def _select(self, domain: str, depth: int) -> SpfRecord | _Ended:
         """Record look-up and selection (4.4, 4.5)."""
         answer = await self._resolver.resolve(Question(domain, RecordType.TXT))
         if answer.failed:
-            ended = self._temporary_error(answer, f"TXT of {domain}")
+            ended = self._temporary_error(answer, RecordType.TXT, domain)
         else:
             texts = [text for text in answer.records if record.is_spf(text)]
             if len(texts) == 1:
                 parsed = record.parse(texts[0])
                 if isinstance(parsed, SpfRecord):
                     if self._trace is not None:
-                        self._note(depth, domain, "record", "", texts[0].decode("ascii"))
+                        self._note(depth, domain, "record", "", SpfReason.RECORD(record=texts[0].decode("ascii")))
                     return parsed
-                ended = _Ended(SpfResult.PERMERROR, f"record of {domain}: {parsed}")
+                ended = _Ended(SpfResult.PERMERROR, _unreadable(domain, parsed))
             elif texts:
-                ended = _Ended(SpfResult.PERMERROR, f"{domain} has {len(texts)} SPF records")
+                ended = _Ended(SpfResult.PERMERROR, SpfReason.SEVERAL_RECORDS(domain=domain, count=len(texts)))
             else:
-                ended = _Ended(SpfResult.NONE, f"{domain} has no SPF record")
+                ended = _Ended(SpfResult.NONE, SpfReason.NO_RECORD(domain=domain))
         self._note(depth, domain, "record", "", ended.reason)
         return ended
 
@@ -187,10 +189,11 @@ class _CheckHost:
         if isinstance(target, _Ended):
             return target
         self._prefetch_beside(Question(target, RecordType.TXT), written, -1, values)
-        self._note(depth, values.domain, "redirect", target, "continues there")
+        self._note(depth, values.domain, "redirect", target, _REDIRECTS)
         ended = await self.check(values.at(target), depth)
         if ended.result is SpfResult.NONE:
-            return _Ended(SpfResult.PERMERROR, f"redirect of {values.domain}: {ended.reason}")
+            reason = SpfReason.REDIRECT_FAILED(domain=values.domain, because=ended.reason)
+            return _Ended(SpfResult.PERMERROR, reason)
         return _blamed(ended, redirect)
 
     def _match_alone(self, directive: Directive, values: MacroValues, depth: int) -> bool | None:
@@ -226,9 +229,8 @@ class _CheckHost:
         note = outcome.reason if isinstance(outcome, _Ended) else _matches(outcome)
         self._note(depth, values.domain, directive.text, target, note)
         if len(self.void_terms) > MAX_VOID_LOOKUPS:
-            return _Ended(
-                SpfResult.PERMERROR, f"more than {MAX_VOID_LOOKUPS} look-ups found nothing ({directive.text})"
-            )
+            reason = SpfReason.TOO_MANY_VOID_LOOKUPS(limit=MAX_VOID_LOOKUPS, term=directive.text)
+            return _Ended(SpfResult.PERMERROR, reason)
         return _blamed(outcome, spec)
 
     async def _match_names(self, mechanism: A | MX | PTR | Exists, target: str) -> bool | _Ended:
@@ -239,26 +241,27 @@ class _CheckHost:
         if isinstance(mechanism, PTR):
             return await self._match_validated(target)
         answer = await addresses(self._resolver, target, RecordType.A)
-        return self._failure(answer, f"A of {target}") or answer.outcome is AnswerOutcome.RECORDS
+        return self._failure(answer, RecordType.A, target) or answer.outcome is AnswerOutcome.RECORDS
 
     async def _include(self, directive: Directive, target: str, values: MacroValues, depth: int) -> bool | _Ended:
         """include (5.2): a pass there is a match here; errors end the evaluation; none is a permerror."""
         if self._trace is not None:
-            self._note(depth, values.domain, directive.text, target, "evaluates")
+            self._note(depth, values.domain, directive.text, target, _INCLUDES)
         inner = await self.check(values.at(target), depth + 1)
         if inner.result is SpfResult.TEMPERROR or inner.result is SpfResult.PERMERROR:
             return inner
         if inner.result is SpfResult.NONE:
-            return _Ended(SpfResult.PERMERROR, f"{directive.text} of {values.domain}: {inner.reason}")
+            reason = SpfReason.INCLUDE_FAILED(term=directive.text, domain=values.domain, because=inner.reason)
+            return _Ended(SpfResult.PERMERROR, reason)
         matched = inner.result is SpfResult.PASS
         if self._trace is not None:
-            note = f"{inner.result.value}: {_matches(matched)}"
+            note = SpfReason.INCLUDED(result=inner.result.value, because=_matches(matched))
             self._note(depth, values.domain, directive.text, target, note)
         return matched
 
     async def _match_addresses(self, target: str, mechanism: A | MX) -> bool | _Ended:
         answer = await addresses(self._resolver, target, self._family)
-        if ended := self._failure(answer, f"{self._family.name} of {target}"):
+        if ended := self._failure(answer, self._family, target):
             return ended
         length = mechanism.ip4_length if self._family is RecordType.A else mechanism.ip6_length
         return any(in_network(self._client, address, length) for address in answer.records)
@@ -266,10 +269,10 @@ class _CheckHost:
     async def _match_exchanges(self, target: str, mechanism: MX) -> bool | _Ended:
         """mx (5.4). Not the addresses of the domain itself where it has no MX: no implicit MX rule."""
         answer = await mail_exchanges(self._resolver, target)
-        if ended := self._failure(answer, f"MX of {target}"):
+        if ended := self._failure(answer, RecordType.MX, target):
             return ended
         if len(answer.records) > MAX_EXCHANGES:
-            return _Ended(SpfResult.PERMERROR, f"{target} has more than {MAX_EXCHANGES} mail exchanges")
+            return _Ended(SpfResult.PERMERROR, SpfReason.TOO_MANY_EXCHANGES(domain=target, limit=MAX_EXCHANGES))
         if self._prefetcher is not None:
             self._prefetcher.ask([Question(name, self._family) for name in answer.records])
         for name in answer.records:
@@ -289,7 +292,7 @@ class _CheckHost:
     async def _expand(self, spec: MacroString, values: MacroValues) -> str | _Ended:
         letter = macro.too_long(spec, values)
         if letter is not None:
-            return _Ended(SpfResult.PERMERROR, f"%{{{letter.value}}} is longer than RFC 5321 allows")
+            return _Ended(SpfResult.PERMERROR, SpfReason.MACRO_VALUE_TOO_LONG(letter=letter.value))
         if macro.names_senders_host(spec) or macro.needs_validated_name(spec):
             self._has_asked_sender = True
         if macro.needs_validated_name(spec):
@@ -300,7 +303,7 @@ class _CheckHost:
     def _count_term(self) -> _Ended | None:
         self.dns_terms += 1
         if self.dns_terms > MAX_DNS_TERMS:
-            return _Ended(SpfResult.PERMERROR, f"more than {MAX_DNS_TERMS} terms that ask the DNS")
+            return _Ended(SpfResult.PERMERROR, SpfReason.TOO_MANY_TERMS(limit=MAX_DNS_TERMS))
         return None
 
     def _count_void(self, answer: Answer[Any]) -> None:
@@ -308,13 +311,14 @@ class _CheckHost:
         if answer.is_void:
             self.void_terms.add(self.dns_terms)
 
-    def _failure(self, answer: Answer[Any], what: str) -> _Ended | None:
+    def _failure(self, answer: Answer[Any], type_: RecordType, name: str) -> _Ended | None:
         self._count_void(answer)
-        return self._temporary_error(answer, what) if answer.failed else None
+        return self._temporary_error(answer, type_, name) if answer.failed else None
 
-    def _temporary_error(self, answer: Answer[Any], what: str) -> _Ended:
+    def _temporary_error(self, answer: Answer[Any], type_: RecordType, name: str) -> _Ended:
         is_senders = answer.is_late and self._has_asked_sender
-        return _Ended(SpfResult.TEMPERROR, f"{what}: {answer.reason}", is_senders_failure=is_senders)
+        reason = SpfReason.DNS_FAILED(type=type_.name, name=name, because=answer.failure)
+        return _Ended(SpfResult.TEMPERROR, reason, is_senders_failure=is_senders)
 
     def _type_asked(self, mechanism: A | MX | Exists) -> RecordType:
         if isinstance(mechanism, A):
@@ -326,7 +330,7 @@ class _CheckHost:
         if self._prefetcher is not None and self._resolver.peek(following) is None:
             self._prefetcher.over(written, index, values)
 
-    def _note(self, depth: int, domain: str, term: str, target: str, note: str) -> None:
+    def _note(self, depth: int, domain: str, term: str, target: str, note: Reason) -> None:
         if self._trace is not None:
             self._trace.append(Step(depth, domain, term, target, note, self.dns_terms, len(self.void_terms)))
 
@@ -341,8 +345,16 @@ def _blamed(outcome: _Outcome, spec: MacroString | None) -> _Outcome:
     return outcome
 
 
-def _matches(matched: bool) -> str:
-    return "match" if matched else "no match"
+_MATCH, _NO_MATCH = SpfReason.MATCH(), SpfReason.NO_MATCH()
+_INCLUDES, _REDIRECTS = SpfReason.INCLUDES(), SpfReason.REDIRECTS()
+
+
+def _matches(matched: bool) -> Reason:
+    return _MATCH if matched else _NO_MATCH
+
+
+def _unreadable(domain: str, found: Unreadable) -> Reason:
+    return SpfReason.UNREADABLE_RECORD(domain=domain, because=found.reason, position=found.position or 0)
 
 
 def _by_directive(directive: Directive, written: SpfRecord, values: MacroValues) -> _Ended:
@@ -350,7 +362,7 @@ def _by_directive(directive: Directive, written: SpfRecord, values: MacroValues)
     explanation = None
     if result is SpfResult.FAIL and written.explanation is not None:
         explanation = Explanation(written.explanation, values)
-    return _Ended(result, f"{directive.text} of {values.domain} matched", explanation)
+    return _Ended(result, SpfReason.TERM_MATCHED(term=directive.text, domain=values.domain), explanation)
 
 
 def identity(mail_from: str, helo: str) -> tuple[str, str]:

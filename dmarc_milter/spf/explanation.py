@@ -1,5 +1,7 @@
 """exp= (RFC 7208 6.2): the sentence that a domain publishes for those whom it refuses. Asked for only to be shown."""
 
+from dmarc_milter.common.reason import Unreadable
+from dmarc_milter.common.text import plain
 from dmarc_milter.dns.answer import AnswerOutcome, Resolver, text_records
 from dmarc_milter.spf import macro
 from dmarc_milter.spf.evaluation import Explanation
@@ -25,10 +27,9 @@ async def explain(
     answer = await text_records(resolver, name)
     if answer.outcome is not AnswerOutcome.RECORDS or len(answer.records) != 1:
         return None
-    try:
-        text = answer.records[0].decode("ascii")
-        parsed = macro.parse(text, explanation=True)
-    except (UnicodeDecodeError, macro.MacroError):
+    text = answer.records[0]
+    parsed = macro.parse(text.decode("ascii"), explanation=True) if text.isascii() else None
+    if parsed is None or isinstance(parsed, Unreadable):
         return None
     if macro.needs_validated_name(parsed):
         values = await _with_validated_name(resolver, values)
@@ -44,5 +45,4 @@ async def _with_validated_name(resolver: Resolver, values: macro.MacroValues) ->
 
 def shown(text: str) -> str:
     """`text` as printable ASCII on one line, cut to MAX_SHOWN."""
-    printable = "".join(character if " " <= character <= "~" else "?" for character in text)
-    return printable if len(printable) <= MAX_SHOWN else printable[: MAX_SHOWN - 3] + "..."
+    return plain(text, MAX_SHOWN)

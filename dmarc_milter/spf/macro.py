@@ -9,8 +9,10 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
+from dmarc_milter.common.reason import Unreadable, UnreadableError
 from dmarc_milter.dns.name import MAX_NAME
 from dmarc_milter.spf.limits import MAX_DOMAIN, MAX_LOCAL_PART, MAX_PATH
+from dmarc_milter.spf.reasons import SpfReason
 
 
 class Letter(Enum):
@@ -49,15 +51,6 @@ MacroString = tuple[str | Expand, ...]
 """Literal text and macros, in order; ``%%``, ``%_`` and ``%-`` are literal text already."""
 
 
-class MacroError(ValueError):
-    """Text that is no macro-string; `position` counts characters from the start of that text."""
-
-    def __init__(self, reason: str, position: int) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.position = position
-
-
 _EXPAND = re.compile(r"%\{([A-Za-z])([0-9]*)([rR]?)([.\-+,/_=]*)\}")
 _LITERAL = re.compile(r"[\x21-\x24\x26-\x7e]+")
 _EXPLANATION_LITERAL = re.compile(r"[\x20-\x24\x26-\x7e]+")
@@ -69,8 +62,15 @@ _UNRESERVED = "-._~"
 _LETTERS = {letter.value: letter for letter in Letter}
 
 
-def parse(text: str, *, explanation: bool = False) -> MacroString:
-    """Read a macro-string, or explain-string where `explanation` is set. Raises MacroError."""
+def parse(text: str, *, explanation: bool = False) -> MacroString | Unreadable:
+    """Read a macro-string, or explain-string where `explanation` is set. Positions count characters."""
+    try:
+        return _parse(text, explanation)
+    except UnreadableError as error:
+        return error.unreadable
+
+
+def _parse(text: str, explanation: bool) -> MacroString:
     literal = _EXPLANATION_LITERAL if explanation else _LITERAL
     parts: list[str | Expand] = []
     position = 0
@@ -85,8 +85,8 @@ def parse(text: str, *, explanation: bool = False) -> MacroString:
             parts.append(_expand(match, position, explanation))
             position = match.end()
         else:
-            what = "a macro that cannot be read" if text[position] == "%" else "a character that is not allowed"
-            raise MacroError(what, position)
+            code = SpfReason.UNREADABLE_MACRO if text[position] == "%" else SpfReason.INVALID_CHARACTER
+            raise UnreadableError(code(), position)
     return tuple(parts)
 
 
@@ -94,13 +94,13 @@ def _expand(match: re.Match[str], position: int, explanation: bool) -> Expand:
     written, digits, reverse, delimiters = match.groups()
     letter = _LETTERS.get(written.lower())
     if letter is None:
-        raise MacroError(f"unknown macro letter {written}", position)
+        raise UnreadableError(SpfReason.UNKNOWN_LETTER(letter=written), position)
     if letter in EXPLANATION_ONLY and not explanation:
-        raise MacroError(f"macro letter {written} is for explanations only", position)
+        raise UnreadableError(SpfReason.EXPLANATION_LETTER(letter=written), position)
     # More digits than a name can have labels mean the same as that many.
     parts = min(int(digits[:6]), 1000) if digits else 0
     if digits and not digits.strip("0"):
-        raise MacroError("a macro that keeps 0 parts", position)
+        raise UnreadableError(SpfReason.ZERO_PARTS(), position)
     return Expand(letter, parts, bool(reverse), delimiters or ".", written.isupper())
 
 

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dmarc_milter.common.memo import Memo
+from dmarc_milter.common.reason import Unreadable, UnreadableError
 from dmarc_milter.spf import macro
-from dmarc_milter.spf.macro import MacroError, MacroString
+from dmarc_milter.spf.macro import MacroString
+from dmarc_milter.spf.reasons import SpfReason
 
 MAX_RECORD = 16_384
 """Octets. A longer record is a syntax error: no domain needs it, and the time to read it is an attacker's to spend."""
@@ -101,52 +103,34 @@ class SpfRecord:
     explanation: MacroString | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RecordError:
-    """Why, and at which octet of the record, it is none."""
-
-    reason: str
-    position: int
-
-    def __str__(self) -> str:
-        return f"{self.reason} (at octet {self.position} of the record)"
-
-
 def is_spf(text: bytes) -> bool:
     """Whether a TXT record claims to be an SPF record: ``v=spf1``, then a space or nothing (RFC 7208 4.5)."""
     return _VERSION.match(text) is not None
 
 
-def parse(text: bytes) -> SpfRecord | RecordError:
+def parse(text: bytes) -> SpfRecord | Unreadable:
     """Read a record for which :func:`is_spf` holds."""
     return _parse_once(text)
 
 
-def _parse(text: bytes) -> SpfRecord | RecordError:
+def _parse(text: bytes) -> SpfRecord | Unreadable:
     if len(text) > MAX_RECORD:
-        return RecordError(f"longer than {MAX_RECORD} octets", MAX_RECORD)
+        return Unreadable(SpfReason.RECORD_TOO_LONG(limit=MAX_RECORD), MAX_RECORD)
     try:
         return _record(text.decode("ascii"))
     except UnicodeDecodeError as error:
-        return RecordError("not ASCII", error.start)
-    except _SyntaxFaultError as error:
-        return RecordError(error.reason, error.position)
+        return Unreadable(SpfReason.NOT_ASCII(), error.start)
+    except UnreadableError as error:
+        return error.unreadable
 
 
-def _kept_octets(text: bytes, parsed: SpfRecord | RecordError) -> int:
+def _kept_octets(text: bytes, parsed: SpfRecord | Unreadable) -> int:
     """By measurement: what a text and what was read from it take in memory."""
     terms = len(parsed.directives) if isinstance(parsed, SpfRecord) else 0
     return 600 + 12 * len(text) + 100 * (terms + text.count(b"%{"))
 
 
 _parse_once = Memo(_parse, _kept_octets, max_octets=8 << 20, max_key=MAX_RECORD)
-
-
-class _SyntaxFaultError(Exception):
-    def __init__(self, reason: str, position: int) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.position = position
 
 
 _MODIFIER = re.compile(r"([A-Za-z][A-Za-z0-9_.\-]*)=(.*)", re.DOTALL)
@@ -172,28 +156,24 @@ def _read_modifier(name: str, value: str, position: int, modifiers: dict[str, Ma
         _macro_string(value, position)
         return
     if name in modifiers:
-        raise _SyntaxFaultError(f"{name}= more than once", position)
+        raise UnreadableError(SpfReason.REPEATED_MODIFIER(modifier=name), position)
     modifiers[name] = _domain_spec(value, position)
 
 
 def _directive(word: str, position: int) -> Directive:
     match = _MECHANISM.fullmatch(word)
     if match is None:
-        raise _SyntaxFaultError(f"not a mechanism or modifier: {_shown(word)}", position)
+        raise UnreadableError(SpfReason.NO_TERM(term=word), position)
     qualifier, name, rest = match.groups()
     reader = _READERS.get(name.lower())
     if reader is None:
-        raise _SyntaxFaultError(f"unknown mechanism: {_shown(name)}", position)
+        raise UnreadableError(SpfReason.UNKNOWN_MECHANISM(mechanism=name), position)
     return Directive(Qualifier(qualifier or "+"), reader(rest, position + match.start(3)), word)
-
-
-def _shown(word: str) -> str:
-    return ascii(word[:40])[1:-1]
 
 
 def _all(rest: str, position: int) -> Mechanism:
     if rest:
-        raise _SyntaxFaultError("all takes no argument", position)
+        raise UnreadableError(SpfReason.ARGUMENT_OF_ALL(), position)
     return All()
 
 
@@ -227,9 +207,9 @@ def _domain_and_lengths(rest: str, position: int) -> tuple[MacroString | None, i
     ip4_length = int(cidr.group(1) or 32)
     ip6_length = int(cidr.group(2) or 128)
     if ip4_length > 32:
-        raise _SyntaxFaultError("IPv4 prefix length over 32", position + cidr.start())
+        raise UnreadableError(SpfReason.PREFIX_TOO_LONG(family="IPv4", limit=32), position + cidr.start())
     if ip6_length > 128:
-        raise _SyntaxFaultError("IPv6 prefix length over 128", position + cidr.start())
+        raise UnreadableError(SpfReason.PREFIX_TOO_LONG(family="IPv6", limit=128), position + cidr.start())
     written = rest[: cidr.start()]
     domain = _required_domain("the mechanism", written, position) if written else None
     return domain, ip4_length, ip6_length
@@ -249,15 +229,16 @@ def _ip6(rest: str, position: int) -> Mechanism:
 
 def _network(match: re.Match[str] | None, bits: int, position: int) -> IP:
     if match is None:
-        raise _SyntaxFaultError("not an address or network", position)
+        raise UnreadableError(SpfReason.NO_NETWORK(), position)
     length = int(match.group(2) or bits)
     if length > bits:
-        raise _SyntaxFaultError(f"prefix length over {bits}", position + match.start(2))
+        family = "IPv4" if bits == 32 else "IPv6"
+        raise UnreadableError(SpfReason.PREFIX_TOO_LONG(family=family, limit=bits), position + match.start(2))
     try:
         address = ipaddress.IPv4Address if bits == 32 else ipaddress.IPv6Address
         return IP(address(match.group(1)).packed, length)
     except ValueError:
-        raise _SyntaxFaultError("not an address", position) from None
+        raise UnreadableError(SpfReason.NO_ADDRESS(), position) from None
 
 
 _READERS = {
@@ -274,7 +255,7 @@ _READERS = {
 
 def _required_domain(name: str, rest: str, position: int) -> MacroString:
     if not rest.startswith(":"):
-        raise _SyntaxFaultError(f"{name} needs a colon and a domain", position)
+        raise UnreadableError(SpfReason.MISSING_DOMAIN(mechanism=name), position)
     return _domain_spec(rest[1:], position + 1)
 
 
@@ -291,15 +272,15 @@ def _domain_spec(text: str, position: int) -> MacroString:
     """domain-spec: a macro-string that ends in a dot and a top label, or in a macro (RFC 7208 7.1)."""
     string = _macro_string(text, position)
     if not string:
-        raise _SyntaxFaultError("a domain is missing", position)
+        raise UnreadableError(SpfReason.EMPTY_DOMAIN(), position)
     end = string[-1]
     if isinstance(end, str) and end not in macro.ESCAPED and not _ends_in_top_label(end):
-        raise _SyntaxFaultError("a domain that does not end in a top-level label", position)
+        raise UnreadableError(SpfReason.NO_TOP_LABEL(), position)
     return string
 
 
 def _macro_string(text: str, position: int) -> MacroString:
-    try:
-        return macro.parse(text)
-    except MacroError as error:
-        raise _SyntaxFaultError(error.reason, position + error.position) from None
+    string = macro.parse(text)
+    if isinstance(string, Unreadable):
+        raise UnreadableError(string.reason, position + (string.position or 0))
+    return string

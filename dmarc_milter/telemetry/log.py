@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Iterable
 
+from dmarc_milter import wording
 from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.verdict import Verdict
 from dmarc_milter.settings.log import LogSection
@@ -66,7 +67,7 @@ def _found(verdict: Verdict) -> list[tuple[str, str | None]]:
         ("outer_client", (_address(verdict.client_address) or "unknown") if verdict.relayed else None),
         ("from_domain", verdict.dmarc.author_domain),
         ("spf", verdict.spf.check.result.value),
-        ("spf_reason", verdict.spf.check.reason),
+        ("spf_reason", wording.text(verdict.spf.check.reason)),
         ("dkim", ",".join(f"{each.result.value}:{each.domain or '?'}" for each in verdict.signatures) or "none"),
         ("dkim_reason", "; ".join(each.reason for each in verdict.signatures if each.reason) or None),
         ("dkim_left_out", str(verdict.signatures_left_out) if verdict.signatures_left_out else None),

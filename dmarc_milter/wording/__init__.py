@@ -6,10 +6,10 @@ tables. A new code needs its line there; ``tests/unit/test_reason_codes.py`` loo
 
 from dmarc_milter.common.reason import Reason, ReasonCode, Value
 from dmarc_milter.common.text import plain
-from dmarc_milter.wording import dns
+from dmarc_milter.wording import dns, spf
 from dmarc_milter.wording.table import MAX_VALUE, OWN, Wording, Wordings
 
-_TABLES: tuple[Wordings, ...] = (dns.WORDINGS,)
+_TABLES: tuple[Wordings, ...] = (dns.WORDINGS, spf.WORDINGS)
 WORDINGS: dict[ReasonCode, Wording] = {code: wording for table in _TABLES for code, wording in table.items()}
 
 

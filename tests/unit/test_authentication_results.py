@@ -15,6 +15,7 @@ from dmarc_milter.fields import authentication_results as results
 from dmarc_milter.judging.verdict import Action, Disposition, Envelope, OverrideType, SpfFinding, SpfIdentity, Verdict
 from dmarc_milter.message.author import Author
 from dmarc_milter.spf.evaluation import Check, SpfResult
+from dmarc_milter.spf.reasons import SpfReason
 
 
 def test_a_quarantined_message_says_so() -> None:
@@ -27,7 +28,7 @@ def test_a_quarantined_message_says_so() -> None:
 def verdict(reason: str = "", shown: str = "abcd/+12", domain: str = "example.com") -> Verdict:
     return Verdict(
         Envelope(b"\xc0\x00\x02\x01", "h", "a@example.com"),
-        SpfFinding(Check(SpfResult.PERMERROR, reason), SpfIdentity.MAIL_FROM, domain),
+        SpfFinding(Check(SpfResult.PERMERROR, SpfReason.UNKNOWN_CLIENT(because=reason)), SpfIdentity.MAIL_FROM, domain),
         (SignatureResult(DkimResult.FAIL, reason, domain, "sel", "rsa-sha256", shown),),
         0,
         Chain(ArcStatus.PASS, "", 0),

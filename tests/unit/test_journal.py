@@ -48,6 +48,7 @@ from dmarc_milter.settings import config
 from dmarc_milter.settings.database_url import DatabaseUrl
 from dmarc_milter.settings.journal import JournalSection
 from dmarc_milter.spf.evaluation import Check, SpfResult
+from dmarc_milter.spf.reasons import SpfReason
 from tests.system.postfix import wait_for
 from tests.unit.test_policy import verdict
 
@@ -336,7 +337,11 @@ def test_databases_that_cannot_be(url: str, why: str) -> None:
 
 
 def by_list(number: int) -> MessageRecord:
-    spf = SpfFinding(Check(SpfResult.PASS, ""), SpfIdentity.MAIL_FROM, "lists.example")
+    spf = SpfFinding(
+        Check(SpfResult.PASS, SpfReason.TERM_MATCHED(term="all", domain="a.example")),
+        SpfIdentity.MAIL_FROM,
+        "lists.example",
+    )
     return record(f"L{number}", mode=Mode.MONITOR, disposition=SPARED, verdict=verdict("fail", "reject", spf=spf))
 
 
@@ -370,7 +375,9 @@ def test_what_if(engine: Engine) -> None:
 def listed(list_id: str, spf_domain: str | None, has_address: bool = True, **more: object) -> MessageRecord:
     """Mail of a list, in mode monitor."""
     result = SpfResult.PASS if spf_domain else SpfResult.FAIL
-    spf = SpfFinding(Check(result, ""), SpfIdentity.MAIL_FROM, spf_domain)
+    spf = SpfFinding(
+        Check(result, SpfReason.TERM_MATCHED(term="all", domain="a.example")), SpfIdentity.MAIL_FROM, spf_domain
+    )
     found = verdict("fail", "reject", spf=spf, mailing_list=MailingList(list_id, has_address), **more)
     return record("L", mode=Mode.MONITOR, disposition=SPARED, verdict=found)
 

@@ -32,6 +32,7 @@ from dmarc_milter.message.mailing_list import MailingList, list_pattern
 from dmarc_milter.message.received import HandOver, Relayed
 from dmarc_milter.settings.policy import ReplySection
 from dmarc_milter.spf.evaluation import Check, SpfResult
+from dmarc_milter.spf.reasons import SpfReason
 
 
 def verdict(
@@ -51,7 +52,7 @@ def verdict(
         Policy(published) if published else None,
         Policy(applied or published) if published else None,
     )
-    spf = SpfFinding(Check(SpfResult.NONE, ""), SpfIdentity.MAIL_FROM, None)
+    spf = SpfFinding(Check(SpfResult.NONE, SpfReason.NO_CLIENT()), SpfIdentity.MAIL_FROM, None)
     found = Verdict(Envelope(None, "", ""), spf, (), 0, Chain(ArcStatus.NONE), author, evaluation)
     return replace(found, **more)
 
@@ -140,7 +141,11 @@ def test_the_reason_of_a_temporary_error_says_which_policy_decided(found: Verdic
 
 def by(domain: str) -> dict[str, object]:
     """SPF passed for `domain`."""
-    return {"spf": SpfFinding(Check(SpfResult.PASS, ""), SpfIdentity.MAIL_FROM, domain)}
+    return {
+        "spf": SpfFinding(
+            Check(SpfResult.PASS, SpfReason.TERM_MATCHED(term="all", domain="a.example")), SpfIdentity.MAIL_FROM, domain
+        )
+    }
 
 
 def chain(*sealed: tuple[str, str], status: ArcStatus = ArcStatus.PASS) -> dict[str, object]:

@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 from dmarc_milter.fields.received_spf import field_value
 from dmarc_milter.judging.verdict import Envelope, SpfFinding, SpfIdentity, Verdict
 from dmarc_milter.spf.evaluation import Check, SpfResult
+from dmarc_milter.spf.reasons import SpfReason
 from tests.unit.test_policy import verdict as judged
 
 
 def verdict(address: bytes | None, helo: str, mail_from: str, reason: str = "ip4:192.0.2.0/24 matched") -> Verdict:
-    spf = SpfFinding(Check(SpfResult.PASS, reason), SpfIdentity.MAIL_FROM, "example.com")
+    spf = SpfFinding(
+        Check(SpfResult.PASS, SpfReason.UNKNOWN_CLIENT(because=reason)), SpfIdentity.MAIL_FROM, "example.com"
+    )
     return replace(judged("none"), envelope=Envelope(address, helo, mail_from), spf=spf)
 
 

@@ -1,0 +1,46 @@
+"""What is said of SPF."""
+
+from dmarc_milter.spf.reasons import SpfReason
+from dmarc_milter.wording.table import Wordings
+
+WORDINGS: Wordings = {
+    SpfReason.TERM_MATCHED: "{term} of {domain} matched",
+    SpfReason.NO_TERM_MATCHED: "no term of {domain} matched",
+    SpfReason.NO_DOMAIN: "not a fully qualified domain name",
+    SpfReason.NO_RECORD: "{domain} has no SPF record",
+    SpfReason.NO_CLIENT: "no client address",
+    SpfReason.UNKNOWN_CLIENT: "{because}",
+    SpfReason.DNS_FAILED: "{type} of {name}: {because}",
+    SpfReason.SEVERAL_RECORDS: "{domain} has {count} SPF records",
+    SpfReason.UNREADABLE_RECORD: "record of {domain}: {because} (at octet {position} of the record)",
+    SpfReason.INCLUDE_FAILED: "{term} of {domain}: {because}",
+    SpfReason.REDIRECT_FAILED: "redirect of {domain}: {because}",
+    SpfReason.TOO_MANY_TERMS: "more than {limit} terms that ask the DNS",
+    SpfReason.TOO_MANY_VOID_LOOKUPS: "more than {limit} look-ups found nothing ({term})",
+    SpfReason.TOO_MANY_EXCHANGES: "{domain} has more than {limit} mail exchanges",
+    SpfReason.MACRO_VALUE_TOO_LONG: "%{{{letter}}} is longer than RFC 5321 allows",
+    SpfReason.RECORD_TOO_LONG: "longer than {limit} octets",
+    SpfReason.NOT_ASCII: "not ASCII",
+    SpfReason.REPEATED_MODIFIER: "{modifier}= more than once",
+    SpfReason.NO_TERM: "not a mechanism or modifier: {term:40}",
+    SpfReason.UNKNOWN_MECHANISM: "unknown mechanism: {mechanism:40}",
+    SpfReason.ARGUMENT_OF_ALL: "all takes no argument",
+    SpfReason.MISSING_DOMAIN: "{mechanism} needs a colon and a domain",
+    SpfReason.EMPTY_DOMAIN: "a domain is missing",
+    SpfReason.NO_TOP_LABEL: "a domain that does not end in a top-level label",
+    SpfReason.PREFIX_TOO_LONG: "{family} prefix length over {limit}",
+    SpfReason.NO_NETWORK: "not an address or network",
+    SpfReason.NO_ADDRESS: "not an address",
+    SpfReason.UNREADABLE_MACRO: "a macro that cannot be read",
+    SpfReason.INVALID_CHARACTER: "a character that is not allowed",
+    SpfReason.UNKNOWN_LETTER: "unknown macro letter {letter}",
+    SpfReason.EXPLANATION_LETTER: "macro letter {letter} is for explanations only",
+    SpfReason.ZERO_PARTS: "a macro that keeps 0 parts",
+    SpfReason.MATCH: "match",
+    SpfReason.NO_MATCH: "no match",
+    # A record may have 16 KB: who looks at a trace wants to see all of it.
+    SpfReason.RECORD: "{record:16384}",
+    SpfReason.INCLUDES: "evaluates",
+    SpfReason.INCLUDED: "{result}: {because}",
+    SpfReason.REDIRECTS: "continues there",
+}

@@ -4,13 +4,14 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from dmarc_milter.cli import attach, check, demo, prune, serve, trace, what_if
+from dmarc_milter.cli import attach, check, demo, prune, reload, serve, trace, what_if
 from dmarc_milter.cli.command import USAGE_ERROR
 from dmarc_milter.common.version import VERSION
 from dmarc_milter.settings.error import ConfigError
 
 COMMANDS = (
     serve.COMMAND,
+    reload.COMMAND,
     demo.COMMAND,
     check.COMMAND,
     attach.ATTACH,

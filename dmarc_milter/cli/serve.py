@@ -36,7 +36,7 @@ def _run(options: argparse.Namespace) -> int:
     for warning in loaded.warnings:
         log.logger.warning("%s", warning)
     try:
-        supervisor = Supervisor(loaded.settings, reload)
+        supervisor = Supervisor(loaded.settings, reload, loaded.path)
     except ListenError as error:
         print(f"dmarc-milter: {error}", file=sys.stderr)
         return USAGE_ERROR

@@ -137,4 +137,6 @@ def register(worker: WorkerState) -> None:
     sys.excepthook = callbacks.not_called
     milter.set_exception_policy(milter.CONTINUE)
     # Not negotiated is not served: what the MTA would take from CONTINUE is to leave out all stages.
-    milter.register("dmarc-milter", negotiate=callbacks.answering(Session.negotiate, refuse))
+    milter.register(
+        "dmarc-milter", data=guarded(Session.data, 0), negotiate=callbacks.answering(Session.negotiate, refuse)
+    )

@@ -1,6 +1,7 @@
 """What all sessions of one worker share."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
@@ -70,6 +71,8 @@ class Watched(Protocol):
     """The thread (the system's number) that runs a callback for it; 0 while none does."""
     callbacks: int
     """How many callbacks have begun."""
+    idle_since: float
+    """When the last message ended, or the connection began: a time of ``time.monotonic()``."""
 
 
 class WorkerState:
@@ -81,8 +84,12 @@ class WorkerState:
         observers: Sequence[Observer] = (),
         on_exception: Callable[[], None] = lambda: None,
         on_missing_action: Callable[[str], None] = lambda action: None,
+        *,
+        is_over_network: bool = False,
     ) -> None:
         self.site = site
+        self.is_over_network = is_over_network
+        """Whether MTAs connect by inet, and not by a unix socket."""
         self.activity = Activity()
         self.header_throttle = HeaderThrottle()
         self.note_exception = on_exception
@@ -94,6 +101,13 @@ class WorkerState:
         self._on_missing_action = on_missing_action
         self._missing_actions: set[str] = set()
         self._observers = observers
+
+    def is_quiet(self, seconds: float) -> bool:
+        """Whether no message is at hand, nor about to begin: no connection has had its last one within `seconds`."""
+        if self.activity.messages:
+            return False
+        now = time.monotonic()
+        return all(session.idle_since <= now - seconds for session in self.sessions.copy())
 
     def note_missing_action(self, action: str) -> None:
         """A connection of an MTA that does not let us do this: counted, and logged once."""

@@ -18,10 +18,12 @@ class ListenError(Exception):
     """A listening socket cannot be opened; the text is one line that names the address."""
 
 
-def open_socket(address: ListenAddress, settings: MilterSection) -> socket.socket:
-    """A listening socket. Raises ListenError."""
+def open_socket(address: ListenAddress, settings: MilterSection, kept: socket.socket | None = None) -> socket.socket:
+    """A listening socket; `kept` is one that listens there already. Raises ListenError."""
     try:
-        return _open_unix(address, settings) if isinstance(address, UnixAddress) else open_inet(address)
+        if isinstance(address, UnixAddress):
+            return _open_unix(address, settings, kept)
+        return kept or open_inet(address)
     except OSError as error:
         raise ListenError(f"cannot listen on {address}: {why(error)}") from None
     except KeyError:
@@ -42,16 +44,9 @@ def open_inet(address: InetAddress) -> socket.socket:
     return _listen(listening, (address.host, address.port))
 
 
-def _open_unix(address: UnixAddress, settings: MilterSection) -> socket.socket:
+def _open_unix(address: UnixAddress, settings: MilterSection, kept: socket.socket | None) -> socket.socket:
     group = grp.getgrnam(settings.socket_group).gr_gid if settings.socket_group is not None else -1
-    _remove_stale(address.path)
-    listening = socket.socket(socket.AF_UNIX)
-    old = os.umask(0o777)
-    try:
-        # Nobody may connect before group and mode are what they should be.
-        _listen(listening, address.path)
-    finally:
-        os.umask(old)
+    listening = kept or _bind_unix(address)
     try:
         if group != -1:
             os.chown(address.path, -1, group)
@@ -61,6 +56,17 @@ def _open_unix(address: UnixAddress, settings: MilterSection) -> socket.socket:
         remove(address)
         raise
     return listening
+
+
+def _bind_unix(address: UnixAddress) -> socket.socket:
+    _remove_stale(address.path)
+    listening = socket.socket(socket.AF_UNIX)
+    old = os.umask(0o777)
+    try:
+        # Nobody may connect before group and mode are what they should be.
+        return _listen(listening, address.path)
+    finally:
+        os.umask(old)
 
 
 def _listen(listening: socket.socket, where: str | tuple[str, int]) -> socket.socket:

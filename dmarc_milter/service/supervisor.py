@@ -11,9 +11,11 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from dmarc_milter.common.version import VERSION
 from dmarc_milter.dns.shared import SharedAnswers
 from dmarc_milter.journal.preparation import prepare_local
 from dmarc_milter.service.accept_gate import WorkerSessions
@@ -21,10 +23,13 @@ from dmarc_milter.service.descriptors import raise_limit
 from dmarc_milter.service.forking import TRY_AGAIN_SECONDS, fork
 from dmarc_milter.service.heartbeat import ALIVE, LOOK_SECONDS, SILENT_SECONDS, WORDS, Hang, RunningTime
 from dmarc_milter.service.metrics_process import MetricsProcess
+from dmarc_milter.service.socket_store import SocketStore
 from dmarc_milter.service.sockets import ListenError, open_socket, remove
+from dmarc_milter.service.state import Reload, ReloadOutcome, ServiceState, StateFile
 from dmarc_milter.service.systemd import Notifier, name_process
-from dmarc_milter.service.worker import DRAIN, JOURNAL_SECONDS, READY, STOP, work
+from dmarc_milter.service.worker import DRAIN, DRAIN_SECONDS, JOURNAL_SECONDS, READY, STOP, work
 from dmarc_milter.settings.addresses import ListenAddress
+from dmarc_milter.settings.changes import changes
 from dmarc_milter.settings.config import Settings
 from dmarc_milter.settings.error import ConfigError
 from dmarc_milter.telemetry import log, metrics
@@ -88,16 +93,29 @@ class _Worker:
 class Supervisor:
     """Runs the service until a signal ends it."""
 
-    def __init__(self, settings: Settings, reload: Callable[[], Settings]) -> None:
+    def __init__(self, settings: Settings, reload: Callable[[], Settings], config: Path | None = None) -> None:
+        """`config` is where the settings come from, for whoever asks; `reload` reads them again."""
         self._settings = settings
         self._reload = reload
+        self._state_file = StateFile()
+        self._state = ServiceState(
+            version=VERSION,
+            pid=os.getpid(),
+            started=time.time(),
+            config=None if config is None else str(config.absolute()),
+            mode=settings.policy.mode,
+            addresses=tuple(map(str, settings.milter.listen)),
+            settings_digest=_digest(settings),
+        )
         self._addresses = settings.milter.listen
+        self._systemd = Notifier()
+        self._store = SocketStore(self._systemd)
         self._sockets: list[socket.socket] = []
         for address in self._addresses:
             self._sockets.append(self._open(address))
+        self._store.drop_rest()
         self._loads = [WorkerSessions() for _ in self._addresses]
         self._answers = SharedAnswers()
-        self._systemd = Notifier()
         self._metrics_folder = Path(tempfile.mkdtemp(prefix="dmarc-milter-metrics-"))
         metrics.prepare(self._metrics_folder)
         self._metrics = metrics.SupervisorMetrics(_words(each) for each in Hang)
@@ -114,7 +132,9 @@ class Supervisor:
 
     def _open(self, address: ListenAddress) -> socket.socket:
         try:
-            return open_socket(address, self._settings.milter)
+            listening = open_socket(address, self._settings.milter, self._store.take(address))
+            self._store.keep(listening)
+            return listening
         except ListenError:
             for opened in self._addresses[: len(self._sockets)]:
                 remove(opened)
@@ -135,8 +155,10 @@ class Supervisor:
             return self._loop(wake)
         finally:
             self._monitor.stop()
-            for address in self._addresses:
-                remove(address)
+            self._state_file.remove()
+            if not self._store.is_kept:
+                for address in self._addresses:
+                    remove(address)
             shutil.rmtree(self._metrics_folder, ignore_errors=True)
 
     def _loop(self, wake: socket.socket) -> int:
@@ -144,7 +166,7 @@ class Supervisor:
         while True:
             self._start_missing()
             if self._is_stopping and killing_at == float("inf"):
-                killing_at = time.monotonic() + self._settings.milter.drain_seconds + 5
+                killing_at = time.monotonic() + self._leave_within
             if self._is_stopping and not self._workers:
                 return 0
             if self._failed_starts >= MAX_FAILED_STARTS and not self._workers:
@@ -178,12 +200,27 @@ class Supervisor:
         workers = self._workers.values()
         ready = sum(each.is_ready and not each.is_leaving for each in workers)
         leaving = sum(each.is_leaving for each in workers)
-        self._metrics.workers(ready, len(workers) - ready - leaving, leaving)
+        starting = len(workers) - ready - leaving
+        self._metrics.workers(ready, starting, leaving)
+        self._tell_state(workers={"ready": ready, "starting": starting, "leaving": leaving})
+
+    def _tell_state(self, **changed: Any) -> None:
+        self._state = replace(self._state, **changed)
+        self._state_file.write(self._state)
+
+    def _tell_reload(self, outcome: ReloadOutcome, error: str = "", changes: tuple[str, ...] = ()) -> None:
+        number = self._state.reload.number + 1
+        self._tell_state(reload=Reload(number, outcome, time.time(), error, changes))
 
     @property
     def _worker_count(self) -> int:
         """Workers for each address."""
         return self._settings.milter.workers or os.cpu_count() or 1
+
+    @property
+    def _leave_within(self) -> float:
+        """Seconds that a worker may take to end: for the messages at hand, and for the journal."""
+        return self._settings.milter.drain_seconds + JOURNAL_SECONDS + LEAVE_SECONDS
 
     def _start_missing(self) -> None:
         if self._is_stopping or time.monotonic() < self._start_again_at:
@@ -208,8 +245,7 @@ class Supervisor:
         if pid == 0:
             self._become_worker(place, slot, ours, theirs)
         theirs.close()
-        leave_within = self._settings.milter.drain_seconds + JOURNAL_SECONDS + LEAVE_SECONDS
-        worker = _Worker(pid, place, slot, ours, time.monotonic(), leave_within)
+        worker = _Worker(pid, place, slot, ours, time.monotonic(), DRAIN_SECONDS + self._leave_within)
         self._workers[pid] = worker
         self._selector.register(ours, selectors.EVENT_READ, worker)
         return True
@@ -278,11 +314,16 @@ class Supervisor:
         if all(each.is_ready for each in staying) and len(staying) >= self._worker_count * len(self._addresses):
             if not self._is_announced:
                 self._is_announced = True
-                status = f"serving on {', '.join(map(str, self._addresses))} with {len(staying)} workers"
+                status = (
+                    f"serving on {', '.join(map(str, self._addresses))} with {len(staying)} workers, "
+                    f"mode {self._settings.policy.mode}"
+                )
                 logger.info(status)
                 self._systemd.ready(status)
+                if self._state.reload.outcome is ReloadOutcome.TAKEN:
+                    self._tell_state(reload=replace(self._state.reload, outcome=ReloadOutcome.DONE))
             for each in self._workers.values():
-                if each.is_leaving:
+                if each.is_leaving and not each.is_told_to_leave:
                     _say(each, DRAIN)
                     each.is_told_to_leave = True
 
@@ -297,7 +338,7 @@ class Supervisor:
     def _stop(self) -> None:
         if not self._is_stopping:
             logger.info("stopping")
-            self._systemd.stopping()
+            self._systemd.stopping(self._leave_within + LEAVE_SECONDS)
         self._is_stopping = True
         for each in self._workers.values():
             _say(each, STOP)
@@ -316,7 +357,9 @@ class Supervisor:
             logger.error("settings not reloaded: %s", error)
             self._systemd.ready(f"serving; settings not reloaded: {error}")
             self._metrics.reloaded("refused")
+            self._tell_reload(ReloadOutcome.REFUSED, error=str(error))
             return
+        changed = changes(self._settings, settings)
         self._settings = settings
         # Other name servers may answer otherwise.
         self._answers = SharedAnswers()
@@ -325,10 +368,15 @@ class Supervisor:
         self._metrics.configured(_digest(settings), time.time())
         self._monitor.renew()
         for each in self._workers.values():
+            if each.is_told_to_leave:
+                # One generation of old workers may take its time, not one per reload.
+                _say(each, STOP)
             each.is_leaving = True
         self._failed_starts = 0
         self._is_announced = False
-        logger.info("settings reloaded")
+        logger.info("settings reloaded, mode %s; %s", settings.policy.mode, "; ".join(changed) or "no change")
+        self._tell_state(mode=settings.policy.mode, settings_digest=_digest(settings))
+        self._tell_reload(ReloadOutcome.TAKEN, changes=changed)
 
     def _reap(self) -> None:
         self._monitor.reap()

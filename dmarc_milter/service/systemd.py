@@ -4,6 +4,7 @@ import contextlib
 import os
 import socket
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -30,9 +31,9 @@ class Notifier:
         """New settings are being taken; :meth:`ready` ends it."""
         self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
-    def stopping(self) -> None:
-        """Draining."""
-        self._send("STOPPING=1", "STATUS=messages at hand are finished")
+    def stopping(self, seconds: float) -> None:
+        """Draining, which may take so many seconds: systemd must not kill before."""
+        self._send("STOPPING=1", "STATUS=messages at hand are finished", f"EXTEND_TIMEOUT_USEC={round(seconds * 1e6)}")
 
     def status(self, text: str) -> None:
         """One line for ``systemctl status``."""
@@ -42,7 +43,21 @@ class Notifier:
         """The watchdog's sign of life."""
         self._send("WATCHDOG=1")
 
-    def _send(self, *lines: str) -> None:
+    @property
+    def is_heard(self) -> bool:
+        """Whether systemd started the service, and listens."""
+        return bool(self._address)
+
+    def store(self, name: str, descriptor: socket.socket) -> None:
+        """Keep a descriptor under `name` for the next start; one that is kept already is not kept twice."""
+        self.drop(name)
+        self._send("FDSTORE=1", f"FDNAME={name}", descriptors=(descriptor,))
+
+    def drop(self, name: str) -> None:
+        """Keep it no longer."""
+        self._send("FDSTOREREMOVE=1", f"FDNAME={name}")
+
+    def _send(self, *lines: str, descriptors: Sequence[socket.socket] = ()) -> None:
         if not self._address:
             return
         path = "\0" + self._address[1:] if self._address.startswith("@") else self._address
@@ -50,4 +65,4 @@ class Notifier:
             # A reader that hangs must not hang the service: what does not fit is not said.
             sending.setblocking(False)
             sending.connect(path)
-            sending.send("\n".join(lines).encode())
+            socket.send_fds(sending, ["\n".join(lines).encode()], [each.fileno() for each in descriptors])

@@ -2,6 +2,7 @@
 
 import gc
 import os
+import select
 import socket
 import threading
 import time
@@ -24,19 +25,25 @@ from dmarc_milter.milter.worker_state import Activity, Observer, WorkerState
 from dmarc_milter.service.accept_gate import AcceptGate, WorkerSessions
 from dmarc_milter.service.descriptors import Descriptors
 from dmarc_milter.service.heartbeat import Heartbeat, say
-from dmarc_milter.settings.addresses import ListenAddress
+from dmarc_milter.settings.addresses import InetAddress, ListenAddress
 from dmarc_milter.settings.config import Settings
 from dmarc_milter.telemetry import metrics
 from dmarc_milter.telemetry.log import logger, message_line
 
 READY = b"R"
 DRAIN = b"D"
-"""To a worker: take no more connections, end when those at hand have ended (a reload)."""
+"""To a worker: take no more connections, end when those that are open have ended (a reload)."""
 STOP = b"S"
 """To a worker: take no more connections, end when the messages at hand have been answered."""
 
+DRAIN_SECONDS = 600.0
+"""What the connections that are open at a reload are given to end: their next messages are judged, too."""
+QUIET_SECONDS = 3.0
+"""At a stop, a connection on which no message has begun for so long is cut: none is about to begin."""
 WATCH_SECONDS = 0.5
 """How often the gauges are brought up to date."""
+LOOK_SECONDS = 0.2
+"""How often a worker that ends looks whether it may."""
 JOURNAL_SECONDS = 4.0
 """What a worker that ends gives the journal to write what waits."""
 
@@ -92,6 +99,7 @@ def work(
         observers,
         on_exception=counted.note_exception,
         on_missing_action=counted.note_missing_action,
+        is_over_network=isinstance(address, InetAddress),
     )
     register(service)
     # Before any thread runs that could open a socket of its own meanwhile.
@@ -104,7 +112,7 @@ def work(
     loop.sweep_with(lambda _now: gate.look())
     loop.sweep_with(Heartbeat(service.sessions, 2 * settings.dns.deadline, partial(say, control)).sweep)
     threading.Thread(target=_watch, args=(service.activity, counted), daemon=True).start()
-    obeying = (control, gate, service.activity, settings.milter.drain_seconds, journal)
+    obeying = (control, gate, service, settings.milter.drain_seconds, journal)
     threading.Thread(target=_obey, args=obeying, daemon=True).start()
     gc.collect()
     gc.freeze()
@@ -126,17 +134,32 @@ def _watch(activity: Activity, counted: metrics.WorkerMetrics) -> None:
         time.sleep(WATCH_SECONDS)
 
 
-def _obey(control: socket.socket, gate: AcceptGate, activity: Activity, seconds: float, journal: Writer | None) -> None:
-    try:
-        order = control.recv(1)
-    except OSError:
-        # The supervisor is gone, and words of ours were unread.
-        order = STOP
+def _obey(
+    control: socket.socket, gate: AcceptGate, service: WorkerState, seconds: float, journal: Writer | None
+) -> None:
+    """Wait for the supervisor's order, or its end; then end as it says, with what is at hand finished."""
+    order = _next_order(control)
     gate.close()
     if order == DRAIN:
-        activity.wait_until(lambda now: now.sessions == 0, seconds)
-    else:
-        activity.wait_until(lambda now: now.messages == 0, seconds)
+        limit = time.monotonic() + DRAIN_SECONDS
+        while service.activity.sessions and time.monotonic() < limit and not _has_order(control):
+            service.activity.wait_until(lambda now: now.sessions == 0, LOOK_SECONDS)
+    limit = time.monotonic() + seconds
+    while not service.is_quiet(QUIET_SECONDS) and time.monotonic() < limit:
+        service.activity.wait_until(lambda now: now.sessions == 0, LOOK_SECONDS)
     if journal is not None:
         journal.close(JOURNAL_SECONDS)
     os._exit(0)
+
+
+def _next_order(control: socket.socket) -> bytes:
+    try:
+        return control.recv(1)
+    except OSError:
+        # The supervisor is gone, and words of ours were unread.
+        return STOP
+
+
+def _has_order(control: socket.socket) -> bool:
+    """Whether the supervisor wants something else by now, or is gone."""
+    return bool(select.select([control], [], [], 0)[0])

@@ -42,6 +42,8 @@ class Loaded(NamedTuple):
     """For people: a path, or that there is none."""
     warnings: tuple[str, ...] = ()
     """What should be written otherwise, though it is read: one line each, naming the key."""
+    path: Path | None = None
+    """The file, or None for the built-in settings."""
 
 
 def load_file(path: Path | None) -> Loaded:
@@ -52,7 +54,7 @@ def load_file(path: Path | None) -> Loaded:
     source = str(path or DEFAULT_PATH)
     try:
         data, warnings = with_new_names(tomllib.loads(text))
-        return Loaded(parse(data), source, warnings)
+        return Loaded(parse(data), source, warnings, path or DEFAULT_PATH)
     except (tomllib.TOMLDecodeError, ConfigError) as error:
         raise ConfigError(f"{source}: {error}") from None
 

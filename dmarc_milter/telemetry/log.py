@@ -3,9 +3,10 @@
 import ipaddress
 import json
 import logging
+import os
 import re
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from dmarc_milter import wording
 from dmarc_milter.judging.record import MessageRecord
@@ -28,11 +29,37 @@ class _JsonFormatter(logging.Formatter):
         return json.dumps(fields)
 
 
+class _PriorityFormatter(logging.Formatter):
+    """Each line behind its priority, as journald reads it from standard error (sd-daemon(3)): ``<3>``."""
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = self._inner.format(record)
+        prefix = f"<{_PRIORITIES.get(record.levelno, 6)}>"
+        return prefix + text.replace("\n", f"\n{prefix}")
+
+
+_PRIORITIES = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6, logging.DEBUG: 7}
+
+
+def is_read_by_journald(descriptor: int, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether what is written to `descriptor` goes to journald (systemd.exec(5), JOURNAL_STREAM)."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{status.st_dev}:{status.st_ino}"
+
+
 def set_up(format_: str) -> None:
     """Log to standard error; journald and syslog add the time."""
     handler = logging.StreamHandler(sys.stderr)
     is_json = format_ == "json"
-    handler.setFormatter(_JsonFormatter() if is_json else logging.Formatter("%(levelname)s %(message)s"))
+    formatter: logging.Formatter = _JsonFormatter() if is_json else logging.Formatter("%(levelname)s %(message)s")
+    handler.setFormatter(_PriorityFormatter(formatter) if is_read_by_journald(2) else formatter)
     logger.handlers[:] = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False

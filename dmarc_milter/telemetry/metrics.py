@@ -181,6 +181,8 @@ class SupervisorMetrics:
         for how in hangs:
             self._hangs.inc(how, by=0)
         self._reloads = _Children(_counter("reloads_total", "Reloads of the settings.", ("outcome",)))
+        for outcome in ("done", "refused"):
+            self._reloads.inc(outcome, by=0)
         self._configuration = _gauge("configuration_info", "The settings in force: 1.", ("sha256",))
         self._loaded = _gauge("configuration_loaded_timestamp_seconds", "When the settings in force were read.")
         self._hash: str | None = None

@@ -34,6 +34,7 @@ pulse.ENDLESS_CPU_SECONDS = 1.0
 from dmarc_milter.service import supervisor
 supervisor.START_SECONDS = 2.0
 supervisor.LEAVE_SECONDS = -3.0
+supervisor.DRAIN_SECONDS = 0.0
 """
 """Where it is not the time that matters."""
 
@@ -50,19 +51,19 @@ def regex(self):
     re.match(r"(a|aa)+$", "a" * 100 + "b")
 
 def lookups_loop(self):
-    self._around.source._loop.call(lambda: loop(self))
+    self._context.source._loop.call(lambda: loop(self))
 
 def lookups_end(self):
     def end():
         raise SystemExit
-    self._around.source._loop.call(end)
+    self._context.source._loop.call(end)
 
-kept = evaluation.Evaluation.end_of_message
+kept = evaluation.MessageEvaluation.end_of_message
 def end_of_message(self):
     for field in self.header.all("x-hang"):
         globals()[bytes(field.value).decode().strip()](self)
     return kept(self)
-evaluation.Evaluation.end_of_message = end_of_message
+evaluation.MessageEvaluation.end_of_message = end_of_message
 """
 
 
@@ -174,8 +175,8 @@ def test_one_that_hangs_before_it_serves_is_replaced(tmp_path: Path, name_server
 
 AT_END = """
 import time
-from dmarc_milter.service.accept_gate import Gate
-Gate.close = lambda self: time.sleep(3600)
+from dmarc_milter.service.accept_gate import AcceptGate
+AcceptGate.close = lambda self: time.sleep(3600)
 """
 
 

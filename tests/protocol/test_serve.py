@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from dmarc_milter.demo.examples import EXAMPLES, Example
-from dmarc_milter.testing.mta import ALL_STEPS, LEADING_SPACE, Mta, MtaResponse
+from dmarc_milter.testing.mta import ALL_STEPS, LEADING_SPACE, NO_REPLY_FLAGS, NO_STAGE_FLAGS, Mta, MtaResponse
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.running import RunningFilter
 from tests.system.postfix import free_port, wait_for
@@ -61,6 +61,18 @@ def play(running: RunningFilter, scene: Example, *, steps: int = ALL_STEPS, chun
 def found(answer: MtaResponse) -> tuple[str, ...]:
     values = [re.search(rf"\b{method}=(\w+)", answer.results) for method in ("spf", "dkim", "dmarc")]
     return (*(match.group(1) if match else "" for match in values), answer.action)
+
+
+def test_stages_that_are_answered(running: RunningFilter) -> None:
+    """MAIL FROM, so that it is known at once; over the network all before the header (delayed ACK)."""
+    mta = running.mta()
+    answered = {
+        each
+        for each in (b"C", b"H", b"M", b"T", b"L", b"N")
+        if not mta.steps & (NO_REPLY_FLAGS[each] | NO_STAGE_FLAGS.get(each, 0))
+    }
+    mta.quit()
+    assert answered == ({b"M"} if running.address.startswith("unix:") else {b"H", b"M", b"T"})
 
 
 @pytest.mark.parametrize("steps", [ALL_STEPS, ALL_STEPS & ~LEADING_SPACE, 0], ids=["all", "no-blank", "old-mta"])
@@ -161,13 +173,13 @@ def _runs(pid: int) -> bool:
 
 
 BUG = """
-import dmarc_milter.judging.evaluation
-kept = evaluation.Evaluation.{method}
+from dmarc_milter.judging import evaluation
+kept = evaluation.MessageEvaluation.{method}
 def broken(self, *args):
     if any(field.key == "x-bug" for field in self.header):
         raise ZeroDivisionError("made up")
     return kept(self, *args)
-evaluation.Evaluation.{method} = broken
+evaluation.MessageEvaluation.{method} = broken
 """
 
 

@@ -2,8 +2,12 @@
 
 import threading
 import time
+from typing import cast
 
-from dmarc_milter.milter.worker_state import Activity, HeaderThrottle
+import pytest
+
+from dmarc_milter.judging.transaction import Site
+from dmarc_milter.milter.worker_state import Activity, HeaderThrottle, WorkerState
 
 
 def test_one_turn_at_a_time() -> None:
@@ -46,3 +50,24 @@ def test_whoever_waits_is_told_of_the_change() -> None:
     waiting.start()
     activity.change(messages=-1)
     assert ended.wait(5)
+
+
+class Connection:
+    """As much of a session as other threads look at."""
+
+    thread = callbacks = 0
+
+    def __init__(self, idle_since: float) -> None:
+        self.idle_since = idle_since
+
+
+@pytest.mark.parametrize(
+    ("messages", "idle_for", "is_quiet"),
+    [(0, [], True), (1, [], False), (0, [10.0], True), (0, [10.0, 1.0], False), (1, [10.0], False)],
+)
+def test_quiet_is_no_message_at_hand_nor_about_to_begin(messages: int, idle_for: list[float], is_quiet: bool) -> None:
+    worker = WorkerState(cast("Site", None))
+    worker.activity.change(messages=messages)
+    now = time.monotonic()
+    worker.sessions = {Connection(now - each) for each in idle_for}
+    assert worker.is_quiet(5.0) is is_quiet

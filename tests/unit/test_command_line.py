@@ -58,13 +58,13 @@ def installed(monkeypatch: pytest.MonkeyPatch, path: Path) -> Path:
 
 def test_the_installed_file_is_read_where_it_is_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = installed(monkeypatch, tmp_path / "x.toml")
-    assert config.load_file(None) == (Settings(), "built-in settings", ())
+    assert config.load_file(None) == (Settings(), "built-in settings", (), None)
     path.write_text("[milter]\nworkers = 3\n")
     loaded = config.load_file(None)
     assert (loaded.settings.milter.workers, loaded.source) == (3, str(path))
     other = tmp_path / "other.toml"
     other.write_text("")
-    assert config.load_file(other) == (Settings(), str(other), ())
+    assert config.load_file(other) == (Settings(), str(other), (), other)
 
 
 COMMAND_LINES = {

@@ -4,15 +4,18 @@ import os
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from dmarc_milter.cli.main import COMMANDS, main, make_parser
+from dmarc_milter.service import supervisor
 from dmarc_milter.settings import config, renamed
 from dmarc_milter.settings.config import Settings
 from dmarc_milter.settings.error import ConfigError, UnreadableError
 from dmarc_milter.settings.renamed import Renamed, with_new_names
+from dmarc_milter.telemetry import log
 
 LOADED = """
 import sys
@@ -193,3 +196,32 @@ def test_a_renamed_setting_in_check_config(
         f"{path}: warning: milter.processes is called workers now; version 0.9 will not know the old name\n"
         f"{path}: no errors\n"
     )
+
+
+class RecordingSupervisor:
+    """Takes the place of the supervisor: remembers what it is given, and reloads once."""
+
+    settings: list[Settings]
+
+    def __init__(self, settings: Settings, reload: Callable[[], Settings]) -> None:
+        self.reload = reload
+        RecordingSupervisor.settings = [settings]
+
+    def run(self) -> int:
+        RecordingSupervisor.settings.append(self.reload())
+        return 0
+
+
+def test_a_renamed_setting_in_the_log(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At the start and at a reload."""
+    monkeypatch.setattr(renamed, "RENAMED", (OLD,))
+    monkeypatch.setattr(supervisor, "Supervisor", RecordingSupervisor)
+    monkeypatch.setattr(log.logger, "handlers", [])
+    path = tmp_path / "x.toml"
+    path.write_text("[milter]\nprocesses = 3\n")
+    assert main(["serve", "--config", str(path)]) == 0
+    said = "WARNING milter.processes is called workers now; version 0.9 will not know the old name\n"
+    assert capsys.readouterr().err == 2 * said
+    assert [each.milter.workers for each in RecordingSupervisor.settings] == [3, 3]

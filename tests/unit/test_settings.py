@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from dmarc_milter.judging.evaluation import EvaluationSettings
+from dmarc_milter.judging.policy import PolicySettings
 from dmarc_milter.judging.reply import ReplySettings
-from dmarc_milter.judging.site import check, policy_settings, trusted_lists
+from dmarc_milter.judging.site import check, evaluation_settings, policy_settings, trusted_lists
 from dmarc_milter.settings import config
 from dmarc_milter.settings.addresses import InetAddress, UnixAddress
 from dmarc_milter.settings.config import Settings
@@ -119,10 +121,15 @@ def test_files(tmp_path: Path) -> None:
         config.load_default(tmp_path / "x.toml")
 
 
+def test_judging_has_the_same_defaults() -> None:
+    assert evaluation_settings(Settings()) == EvaluationSettings()
+    assert policy_settings(Settings()) == PolicySettings()
+
+
 def test_the_examples_of_the_docs_are_valid() -> None:
     root = Path(__file__).resolve().parents[2]
     text = "".join(each.read_text() for each in (root / "README.md", *(root / "docs").glob("*.md")))
     examples = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
     assert len(examples) >= 4
     for example in examples:
-        config.parse(tomllib.loads(example))
+        check(config.parse(tomllib.loads(example)))

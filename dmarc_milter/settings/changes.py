@@ -2,10 +2,9 @@
 
 import dataclasses
 import enum
-import re
 from collections.abc import Iterator
 
-_PASSWORD = re.compile(r"(://[^:/@]*):[^@]*@")
+from dmarc_milter.settings.database_url import DatabaseUrl
 
 
 def changes(before: object, after: object) -> tuple[str, ...]:
@@ -34,7 +33,7 @@ def _shown(value: object) -> str:
         return str(value.value)
     if isinstance(value, tuple):
         return f"[{', '.join(_item(each) for each in value)}]"
-    return _PASSWORD.sub(r"\1:***@", _item(value))
+    return value.shown if isinstance(value, DatabaseUrl) else _item(value)
 
 
 def _item(value: object) -> str:

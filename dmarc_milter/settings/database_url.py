@@ -17,7 +17,16 @@ class DatabaseUrl(str):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return str.__repr__(without_password(self))
+        return repr(self.shown)
+
+    @property
+    def shown(self) -> str:
+        """For people: without the password, and without what stands behind a question mark, where one may be, too."""
+        scheme, _, rest = self.partition("://")
+        netloc, slash, path = rest.partition("?")[0].partition("/")
+        user_and_password, at, host = netloc.rpartition("@")
+        user, colon, _ = user_and_password.partition(":")
+        return f"{scheme}://{user}{':***' if colon else ''}{at}{host}{slash}{path}"
 
     @property
     def has_password(self) -> bool:
@@ -57,15 +66,3 @@ def database_url(text: str) -> DatabaseUrl:
     if port is None and parts.netloc.endswith(":"):
         raise ValueError(f"it has to be like {WANTED}")
     return DatabaseUrl(text)
-
-
-def without_password(text: str) -> str:
-    """For people: scheme, host and path, as far as they can be told apart."""
-    scheme, separator, rest = text.partition("://")
-    if scheme == "sqlite":
-        return text
-    if not separator:
-        return "..."
-    # What stands in front of the last at sign is user and password, whatever they consist of.
-    _, _, host = rest.rpartition("@")
-    return f"{scheme}://{host.partition('?')[0]}"

@@ -203,7 +203,8 @@ class RecordingSupervisor:
 
     settings: list[Settings]
 
-    def __init__(self, settings: Settings, reload: Callable[[], Settings]) -> None:
+    def __init__(self, settings: Settings, reload: Callable[[], Settings], config: Path | None) -> None:
+        assert config is not None
         self.reload = reload
         RecordingSupervisor.settings = [settings]
 

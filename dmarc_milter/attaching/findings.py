@@ -12,6 +12,7 @@ from dmarc_milter.attaching.postfix import Configuration, Service
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _NO_MILTERS = "no_milters"
 
 
@@ -52,9 +53,16 @@ def _networks(mynetworks: str) -> Iterator[Network]:
     """The networks that are written there; tables and files, which Postfix looks up, are left out."""
     for word in mynetworks.replace(",", " ").split():
         try:
-            yield ipaddress.ip_network(word.replace("[", "").replace("]", ""), strict=False)
+            yield _unmapped(ipaddress.ip_network(word.replace("[", "").replace("]", ""), strict=False))
         except ValueError:
             continue
+
+
+def _unmapped(network: Network) -> Network:
+    """IPv4 addresses as IPv6 writes them, ``[::ffff:127.0.0.0]/104``, as IPv4 (RFC 4291 2.5.5.2)."""
+    if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+        return ipaddress.IPv4Network((network.network_address.packed[12:], network.prefixlen - 96))
+    return network
 
 
 def _tables(mynetworks: str) -> list[str]:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+PATIENCE_SECONDS = 30.0
+"""postconf waits itself for two seconds where main.cf has just been written."""
 _READ = (
     "smtpd_milters",
     "non_smtpd_milters",
@@ -93,9 +95,16 @@ class Postfix:
         self.main_cf = self.folder / "main.cf"
 
     def _run(self, *arguments: str) -> str:
-        done = subprocess.run(  # noqa: S603 - a program of the system, no shell
-            [self._postconf, *self._options, *arguments], capture_output=True, text=True, check=False
-        )
+        try:
+            done = subprocess.run(  # noqa: S603 - a program of the system, no shell
+                [self._postconf, *self._options, *arguments],
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=PATIENCE_SECONDS,
+            )
+        except subprocess.TimeoutExpired:
+            raise AttachError(f"postconf has not answered within {PATIENCE_SECONDS:.0f} s") from None
         if done.returncode != 0:
             raise AttachError(f"postconf: {done.stderr.strip().splitlines()[-1] if done.stderr else 'failed'}")
         return done.stdout

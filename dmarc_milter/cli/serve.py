@@ -21,20 +21,23 @@ def _run(options: argparse.Namespace) -> int:
     loaded = _load(options)
     if options.check_config:
         return _tell(loaded)
+    from dmarc_milter.attaching import own_mail
     from dmarc_milter.service.sockets import ListenError
     from dmarc_milter.service.supervisor import Supervisor
     from dmarc_milter.settings.config import Settings
     from dmarc_milter.telemetry import log
 
+    def warn(of: "Loaded") -> None:
+        for warning in (*of.warnings, *own_mail.warnings(of.settings)):
+            log.logger.warning("%s", warning)
+
     def reload() -> Settings:
         again = _load(options)
-        for warning in again.warnings:
-            log.logger.warning("%s", warning)
+        warn(again)
         return again.settings
 
     log.set_up(loaded.settings.log.format)
-    for warning in loaded.warnings:
-        log.logger.warning("%s", warning)
+    warn(loaded)
     try:
         supervisor = Supervisor(loaded.settings, reload, loaded.path)
     except ListenError as error:

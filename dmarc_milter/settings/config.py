@@ -2,10 +2,11 @@
 
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dmarc_milter.settings import installed
 from dmarc_milter.settings.dkim import DkimSection
 from dmarc_milter.settings.dns import DnsSection
 from dmarc_milter.settings.error import ConfigError, UnreadableError
@@ -54,9 +55,17 @@ def load_file(path: Path | None) -> Loaded:
     source = str(path or DEFAULT_PATH)
     try:
         data, warnings = with_new_names(tomllib.loads(text))
-        return Loaded(parse(data), source, warnings, path or DEFAULT_PATH)
+        return Loaded(_as_installed(parse(data), data, path), source, warnings, path or DEFAULT_PATH)
     except (tomllib.TOMLDecodeError, ConfigError) as error:
         raise ConfigError(f"{source}: {error}") from None
+
+
+def _as_installed(settings: Settings, data: Mapping[str, Any], path: Path | None) -> Settings:
+    """With the socket that the package makes room for, where the installed file does not say otherwise."""
+    listen = installed.default_listen() if path in (None, DEFAULT_PATH) else None
+    if listen is None or "listen" in data.get("milter", {}):
+        return settings
+    return replace(settings, milter=replace(settings.milter, listen=(listen,)))
 
 
 def load_default(path: Path | None) -> Settings:

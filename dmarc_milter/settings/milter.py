@@ -18,7 +18,9 @@ class MilterSection:
     listen: Annotated[tuple[Listen, ...], OneOrMore()] = (DEFAULT_LISTEN,)
     """Where the MTA finds the filter: "unix:/path", "inet:port@address" or "inet6:port@address"; or a list of them,
     each of which gets processes of its own. The address has to be written: "inet:9892@0.0.0.0" is every address of
-    this host, and then only a firewall says who may connect. No other milter of Debian uses port 9892."""
+    this host, and then only a firewall says who may connect. No other milter of Debian uses port 9892. Where this is
+    not set, the Debian package listens on unix:/var/spool/postfix/dmarc-milter/dmarc-milter.sock, inside of Postfix's
+    chroot; on a host without Postfix, on unix:/run/dmarc-milter/dmarc-milter.sock."""
 
     authserv_id: Annotated[
         str | None,
@@ -42,8 +44,8 @@ class MilterSection:
     """The group of a unix socket: that of the MTA. Where it is not set, it is the filter's own group."""
 
     drain_seconds: Annotated[float, Range(0, 3600)] = 30.0
-    """Seconds that messages at hand may take to finish when the filter is stopped or reloaded. Set more where clients
-    are slow."""
+    """Seconds that messages at hand may take to finish when the filter is stopped. Set more where clients are slow.
+    After a reload, connections that are open go on with the settings from before, for ten minutes at most."""
 
     received_spf: bool = False
     """Whether to add a Received-SPF field too (RFC 7208 9.1), for programs that read that and not

@@ -3,17 +3,19 @@
 import ipaddress
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from dmarc_milter.attaching import plan, probe, record
+from dmarc_milter.attaching import own_mail, plan, probe, record
 from dmarc_milter.attaching.findings import findings
 from dmarc_milter.attaching.milters import entries, value_of
 from dmarc_milter.attaching.plan import Change
 from dmarc_milter.attaching.postfix import Configuration, Service
 from dmarc_milter.attaching.record import AttachRecord
+from dmarc_milter.settings import config, installed
 
 OURS = "inet:127.0.0.1:8899"
 BRACES = "{ inet:127.0.0.1:8899, default_action=accept }"
@@ -178,6 +180,7 @@ FINDINGS = {
         configuration(mynetworks="127.0.0.0/8, 192.0.2.0/24 [2001:db8::]/32"), LOOPBACK,
         ['trusted_networks = ["127.0.0.0/8", "::1/128", "192.0.2.0/24", "2001:db8::/32"]'],
     ),
+    "Debian's own": (configuration(mynetworks="127.0.0.0/8 [::ffff:127.0.0.0]/104 [::1]/128"), LOOPBACK, []),
     "a wider network is trusted": (
         configuration(mynetworks="192.0.2.0/25"), (ipaddress.ip_network("192.0.2.0/24"),), [],
     ),
@@ -257,3 +260,68 @@ def test_a_socket_that_postfix_may_not_use(tmp_path: Path, mode: int, is_reachab
             folder.chmod(folder.stat().st_mode | 0o001)
     assert (probe.why_unreachable(path, "nobody") is None) is is_reachable
     assert probe.why_unreachable(path, "nobody-of-this-name") is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "trusted", "mynetworks", "said"),
+    [
+        ("monitor", [], "127.0.0.0/8", []),
+        ("enforce", None, "127.0.0.0/8 [::1]/128", []),
+        ("enforce", [], "", ['trusted_networks = ["127.0.0.0/8", "::1/128"]']),
+        ("enforce", None, "192.0.2.0/24 192.0.2.7", ["own mail from 192.0.2.0/24 is judged"]),
+        ("enforce", ["127.0.0.0/8", "::1", "192.0.2.0/24"], "192.0.2.0/24", []),
+    ],
+)
+def test_own_mail_that_may_be_refused_is_told_at_the_start(
+    mode: str, trusted: list[str] | None, mynetworks: str, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FakePostfix:
+        def __init__(self, folder: Path | None) -> None:
+            pass
+
+        def read(self) -> Configuration:
+            return configuration(mynetworks=mynetworks)
+
+    monkeypatch.setattr(own_mail, "Postfix", FakePostfix)
+    policy: dict[str, object] = {"mode": mode}
+    if trusted is not None:
+        policy["trusted_networks"] = trusted
+    found = own_mail.warnings(config.parse({"policy": policy}))
+    assert len(found) == len(said)
+    for expected, sentence in zip(said, found, strict=True):
+        assert expected in sentence
+
+
+def test_without_postfix_this_host_is_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    (told,) = own_mail.warnings(config.parse({"policy": {"mode": "enforce", "trusted_networks": []}}))
+    assert "127.0.0.0/8" in told
+
+
+@pytest.mark.parametrize(
+    ("present", "listen"),
+    [
+        ((), "inet:9892@127.0.0.1"),
+        (("run",), "unix:{folder}/run/dmarc-milter.sock"),
+        (("spool", "run"), "unix:{folder}/spool/dmarc-milter.sock"),
+    ],
+)
+def test_where_an_installed_filter_listens(
+    present: tuple[str, ...], listen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in present:
+        (tmp_path / name).mkdir()
+    path = tmp_path / "filter.toml"
+    monkeypatch.setattr(config, "DEFAULT_PATH", path)
+    monkeypatch.setattr(installed, "SOCKET_FOLDERS", (tmp_path / "spool", tmp_path / "run"))
+    # Without a settings file, the filter is not installed.
+    assert str(config.load_file(None).settings.milter.listen[0]) == "inet:9892@127.0.0.1"
+    path.write_text("")
+    for named in (None, path):
+        assert str(config.load_file(named).settings.milter.listen[0]) == listen.format(folder=tmp_path)
+    other = tmp_path / "other.toml"
+    other.write_text("")
+    assert str(config.load_file(other).settings.milter.listen[0]) == "inet:9892@127.0.0.1"
+    path.write_text('[milter]\nlisten = "unix:/x"\n')
+    assert str(config.load_file(path).settings.milter.listen[0]) == "unix:/x"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dmarc_milter.attaching import plan, probe, record, sendmail
+from dmarc_milter.attaching.address import in_postfix
 from dmarc_milter.attaching.findings import findings
 from dmarc_milter.attaching.milters import entries
 from dmarc_milter.attaching.plan import Change
@@ -74,23 +75,6 @@ def _warn(text: str) -> None:
     print(f"dmarc-milter: warning: {text}", file=sys.stderr)
 
 
-def in_postfix(address: ListenAddress, postfix: Configuration) -> str:
-    """The filter as smtpd_milters names it. Raises AttachError where smtpd could not reach it."""
-    if not isinstance(address, UnixAddress):
-        host = f"[{address.host}]" if address.is_ipv6 else address.host
-        return f"inet:{host}:{address.port}"
-    inside = address.path.removeprefix(postfix.queue_directory + "/")
-    if inside != address.path:
-        # Relative to the queue folder: right whether smtpd is chrooted or not.
-        return f"unix:{inside}"
-    if postfix.has_chrooted_smtpd:
-        raise AttachError(
-            f"smtpd runs inside {postfix.queue_directory} and cannot reach {address.path}: let [milter] listen be in "
-            f"there, like unix:{postfix.queue_directory}/dmarc-milter/dmarc-milter.sock"
-        )
-    return f"unix:{address.path}"
-
-
 def _attach(postfix: Postfix, settings: Settings, options: argparse.Namespace) -> int:
     now = postfix.read()
     listen = settings.milter.listen[0]
@@ -98,8 +82,7 @@ def _attach(postfix: Postfix, settings: Settings, options: argparse.Namespace) -
     known = record.read(postfix.folder)
     changes = plan.to_attach(now, address, options.default_action, known)
     folder = _missing_folder(now, listen)
-    trusted = settings.policy.trusted_networks
-    for finding in findings(now, address, trusted):
+    for finding in findings(now, address, settings.policy.trusted_networks):
         _warn(finding)
     _show(now.main_cf, changes, folder)
     silent = None if options.no_probe else _why_silent(listen, now)

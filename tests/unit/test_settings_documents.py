@@ -10,6 +10,7 @@ from dmarc_milter.judging.site import check
 from dmarc_milter.settings import config
 from dmarc_milter.settings.config import Settings
 from dmarc_milter.settings.description import SectionDescription, SettingDescription, sections
+from dmarc_milter.settings.error import ConfigError
 
 FILE = (Path(__file__).resolve().parents[2] / "etc" / "dmarc-milter.toml").read_text("utf-8")
 SECTIONS = {section.path: section for section in sections()}
@@ -87,3 +88,22 @@ def test_the_rule_of_the_installed_file() -> None:
     settings = config.parse(tomllib.loads(example.replace("#   ", "")))
     check(settings)
     assert settings.override[0].name == "partner-gateway"
+
+
+RANGES = {
+    f"{section.path}.{setting.name}": re.findall(r"[0-9.]+(?=[ .])", setting.limits)
+    for section, setting in TABLES
+    if setting.limits.startswith("From ")
+}
+
+
+@pytest.mark.parametrize("key", RANGES)
+def test_a_range_holds_as_documented(key: str) -> None:
+    section, _, name = key.rpartition(".")
+    least, most = (float(bound) for bound in RANGES[key])
+    whole = float(least).is_integer() and isinstance(getattr(getattr(Settings(), section), name), int)
+    for bound, beyond in ((least, least - 0.01), (most, most + 0.01)):
+        inside, outside = (int(bound), int(bound + (1 if beyond > bound else -1))) if whole else (bound, beyond)
+        assert getattr(getattr(config.parse({section: {name: inside}}), section), name) == bound
+        with pytest.raises(ConfigError, match=rf"^{key} is .*; it has to be from "):
+            config.parse({section: {name: outside}})

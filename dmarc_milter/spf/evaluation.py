@@ -155,10 +155,11 @@ class _CheckHost:
             if isinstance(matched, _Ended):
                 return matched
             if matched:
-                return _by_directive(directive, selected, values)
+                return _by_directive(directive, selected, values, depth)
         if selected.redirect is not None:
             return await self._redirect(selected, selected.redirect, values, depth)
-        return _Ended(SpfResult.NEUTRAL, SpfReason.NO_TERM_MATCHED(domain=values.domain))
+        reason = _NO_MATCH if depth else SpfReason.NO_TERM_MATCHED(domain=values.domain)
+        return _Ended(SpfResult.NEUTRAL, reason)
 
     async def _select(self, domain: str, depth: int) -> SpfRecord | _Ended:
         """Record look-up and selection (4.4, 4.5)."""
@@ -357,12 +358,14 @@ def _unreadable(domain: str, found: Unreadable) -> Reason:
     return SpfReason.UNREADABLE_RECORD(domain=domain, because=found.reason, position=found.position or 0)
 
 
-def _by_directive(directive: Directive, written: SpfRecord, values: MacroValues) -> _Ended:
+def _by_directive(directive: Directive, written: SpfRecord, values: MacroValues, depth: int) -> _Ended:
+    """What a match comes to. Of an included record the result is all that counts: which term it was, nobody is told."""
     result = _BY_QUALIFIER[directive.qualifier]
     explanation = None
     if result is SpfResult.FAIL and written.explanation is not None:
         explanation = Explanation(written.explanation, values)
-    return _Ended(result, SpfReason.TERM_MATCHED(term=directive.text, domain=values.domain), explanation)
+    reason = _MATCH if depth else SpfReason.TERM_MATCHED(term=directive.text, domain=values.domain)
+    return _Ended(result, reason, explanation)
 
 
 def identity(mail_from: str, helo: str) -> tuple[str, str]:

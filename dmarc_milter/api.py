@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dmarc_milter import wording
 from dmarc_milter.dns.answer import Answer, Question
 from dmarc_milter.dns.caching import CachingResolver
 from dmarc_milter.dns.loop import Loop
@@ -77,6 +78,11 @@ class Evaluated:
     @property
     def disposition(self) -> Disposition:
         return self.outcome.disposition
+
+    @property
+    def why(self) -> str:
+        """Why this would be done with the message, in words; programs compare ``disposition.reason.code``."""
+        return wording.decision(self.outcome.disposition)
 
 
 def evaluate(

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
+from dmarc_milter.common.reason import Reason
+from dmarc_milter.dmarc.reasons import DmarcReason
 from dmarc_milter.dmarc.record import AlignmentMode, DmarcRecord, Policy
 from dmarc_milter.dmarc.tree_walk import TreeWalks, Walk, may_share_organizational_domain
 from dmarc_milter.dns.answer import AnswerOutcome, RecordType, Resolver, addresses
@@ -52,8 +54,7 @@ class Alignment:
     identifier: Identifier
     is_aligned: bool | None
     """None where it was not looked into, or the DNS could not tell."""
-    why: str
-    """For people."""
+    why: Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ class Discovery:
     policy_domain: str | None = None
     """Where the record was found."""
     record: DmarcRecord | None = None
-    failure: str | None = None
+    failure: Reason | None = None
     """Why the DNS could not tell."""
 
     @property
@@ -77,8 +78,8 @@ class DmarcEvaluation:
     """What DMARC found."""
 
     result: DmarcResult
-    reason: str
-    """For people: what decided."""
+    reason: Reason
+    """What decided: a code of :class:`~dmarc_milter.dmarc.reasons.DmarcReason`."""
     author_domain: str | None = None
     discovery: Discovery | None = None
     published_policy: Policy | None = None
@@ -133,8 +134,7 @@ async def evaluate(resolver: Resolver, author_domain: str, identifiers: Sequence
         return DmarcEvaluation(DmarcResult.TEMPERROR, discovery.failure, author_domain, discovery, walks=walks.walked)
     record = discovery.record
     if record is None or record.policy is None:
-        reason = "no DMARC record" if record is None else f"record of {discovery.policy_domain} has no valid policy"
-        return DmarcEvaluation(DmarcResult.NONE, reason, author_domain, discovery, walks=walks.walked)
+        return DmarcEvaluation(DmarcResult.NONE, _why_none(discovery), author_domain, discovery, walks=walks.walked)
     alignments = await _alignments(walks, discovery, record, identifiers)
     result, reason = _outcome(alignments)
     published, unknown = await _published_policy(resolver, discovery, record)
@@ -144,7 +144,15 @@ async def evaluate(resolver: Resolver, author_domain: str, identifiers: Sequence
     return DmarcEvaluation(result, reason, author_domain, discovery, published, policy, alignments, walks.walked)
 
 
-async def _published_policy(resolver: Resolver, discovery: Discovery, record: DmarcRecord) -> tuple[Policy, str | None]:
+def _why_none(discovery: Discovery) -> Reason:
+    if discovery.policy_domain is None:
+        return DmarcReason.NO_RECORD()
+    return DmarcReason.NO_VALID_POLICY(domain=discovery.policy_domain)
+
+
+async def _published_policy(
+    resolver: Resolver, discovery: Discovery, record: DmarcRecord
+) -> tuple[Policy, Reason | None]:
     """Which of p, sp and np applies (4.10.1); with why the DNS could not tell whether the Author Domain exists."""
     assert record.policy is not None
     if not discovery.is_inherited:
@@ -156,7 +164,7 @@ async def _published_policy(resolver: Resolver, discovery: Discovery, record: Dm
     answer = await addresses(resolver, discovery.author_domain, RecordType.A)
     if answer.failed:
         stricter = max(existing, record.nonexistent_policy, key=list(Policy).index)
-        return stricter, f"A of {discovery.author_domain}: {answer.reason}"
+        return stricter, DmarcReason.DNS_FAILED(type="A", name=discovery.author_domain, because=answer.failure)
     return (record.nonexistent_policy if answer.outcome is AnswerOutcome.NO_SUCH_NAME else existing), None
 
 
@@ -177,16 +185,20 @@ async def _alignments(
     return tuple(results)
 
 
+_IDENTICAL, _STRICT = DmarcReason.IDENTICAL(), DmarcReason.STRICT()
+_NOT_AUTHENTICATED, _NOT_LOOKED_INTO = DmarcReason.NOT_AUTHENTICATED(), DmarcReason.NOT_LOOKED_INTO()
+
+
 def _without_walk(author_domain: str, identifier: Identifier, mode: AlignmentMode) -> Alignment:
     if identifier.domain == author_domain:
-        return Alignment(identifier, True, "identical")
+        return Alignment(identifier, True, _IDENTICAL)
     if identifier.authenticated is Authenticated.NO:
-        return Alignment(identifier, False, "not authenticated")
+        return Alignment(identifier, False, _NOT_AUTHENTICATED)
     if mode is AlignmentMode.STRICT:
-        return Alignment(identifier, False, "not identical, and alignment is strict")
+        return Alignment(identifier, False, _STRICT)
     if not may_share_organizational_domain(identifier.domain, author_domain):
-        return Alignment(identifier, False, f"has no domain in common with {author_domain}")
-    return Alignment(identifier, None, "another identifier was enough")
+        return Alignment(identifier, False, DmarcReason.NO_COMMON_DOMAIN(domain=author_domain))
+    return Alignment(identifier, None, _NOT_LOOKED_INTO)
 
 
 async def _by_walk(walks: TreeWalks, author_domain: str, identifier: Identifier) -> Alignment:
@@ -200,42 +212,45 @@ async def _by_walk(walks: TreeWalks, author_domain: str, identifier: Identifier)
         return Alignment(identifier, None, own.failure)
     organizational_domain = own.organizational_domain
     if not is_at_or_below(identifier.domain, organizational_domain):
-        return Alignment(identifier, False, f"is not within the organizational domain {organizational_domain}")
+        return Alignment(identifier, False, DmarcReason.OUTSIDE(domain=organizational_domain))
     other = await walks.walk(identifier.domain)
     if other.failure is not None:
         return Alignment(identifier, None, other.failure)
     if other.organizational_domain == organizational_domain:
-        return Alignment(identifier, True, f"same organizational domain, {organizational_domain}")
-    return Alignment(
-        identifier,
-        False,
-        f"organizational domain is {other.organizational_domain}, not {organizational_domain}",
-    )
+        return Alignment(identifier, True, DmarcReason.SAME_ORGANIZATIONAL_DOMAIN(domain=organizational_domain))
+    found = other.organizational_domain
+    why = DmarcReason.OTHER_ORGANIZATIONAL_DOMAIN(found=found, domain=organizational_domain)
+    return Alignment(identifier, False, why)
 
 
-def _outcome(alignments: tuple[Alignment, ...]) -> tuple[DmarcResult, str]:
+def _outcome(alignments: tuple[Alignment, ...]) -> tuple[DmarcResult, Reason]:
     """Pass or fail (5.3.5), or neither where an answer of the DNS is missing that might have made it pass (5.3.6)."""
     unknown: Alignment | None = None
     for each in alignments:
         if each.is_aligned and each.identifier.authenticated is Authenticated.YES:
-            name = f"{each.identifier.mechanism.value} {each.identifier.domain}"
-            return DmarcResult.PASS, f"{name} is aligned: {each.why}"
+            mechanism, domain = each.identifier.mechanism.value, each.identifier.domain
+            return DmarcResult.PASS, DmarcReason.ALIGNED(mechanism=mechanism, domain=domain, because=each.why)
         if each.is_aligned is not False and each.identifier.authenticated is not Authenticated.NO:
             unknown = unknown or each
     if unknown is None:
         return DmarcResult.FAIL, _why_not(alignments)
     mechanism, domain = unknown.identifier.mechanism.value, unknown.identifier.domain
     if unknown.is_aligned:
-        return DmarcResult.TEMPERROR, f"{mechanism} for {domain}, which is aligned, ended in a DNS error"
-    return DmarcResult.TEMPERROR, f"alignment of {mechanism} {domain}: {unknown.why}"
+        return DmarcResult.TEMPERROR, DmarcReason.AUTHENTICATION_UNKNOWN(mechanism=mechanism, domain=domain)
+    reason = DmarcReason.ALIGNMENT_UNKNOWN(mechanism=mechanism, domain=domain, because=unknown.why)
+    return DmarcResult.TEMPERROR, reason
 
 
-def _why_not(alignments: tuple[Alignment, ...]) -> str:
+def _why_not(alignments: tuple[Alignment, ...]) -> Reason:
     authenticated = [each for each in alignments if each.identifier.authenticated is Authenticated.YES]
     if not authenticated:
-        return "neither SPF nor DKIM authenticated any domain"
-    whys = [f"{each.identifier.mechanism.value} {each.identifier.domain}: {each.why}" for each in authenticated]
-    return f"no authenticated identifier is aligned ({'; '.join(whys)})"
+        return DmarcReason.NOTHING_AUTHENTICATED()
+    return DmarcReason.NOT_ALIGNED(because=tuple(map(_of_identifier, authenticated)))
+
+
+def _of_identifier(found: Alignment) -> Reason:
+    identifier = found.identifier
+    return DmarcReason.IDENTIFIER(mechanism=identifier.mechanism.value, domain=identifier.domain, because=found.why)
 
 
 _FAILING = {Policy.NONE: 2, Policy.QUARANTINE: 4, Policy.REJECT: 6}
@@ -260,6 +275,6 @@ def _severity(evaluation: DmarcEvaluation) -> int:
     return 0 if evaluation.result is DmarcResult.PASS else 1
 
 
-def not_applicable(reason: str) -> DmarcEvaluation:
+def not_applicable(reason: Reason) -> DmarcEvaluation:
     """A message without exactly one Author Domain: DMARC cannot validate it (5.3.1)."""
     return DmarcEvaluation(DmarcResult.PERMERROR, reason)

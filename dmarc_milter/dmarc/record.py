@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dmarc_milter.common.memo import Memo
+from dmarc_milter.common.reason import Reason
+from dmarc_milter.dmarc.reasons import DmarcReason
 
 
 class Policy(Enum):
@@ -56,8 +58,8 @@ class DmarcRecord:
     """ruf"""
     failure_options: str = "0"
     """fo"""
-    errors: tuple[str, ...] = ()
-    """What was wrong or obsolete in the record, for people."""
+    errors: tuple[Reason, ...] = ()
+    """What was wrong or obsolete in the record."""
 
 
 MAX_RECORD = 16_384
@@ -84,7 +86,7 @@ def parse(text: bytes) -> DmarcRecord:
 
 
 def _parse(text: bytes) -> DmarcRecord:
-    errors: list[str] = []
+    errors: list[Reason] = []
     tags = _tags(text.decode("utf-8", "replace"), errors)
     policies = {name: _policy(name, tags, errors) for name in ("p", "sp", "np")}
     addresses = _uris("rua", tags, errors)
@@ -110,14 +112,15 @@ def _parse(text: bytes) -> DmarcRecord:
 
 def _kept_octets(text: bytes, record: DmarcRecord) -> int:
     """By measurement: what a text and what was read from it take in memory."""
-    words = (*record.report_addresses, *record.failure_addresses, *record.errors, record.failure_options)
-    return 700 + len(text) + sum(100 + len(word) for word in words)
+    words = (*record.report_addresses, *record.failure_addresses, record.failure_options)
+    # Texts in errors are pieces of the record's own.
+    return 700 + 5 * len(text) + sum(100 + len(word) for word in words) + 450 * len(record.errors)
 
 
 _parse_once = Memo(_parse, _kept_octets, max_octets=2 << 20, max_key=MAX_RECORD)
 
 
-def _tags(text: str, errors: list[str]) -> dict[str, str]:
+def _tags(text: str, errors: list[Reason]) -> dict[str, str]:
     """The tags behind the version. One that is written twice cannot be read: its value is empty."""
     tags: dict[str, str] = {}
     for spec in text.split(";")[1:]:
@@ -126,56 +129,52 @@ def _tags(text: str, errors: list[str]) -> dict[str, str]:
             continue
         match = _TAG.fullmatch(spec)
         if match is None:
-            errors.append(f"not a tag: {_shown(spec)}")
+            errors.append(DmarcReason.NO_TAG(value=spec))
             continue
         name, value = match.group(1).lower(), match.group(2)
         if name in tags:
-            errors.append(f"{name}= more than once")
+            errors.append(DmarcReason.REPEATED_TAG(tag=name))
             value = ""
         if name in _HISTORIC:
-            errors.append(f"{name}= has no meaning since RFC 9989")
+            errors.append(DmarcReason.HISTORIC_TAG(tag=name))
         tags[name] = value
     return tags
 
 
-def _policy(name: str, tags: dict[str, str], errors: list[str]) -> Policy | None:
+def _policy(name: str, tags: dict[str, str], errors: list[Reason]) -> Policy | None:
     try:
         return Policy(tags[name].lower()) if name in tags else None
     except ValueError:
-        errors.append(f"{name}={_shown(tags[name])} is no policy")
+        errors.append(DmarcReason.INVALID_POLICY(tag=name, value=tags[name]))
         return None
 
 
-def _one_of(name: str, values: str, tags: dict[str, str], errors: list[str]) -> str:
+def _one_of(name: str, values: str, tags: dict[str, str], errors: list[Reason]) -> str:
     """The value of a tag of one letter; the first of `values` is its default."""
     value = tags.get(name, values[0]).lower()
     if len(value) == 1 and value in values:
         return value
-    errors.append(f"{name}={_shown(value)} is not one of {', '.join(values)}")
+    errors.append(DmarcReason.INVALID_VALUE(tag=name, value=value, values=", ".join(values)))
     return values[0]
 
 
-def _uris(name: str, tags: dict[str, str], errors: list[str]) -> tuple[str, ...]:
+def _uris(name: str, tags: dict[str, str], errors: list[Reason]) -> tuple[str, ...]:
     if name not in tags:
         return ()
     found = []
     for part in tags[name].split(",")[:MAX_ADDRESSES]:
         match = _URI.fullmatch(part.strip(" \t"))
         if match is None:
-            errors.append(f"{name}: not a URI: {_shown(part)}")
+            errors.append(DmarcReason.INVALID_URI(tag=name, value=part))
         else:
             found.append(match.group(1))
     return tuple(found)
 
 
-def _options(tags: dict[str, str], errors: list[str]) -> str:
+def _options(tags: dict[str, str], errors: list[Reason]) -> str:
     value = tags.get("fo", "0").replace(" ", "").lower()
     options = value.split(":")
     if set(options) <= _FAILURE_OPTIONS and len(set(options)) == len(options):
         return value
-    errors.append(f"fo={_shown(value)} cannot be read")
+    errors.append(DmarcReason.INVALID_OPTIONS(value=value))
     return "0"
-
-
-def _shown(text: str) -> str:
-    return ascii(text[:60])[1:-1]

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from dmarc_milter.common.reason import Reason
+from dmarc_milter.dmarc.reasons import DmarcReason
 from dmarc_milter.dmarc.record import DmarcRecord, PublicSuffix, is_dmarc, parse
 from dmarc_milter.dns.answer import Answer, Question, RecordType, Resolver, text_records
 
@@ -24,7 +26,7 @@ class Walk:
     start: str
     asked: tuple[str, ...]
     found: tuple[PublishedRecord, ...]
-    failure: str | None = None
+    failure: Reason | None = None
     """Why the DNS could not answer one of the names; then nothing can be concluded from the walk."""
 
     @property
@@ -106,7 +108,7 @@ class TreeWalks:
         """The walks so far, in their order."""
         return tuple(self._walks.values())
 
-    async def record_at(self, domain: str) -> tuple[DmarcRecord | None, str | None]:
+    async def record_at(self, domain: str) -> tuple[DmarcRecord | None, Reason | None]:
         """The record at `domain` itself, and why the DNS could not tell."""
         answer = await text_records(self._resolver, query_name(domain))
         return (None, _failure(domain, answer)) if answer.failed else (published(answer), None)
@@ -137,5 +139,5 @@ class TreeWalks:
         return Walk(domain, tuple(asked), tuple(found))
 
 
-def _failure(domain: str, answer: Answer[bytes]) -> str:
-    return f"TXT of {query_name(domain)}: {answer.reason}"
+def _failure(domain: str, answer: Answer[bytes]) -> Reason:
+    return DmarcReason.DNS_FAILED(type="TXT", name=query_name(domain), because=answer.failure)

@@ -80,7 +80,7 @@ async def _dmarc(found: Report, resolver: Resolver, domain: str) -> None:
     below = found.root.add(_dmarc_summary(discovery))
     add_walk(below, walk)
     if discovery.failure is not None:
-        found.fault(below, f"the DNS could not tell: {discovery.failure}")
+        found.fault(below, f"the DNS could not tell: {wording.text(discovery.failure)}")
     elif discovery.record is None:
         found.fault(below, f'anybody can write mail in its name; begin with "v=DMARC1; p=none" at {query_name(domain)}')
     else:
@@ -122,7 +122,7 @@ def _tags(found: Report, below: Node, record: DmarcRecord, *, is_inherited: bool
     if is_inherited:
         below.add("inherited: this domain has no record of its own")
     for error in record.errors:
-        found.fault(below, error)
+        found.fault(below, wording.text(error))
 
 
 async def _reports(found: Report, below: Node, resolver: Resolver, discovery: Discovery) -> None:

@@ -89,7 +89,9 @@ def as_tree(name: str, found: Evaluated, derived: Derived, mode: Mode) -> Node:
     """The whole evaluation."""
     verdict, wanted = found.verdict, found.disposition.enforced_action.value
     if verdict is None:
-        root = Node(f"{name}: {_done(wanted)}, {found.disposition.reason}", MOODS.get(wanted, Severity.PLAIN))
+        root = Node(
+            f"{name}: {_done(wanted)}, {wording.decision(found.disposition)}", MOODS.get(wanted, Severity.PLAIN)
+        )
         _envelope(root, derived)
         return root
     root = Node(f"{name}: dmarc={verdict.dmarc.result.value}, {_done(wanted)}", MOODS.get(wanted, Severity.PLAIN))
@@ -172,7 +174,7 @@ def _arc(root: Node, verdict: Verdict) -> None:
 
 def _dmarc(root: Node, dmarc: DmarcEvaluation, verdict: Verdict) -> None:
     result = dmarc.result.value
-    below = root.add(f"DMARC {result}: {dmarc.reason}", MOODS.get(result, Severity.PLAIN))
+    below = root.add(f"DMARC {result}: {wording.text(dmarc.reason)}", MOODS.get(result, Severity.PLAIN))
     below.add(f"Author Domain {verdict.author.domain or 'none'}")
     if verdict.author.apparent:
         below.add(
@@ -183,16 +185,17 @@ def _dmarc(root: Node, dmarc: DmarcEvaluation, verdict: Verdict) -> None:
     if dmarc.discovery is not None and dmarc.discovery.record is not None:
         below.add(f"the record of {dmarc.discovery.policy_domain} applies")
         for error in dmarc.discovery.record.errors:
-            below.add(f"in that record: {error}", Severity.DOUBTFUL)
+            below.add(f"in that record: {wording.text(error)}", Severity.DOUBTFUL)
     for each in dmarc.alignments:
         identifier = each.identifier
         aligned = {True: "aligned", False: "not aligned", None: "alignment not looked into"}[each.is_aligned]
         line = f"{identifier.mechanism.value} {identifier.domain}: authenticated {identifier.authenticated.value}"
-        below.add(f"{line}, {aligned} ({each.why})")
+        below.add(f"{line}, {aligned} ({wording.text(each.why)})")
 
 
 def _policy(root: Node, disposition: Disposition, dmarc: DmarcEvaluation) -> None:
-    below = root.add(f"policy: {disposition.reason}", MOODS.get(disposition.enforced_action.value, Severity.PLAIN))
+    reason = wording.decision(disposition)
+    below = root.add(f"policy: {reason}", MOODS.get(disposition.enforced_action.value, Severity.PLAIN))
     if dmarc.published_policy is not None and dmarc.policy is not None:
         below.add(f"the Domain Owner asks for: {dmarc.published_policy.value}")
         if dmarc.is_test:
@@ -200,7 +203,7 @@ def _policy(root: Node, disposition: Disposition, dmarc: DmarcEvaluation) -> Non
     if disposition.rule:
         below.add(f"rule {disposition.rule} of the settings decided")
     if disposition.override:
-        below.add(f"override {disposition.override.value}: {disposition.comment}")
+        below.add(f"override {disposition.override.value}: {wording.text(disposition.comment)}")
 
 
 def _dns(root: Node, answers: Mapping[Question, Answer[Any]]) -> None:

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 import authres
 
 from dmarc_milter import wording
+from dmarc_milter.common.reason import Reason
 from dmarc_milter.common.text import plain
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.judging.verdict import Action, Disposition, SpfFinding, SpfIdentity, Verdict
@@ -33,9 +34,9 @@ def field_value(authserv_id: str, verdict: Verdict, disposition: Disposition) ->
     return _folded(authserv_id, [str(each) for each in results])
 
 
-def unjudged(authserv_id: str, reason: str) -> str:
+def unjudged(authserv_id: str, reason: Reason) -> str:
     """The field for a message that could not be judged because of an error of ours."""
-    return _folded(authserv_id, [str(_result("dmarc", "temperror", reason))])
+    return _folded(authserv_id, [str(_result("dmarc", "temperror", wording.text(reason)))])
 
 
 def _folded(authserv_id: str, results: list[str]) -> str:
@@ -129,9 +130,9 @@ def _dmarc(verdict: Verdict, disposition: Disposition) -> object:
     evaluation = verdict.dmarc
     reason = ""
     if disposition.override is not None:
-        reason = f"{disposition.override.value}: {disposition.comment}"
+        reason = f"{disposition.override.value}: {wording.text(disposition.comment)}"
     elif evaluation.result.value in ("temperror", "permerror"):
-        reason = evaluation.reason
+        reason = wording.text(evaluation.reason)
     policy = evaluation.policy.value if evaluation.policy else None
     return _result(
         "dmarc",

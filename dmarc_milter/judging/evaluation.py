@@ -20,6 +20,7 @@ from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.dkim.work import Work
 from dmarc_milter.dmarc import evaluation as dmarc
 from dmarc_milter.dmarc.prefetch import prefetch
+from dmarc_milter.dmarc.reasons import DmarcReason
 from dmarc_milter.dns.answer import Answer, Question
 from dmarc_milter.dns.message import MessageQuestions, MessageResolver
 from dmarc_milter.dns.name import to_identifier
@@ -250,7 +251,8 @@ class MessageEvaluation:
         judged = dmarc.strictest(evaluations) if evaluations else None
         if judged is not None and (found.unusable is None or judged.result is not dmarc.DmarcResult.NONE):
             return found, judged
-        return found, dmarc.not_applicable(found.unusable.value if found.unusable else "no Author Domain")
+        assert found.unusable is not None
+        return found, dmarc.not_applicable(DmarcReason.UNUSABLE_FROM(because=found.unusable.value))
 
 
 class _Prepared(NamedTuple):

@@ -6,10 +6,12 @@ from enum import Enum
 from dmarc_milter.arc.chain import ArcStatus
 from dmarc_milter.arc.results import MethodResult
 from dmarc_milter.common.network import Network, contains
+from dmarc_milter.common.reason import Reason
 from dmarc_milter.dmarc.evaluation import DmarcEvaluation, DmarcResult
 from dmarc_milter.dmarc.record import Policy
 from dmarc_milter.dns.name import DomainPattern, to_identifier
 from dmarc_milter.judging.override import Override, authenticated_domains
+from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.judging.verdict import Action, Disposition, OverrideType, Verdict
 from dmarc_milter.message.author import Unusable
 from dmarc_milter.message.mailing_list import ListPattern
@@ -77,17 +79,17 @@ _SEVERITY = {Action.ACCEPT: 0, Action.QUARANTINE: 1, Action.TEMPFAIL: 2, Action.
 
 def unjudged(
     client_address: bytes | None, *, is_local: bool, authenticated: str | None, trusted_networks: tuple[Network, ...]
-) -> str | None:
+) -> Reason | None:
     """Why a session's messages are not judged at all, or None: mail of our own users, not from other servers.
 
     `is_local` is mail that came in without a network connection, `authenticated` the MTA's macro {auth_authen}.
     """
     if is_local:
-        return "local submission"
+        return PolicyReason.LOCAL_SUBMISSION()
     if authenticated:
-        return "authenticated sender"
+        return PolicyReason.AUTHENTICATED_SENDER()
     if contains(trusted_networks, client_address):
-        return "client is in trusted_networks"
+        return PolicyReason.TRUSTED_NETWORK()
     return None
 
 
@@ -96,7 +98,7 @@ def decide(verdict: Verdict, settings: PolicySettings) -> Disposition:
     enforced = _enforced(verdict, settings)
     if settings.mode is Mode.ENFORCE or enforced.enforced_action is Action.ACCEPT:
         return enforced
-    return replace(enforced, action=Action.ACCEPT, reason=f"mode monitor: {enforced.reason}")
+    return replace(enforced, action=Action.ACCEPT)
 
 
 def _enforced(verdict: Verdict, settings: PolicySettings) -> Disposition:
@@ -118,8 +120,8 @@ def _by_rule(rule: Override, verdict: Verdict, settings: PolicySettings) -> Disp
     """It counts as an override only where it changed the outcome (RFC 9990)."""
     usual = _by_verdict(verdict, settings)
     action = _as_set(rule.action, settings)
-    comment = rule.reason or f"rule {rule.name}"
-    reason = f"rule {rule.name}{': ' if rule.reason else ''}{rule.reason}; {usual.reason}"
+    comment = PolicyReason.RULE_SAYS(rule=rule.name, text=rule.reason)
+    reason = PolicyReason.RULE(rule=rule.name, text=rule.reason, because=usual.reason)
     override = OverrideType.LOCAL_POLICY if action is not usual.enforced_action else None
     return Disposition(action, action, reason, override, comment, rule.name)
 
@@ -135,22 +137,33 @@ def _by_verdict(verdict: Verdict, settings: PolicySettings) -> Disposition:
     if evaluation.result is DmarcResult.FAIL:
         asked = _by_domain_owner(evaluation, settings)
         return asked if asked.action is Action.ACCEPT else _indirect(verdict, settings, asked)
-    reason = f"dmarc={evaluation.result.value}: {evaluation.reason}"
+    reason = _WITHOUT_POLICY[evaluation.result](because=evaluation.reason)
     return Disposition(Action.ACCEPT, Action.ACCEPT, reason)
+
+
+_WITHOUT_POLICY = {
+    DmarcResult.PASS: PolicyReason.DMARC_PASS,
+    DmarcResult.NONE: PolicyReason.DMARC_NONE,
+    DmarcResult.PERMERROR: PolicyReason.DMARC_PERMERROR,
+}
 
 
 def _indirect(verdict: Verdict, settings: PolicySettings, asked: Disposition) -> Disposition:
     """Mail that a forwarder or a list we believe sent on (RFC 9989 5.4, 7.2 to 7.4)."""
     sealer = vouching_sealer(verdict, settings.trusted_sealers)
     if sealer is not None:
-        comment = f"arc=pass, and {sealer} saw dmarc=pass"
-        return _milder(asked, Action.ACCEPT, OverrideType.TRUSTED_FORWARDER, comment)
+        comment = PolicyReason.SEALER_SAW_PASS(sealer=sealer)
+        reason = PolicyReason.TRUSTED_FORWARDER(because=asked.reason, comment=comment)
+        return _milder(
+            asked, Disposition(Action.ACCEPT, Action.ACCEPT, reason, OverrideType.TRUSTED_FORWARDER, comment)
+        )
     operator = _list_operator(verdict, settings.trusted_lists)
     if operator is None or verdict.mailing_list is None:
         return asked
     action = _as_set(Action(settings.mailing_list.value), settings)
-    comment = f"mailing list {verdict.mailing_list.list_id}, authenticated by {operator}"
-    return _milder(asked, action, OverrideType.MAILING_LIST, comment)
+    comment = PolicyReason.LIST_IS_TRUSTED(list_id=verdict.mailing_list.list_id, domain=operator)
+    reason = PolicyReason.MAILING_LIST(because=asked.reason, comment=comment)
+    return _milder(asked, Disposition(action, action, reason, OverrideType.MAILING_LIST, comment))
 
 
 def _list_operator(verdict: Verdict, trusted: tuple[ListPattern, ...]) -> str | None:
@@ -162,11 +175,9 @@ def _list_operator(verdict: Verdict, trusted: tuple[ListPattern, ...]) -> str | 
     return next((each for each in domains if any(pattern.covers(found, each) for pattern in trusted)), None)
 
 
-def _milder(asked: Disposition, action: Action, override: OverrideType, comment: str) -> Disposition:
-    """`action` instead of what was asked for, unless that is no milder."""
-    if _SEVERITY[action] >= _SEVERITY[asked.enforced_action]:
-        return asked
-    return Disposition(action, action, f"{asked.reason} ({comment})", override, comment)
+def _milder(asked: Disposition, other: Disposition) -> Disposition:
+    """`other` instead of what was asked for, unless that is no milder."""
+    return other if _SEVERITY[other.enforced_action] < _SEVERITY[asked.enforced_action] else asked
 
 
 def vouching_sealer(verdict: Verdict, trusted: tuple[DomainPattern, ...]) -> str | None:
@@ -195,24 +206,26 @@ def _is_pass_for(result: MethodResult, author_domain: str | None) -> bool:
 def _without_author(unusable: Unusable, settings: PolicySettings) -> Disposition:
     wanted = OnUnusableFrom.REJECT if unusable.is_always_refused else settings.unusable_from
     action = _as_set(Action(wanted.value), settings)
-    return Disposition(action, action, unusable.value)
+    return Disposition(action, action, PolicyReason.UNUSABLE_FROM(because=unusable.value))
 
 
 def _on_temporary_error(evaluation: DmarcEvaluation, settings: PolicySettings) -> Disposition:
-    reason = f"dmarc=temperror: {evaluation.reason}"
     if settings.temperror is not OnTemporaryError.BY_POLICY:
         action = Action(settings.temperror.value)
-        return Disposition(action, action, reason)
+        return Disposition(action, action, PolicyReason.DMARC_TEMPERROR(because=evaluation.reason))
     # Without a policy it is the Author Domain's own DNS that fails, which the sender does not control.
-    action = Action.ACCEPT if evaluation.policy in (None, Policy.NONE) else Action.TEMPFAIL
-    return Disposition(action, action, f"{reason}; {_known_policy(evaluation)}")
-
-
-def _known_policy(evaluation: DmarcEvaluation) -> str:
     if evaluation.policy is None:
-        return "policy is not known"
-    where = evaluation.discovery.policy_domain if evaluation.discovery else None
-    return f"policy of {where} is {evaluation.policy.value}"
+        reason = PolicyReason.TEMPERROR_WITHOUT_POLICY(because=evaluation.reason)
+        return Disposition(Action.ACCEPT, Action.ACCEPT, reason)
+    action = Action.ACCEPT if evaluation.policy is Policy.NONE else Action.TEMPFAIL
+    domain, policy = _policy_domain(evaluation), evaluation.policy.value
+    reason = PolicyReason.TEMPERROR_WITH_POLICY(because=evaluation.reason, domain=domain, policy=policy)
+    return Disposition(action, action, reason)
+
+
+def _policy_domain(evaluation: DmarcEvaluation) -> str:
+    found = evaluation.discovery.policy_domain if evaluation.discovery is not None else None
+    return found or "unknown"
 
 
 def _by_domain_owner(evaluation: DmarcEvaluation, settings: PolicySettings) -> Disposition:
@@ -220,11 +233,13 @@ def _by_domain_owner(evaluation: DmarcEvaluation, settings: PolicySettings) -> D
     assert evaluation.policy is not None
     assert evaluation.published_policy is not None
     action = _as_set(_ACTIONS[evaluation.policy], settings)
-    reason = f"dmarc=fail: {evaluation.reason}; {_known_policy(evaluation)}"
+    domain, policy = _policy_domain(evaluation), evaluation.policy.value
+    reason = PolicyReason.DMARC_FAIL(because=evaluation.reason, domain=domain, policy=policy)
     if not evaluation.is_test:
         return Disposition(action, action, reason)
-    comment = f"t=y: {evaluation.published_policy.value} becomes {evaluation.policy.value}"
-    return Disposition(action, action, f"{reason} ({comment})", OverrideType.POLICY_TEST_MODE, comment)
+    comment = PolicyReason.ONE_LEVEL_BELOW(published=evaluation.published_policy.value, policy=policy)
+    tested = PolicyReason.TEST_MODE(because=reason, comment=comment)
+    return Disposition(action, action, tested, OverrideType.POLICY_TEST_MODE, comment)
 
 
 def _as_set(action: Action, settings: PolicySettings) -> Action:

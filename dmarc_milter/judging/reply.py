@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass, fields
 
+from dmarc_milter import wording
 from dmarc_milter.common.text import plain
 from dmarc_milter.judging.verdict import Action, Disposition, Verdict
 from dmarc_milter.settings.error import ConfigError
@@ -96,7 +97,7 @@ def reply(verdict: Verdict, disposition: Disposition, settings: ReplySettings, q
             "domain": verdict.dmarc.author_domain or "unknown",
             "policy": policy.value if policy else "none",
             "queue_id": queue_id,
-            "reason": disposition.comment if disposition.rule and disposition.comment else disposition.reason,
+            "reason": wording.text(disposition.comment if disposition.rule else disposition.reason),
         }
     )
 

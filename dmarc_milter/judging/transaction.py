@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from dmarc_milter.common.reason import Reason
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.fields import authentication_results, received_spf
 from dmarc_milter.fields.deletions import Deletion, Ownership, deletions
 from dmarc_milter.judging import policy
 from dmarc_milter.judging.evaluation import MessageEvaluation
+from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.reply import Reply, reply
 from dmarc_milter.judging.site import Site
@@ -34,7 +36,7 @@ MAX_NAME_KEPT, MAX_LOCAL_PART_KEPT = 512, 256
 So what is too long stays so. Records wait in memory where the journal cannot be written.
 """
 
-ERROR = "error in the filter"
+ERROR = PolicyReason.ERROR()
 _HEADER_TOO_LARGE = Reply("552", "5.3.4", "Header section too large")
 _TOO_MANY_FORGED = Reply("550", "5.7.1", "More than 100 Authentication-Results fields that are not yours to write")
 _ERRORS = {
@@ -106,7 +108,7 @@ class Transaction:
         mail_from: str,
         authenticated: str | None = None,
         *,
-        error: str | None = None,
+        error: Reason | None = None,
         header: Header | None = None,
         spf_trace: list[Step] | None = None,
     ) -> None:
@@ -123,7 +125,7 @@ class Transaction:
         self._error = error
         self._started = 0.0
         self._evaluation: MessageEvaluation | None = None
-        self._not_judged: str | None = None
+        self._not_judged: Reason | None = None
         if error is None:
             self._begin(authenticated, spf_trace)
 
@@ -162,7 +164,7 @@ class Transaction:
         if self._evaluation is not None and self._error is None:
             self._evaluation.body(octets)
 
-    def fail(self, reason: str = ERROR) -> None:
+    def fail(self, reason: Reason = ERROR) -> None:
         """Something went wrong that is not the sender's: the message cannot be judged."""
         self._error = reason
 
@@ -175,13 +177,12 @@ class Transaction:
         """Judge, and say what is to be done. `queue_id` is the MTA's name for the message."""
         self._started = time.perf_counter()
         if not self._is_header_over:
-            return self._after_error(queue_id, "the MTA did not end the header")
+            return self._after_error(queue_id, PolicyReason.UNFINISHED_HEADER())
         if not self._header.is_complete:
             # In any mode: in a header beyond the bounds, neither From nor forged results can be found.
-            return self._refused(queue_id, _HEADER_TOO_LARGE, "header section too large to be judged")
+            return self._refused(queue_id, _HEADER_TOO_LARGE, PolicyReason.HEADER_TOO_LARGE())
         if self._not_judged is not None:
-            reason = f"not judged: {self._not_judged}"
-            return self._accepted(queue_id, Disposition(Action.ACCEPT, Action.ACCEPT, reason))
+            return self._accepted(queue_id, Disposition(Action.ACCEPT, Action.ACCEPT, self._not_judged))
         if self._evaluation is None or self._error is not None:
             return self._after_error(queue_id, self._error or ERROR)
         return self._judged(queue_id, self._evaluation)
@@ -204,7 +205,7 @@ class Transaction:
         if forged is None:
             return self._too_many_forged(queue_id)
         if forged and not self._connection.can_delete_fields:
-            return self._after_error(queue_id, "the MTA does not let a forged field be removed")
+            return self._after_error(queue_id, PolicyReason.FORGED_FIELDS_STAY())
         additions = () if verdict is None else self._additions(verdict, disposition)
         return Outcome(
             self._record(queue_id, disposition, verdict), forged, additions, self._why_held(disposition, verdict)
@@ -216,15 +217,15 @@ class Transaction:
             return None
         return f"DMARC policy of {verdict.dmarc.author_domain or 'unknown author'}"
 
-    def _refused(self, queue_id: str, answer: Reply, reason: str) -> Outcome:
+    def _refused(self, queue_id: str, answer: Reply, reason: Reason) -> Outcome:
         disposition = Disposition(Action.REJECT, Action.REJECT, reason)
         return Outcome(self._record(queue_id, disposition, reply=answer))
 
     def _too_many_forged(self, queue_id: str) -> Outcome:
         """In any mode, and whoever sends it: fields under our name would stay in it."""
-        return self._refused(queue_id, _TOO_MANY_FORGED, "too many forged Authentication-Results fields")
+        return self._refused(queue_id, _TOO_MANY_FORGED, PolicyReason.TOO_MANY_FORGED_FIELDS())
 
-    def _after_error(self, queue_id: str, reason: str) -> Outcome:
+    def _after_error(self, queue_id: str, reason: Reason) -> Outcome:
         """`[policy] on_error`; even an accepted message keeps no field that claims to be ours."""
         on_error = self._site.settings.policy.on_error
         forged = self._forged(None) if on_error == "accept" else []

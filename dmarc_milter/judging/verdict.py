@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from dmarc_milter.arc.chain import ArcStatus, Chain
+from dmarc_milter.common.reason import Reason
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.dmarc import evaluation as dmarc_evaluation
 from dmarc_milter.message.author import Author
@@ -103,10 +104,10 @@ class Disposition:
     """What is done."""
     enforced_action: Action
     """What would be done if the filter did not only watch (mode monitor)."""
-    reason: str
-    """For people."""
+    reason: Reason
+    """A code of :class:`~dmarc_milter.judging.reasons.PolicyReason`."""
     override: OverrideType | None = None
-    comment: str = ""
+    comment: Reason | None = None
     """What overrode the policy."""
     rule: str | None = None
     """The name of the [[override]] that decided."""

@@ -82,7 +82,7 @@ def message_line(record: MessageRecord, settings: LogSection) -> str:
         ("override", disposition.override.value if disposition.override else None),
         ("rule", disposition.rule),
         ("reply", str(record.reply) if record.reply else None),
-        ("reason", disposition.reason),
+        ("reason", wording.decision(disposition)),
         ("waited_ms", f"{record.seconds_waited * 1e3:.0f}" if record.seconds_waited else None),
     ]
     return formatted(pairs, settings.format)

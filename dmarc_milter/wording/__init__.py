@@ -4,12 +4,18 @@ Each protocol's module has a table, ``WORDINGS``: what is said for each code of 
 tables. A new code needs its line there; ``tests/unit/test_reason_codes.py`` looks for it.
 """
 
+from typing import TYPE_CHECKING
+
 from dmarc_milter.common.reason import Reason, ReasonCode, Value
 from dmarc_milter.common.text import plain
-from dmarc_milter.wording import dns, spf
+from dmarc_milter.wording import dmarc, dns, judging, spf
 from dmarc_milter.wording.table import MAX_VALUE, OWN, Wording, Wordings
 
-_TABLES: tuple[Wordings, ...] = (dns.WORDINGS, spf.WORDINGS)
+if TYPE_CHECKING:
+    # Whoever asks has it already; who only wants words does not load what judges mail.
+    from dmarc_milter.judging.verdict import Disposition
+
+_TABLES: tuple[Wordings, ...] = (dns.WORDINGS, spf.WORDINGS, dmarc.WORDINGS, judging.WORDINGS)
 WORDINGS: dict[ReasonCode, Wording] = {code: wording for table in _TABLES for code, wording in table.items()}
 
 
@@ -23,6 +29,12 @@ def text(reason: Reason | None) -> str:
     wording = WORDINGS[reason.code]
     template = wording if isinstance(wording, str) else wording(reason)
     return template.format_map({name: _shown(value) for name, value in reason.parameters})
+
+
+def decision(disposition: "Disposition") -> str:
+    """Why this is done with a message, in words."""
+    said = text(disposition.reason)
+    return said if disposition.action is disposition.enforced_action else f"mode monitor: {said}"
 
 
 def code(reason: Reason | None) -> str | None:

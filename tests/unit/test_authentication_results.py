@@ -6,12 +6,15 @@ import authres
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from dmarc_milter import wording
 from dmarc_milter.arc.chain import ArcStatus, Chain
 from dmarc_milter.dkim.signature import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.dmarc.evaluation import DmarcEvaluation, DmarcResult
+from dmarc_milter.dmarc.reasons import DmarcReason
 from dmarc_milter.dmarc.record import Policy
 from dmarc_milter.fields import authentication_results as results
+from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.judging.verdict import Action, Disposition, Envelope, OverrideType, SpfFinding, SpfIdentity, Verdict
 from dmarc_milter.message.author import Author
 from dmarc_milter.spf.evaluation import Check, SpfResult
@@ -19,9 +22,9 @@ from dmarc_milter.spf.reasons import SpfReason
 
 
 def test_a_quarantined_message_says_so() -> None:
-    disposition = Disposition(Action.QUARANTINE, Action.QUARANTINE, "")
+    disposition = Disposition(Action.QUARANTINE, Action.QUARANTINE, PolicyReason.ERROR())
     assert results.field_value("mx", verdict(), disposition).endswith("policy.disposition=quarantine")
-    disposition = Disposition(Action.ACCEPT, Action.QUARANTINE, "mode monitor")
+    disposition = Disposition(Action.ACCEPT, Action.QUARANTINE, PolicyReason.ERROR())
     assert "disposition" not in results.field_value("mx", verdict(), disposition)
 
 
@@ -33,12 +36,13 @@ def verdict(reason: str = "", shown: str = "abcd/+12", domain: str = "example.co
         0,
         Chain(ArcStatus.PASS, "", 0),
         Author(domain),
-        DmarcEvaluation(DmarcResult.FAIL, reason, domain, None, Policy.REJECT, Policy.QUARANTINE),
+        DmarcEvaluation(DmarcResult.FAIL, DmarcReason.NO_RECORD(), domain, None, Policy.REJECT, Policy.QUARANTINE),
     )
 
 
 def test_the_whole_field() -> None:
-    disposition = Disposition(Action.ACCEPT, Action.ACCEPT, "", OverrideType.POLICY_TEST_MODE, "t=y")
+    comment = PolicyReason.ONE_LEVEL_BELOW(published="reject", policy="quarantine")
+    disposition = Disposition(Action.ACCEPT, Action.ACCEPT, comment, OverrideType.POLICY_TEST_MODE, comment)
     value = results.field_value("mx.example.org", verdict("body was changed"), disposition)
     assert value.split("\n") == [
         "mx.example.org;",
@@ -46,15 +50,16 @@ def test_the_whole_field() -> None:
         '\tdkim=fail reason="body was changed" header.d=example.com header.s=sel',
         '\t header.a=rsa-sha256 header.b="abcd/+12";',
         "\tarc=pass header.oldest-pass=0 smtp.remote-ip=192.0.2.1;",
-        '\tdmarc=fail reason="policy_test_mode: t=y" header.from=example.com',
-        "\t policy.dmarc=quarantine",
+        '\tdmarc=fail reason="policy_test_mode: t=y: reject becomes quarantine"',
+        "\t header.from=example.com policy.dmarc=quarantine",
     ]
 
 
 @example(reason="@; dkim=pass header.d=bank.example", shown="@ (", domain="a@b; spf=pass")
 @given(st.text(max_size=80), st.text(max_size=20), st.text(max_size=40))
 def test_whatever_comes_in_the_field_parses_into_what_was_meant(reason: str, shown: str, domain: str) -> None:
-    disposition = Disposition(Action.ACCEPT, Action.ACCEPT, reason, OverrideType.OTHER, reason)
+    comment = PolicyReason.RULE_SAYS(rule="", text=reason)
+    disposition = Disposition(Action.ACCEPT, Action.ACCEPT, comment, OverrideType.OTHER, comment)
     value = results.field_value("mx.example.org", verdict(reason, shown, domain), disposition)
     assert value.isascii()
     assert all(line.startswith("\t") for line in value.split("\n")[1:])
@@ -87,7 +92,7 @@ def test_whatever_comes_in_the_field_parses_into_what_was_meant(reason: str, sho
         (
             "dmarc",
             "fail",
-            results.safe(f"other: {reason}"),
+            results.safe(f"other: {wording.text(comment)}"),
             [*([("header", "from", d)] if d else []), ("policy", "dmarc", "quarantine")],
         ),
     ]

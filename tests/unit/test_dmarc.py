@@ -14,6 +14,7 @@ from dmarc_milter.dmarc.evaluation import (
     evaluate,
     strictest,
 )
+from dmarc_milter.dmarc.reasons import DmarcReason
 from dmarc_milter.dmarc.record import AlignmentMode, Policy, PublicSuffix, is_dmarc, parse
 from dmarc_milter.dmarc.tree_walk import TreeWalks, targets
 from dmarc_milter.dns.answer import RecordType
@@ -186,11 +187,15 @@ def test_tags() -> None:
     assert record.is_test
     assert record.report_addresses == ("mailto:a@b.example", "mailto:c@d.example")
     assert record.failure_options == "1:d:s"
-    assert len(record.errors) == 3
+    assert record.errors == (
+        DmarcReason.HISTORIC_TAG(tag="ri"),
+        DmarcReason.NO_TAG(value="junk"),
+        DmarcReason.INVALID_VALUE(tag="aspf", value="x", values="r, s"),
+    )
 
 
 def judged(result: DmarcResult, policy: Policy | None = None) -> DmarcEvaluation:
-    return DmarcEvaluation(result, "", policy=policy, published_policy=policy)
+    return DmarcEvaluation(result, DmarcReason.NO_RECORD(), policy=policy, published_policy=policy)
 
 
 MILDEST_FIRST = [

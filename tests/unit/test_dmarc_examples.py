@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
+from dmarc_milter import wording
 from dmarc_milter.dmarc.evaluation import Authenticated, DmarcEvaluation, DmarcResult, Identifier, Mechanism, evaluate
+from dmarc_milter.dmarc.reasons import DmarcReason
 from dmarc_milter.dmarc.record import Policy, parse
 from tests.unit.test_dmarc import zone
 
@@ -33,7 +35,7 @@ def test_identifier_alignment(author: str, identifier: tuple[Mechanism, str], st
         found = judged(f"v=DMARC1; p=reject{tags}", author, identifier)
         assert found.result is (DmarcResult.PASS if is_aligned else DmarcResult.FAIL)
         assert [each.is_aligned for each in found.alignments] == [is_aligned]
-        assert all(each.why for each in found.alignments)
+        assert all(wording.text(each.why) for each in found.alignments)
 
 
 RECORDS = {
@@ -87,6 +89,6 @@ def test_the_evaluation_carries_its_trace() -> None:
     ]
     assert [each.domain for each in found.walks[0].found] == ["example.com"]
     assert [(each.is_aligned, each.why) for each in found.alignments] == [
-        (False, "has no domain in common with a.example.com"),
-        (True, "same organizational domain, example.com"),
+        (False, DmarcReason.NO_COMMON_DOMAIN(domain="a.example.com")),
+        (True, DmarcReason.SAME_ORGANIZATIONAL_DOMAIN(domain="example.com")),
     ]

@@ -23,6 +23,7 @@ from dmarc_milter.cli.main import main
 from dmarc_milter.cli.trace.run import since
 from dmarc_milter.dkim.signature import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
+from dmarc_milter.dmarc.reasons import DmarcReason
 from dmarc_milter.journal import advice, schema, upkeep
 from dmarc_milter.journal import seen_lists as module_of_lists
 from dmarc_milter.journal.database import DatabaseError, open_engine
@@ -40,6 +41,7 @@ from dmarc_milter.journal.upkeep import prune
 from dmarc_milter.journal.what_if import groups, network_of
 from dmarc_milter.journal.writer import Writer
 from dmarc_milter.judging.policy import Mode
+from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.site import trusted_lists
 from dmarc_milter.judging.verdict import Action, Disposition, Envelope, SpfFinding, SpfIdentity
@@ -54,8 +56,9 @@ from tests.unit.test_policy import verdict
 
 NOW = 1_800_000_000.0
 ENVELOPE = Envelope(bytes([192, 0, 2, 7]), "h.example", "joe@sender.example")
-REFUSED = Disposition(Action.REJECT, Action.REJECT, "dmarc=fail")
-SPARED = Disposition(Action.ACCEPT, Action.REJECT, "mode monitor: dmarc=fail")
+FAILS = PolicyReason.DMARC_FAIL(because=DmarcReason.NOTHING_AUTHENTICATED(), domain="sender.example", policy="reject")
+REFUSED = Disposition(Action.REJECT, Action.REJECT, FAILS)
+SPARED = Disposition(Action.ACCEPT, Action.REJECT, FAILS)
 
 
 def record(queue_id: str = "4X1", **changed: object) -> MessageRecord:
@@ -356,7 +359,13 @@ def test_what_if(engine: Engine) -> None:
         by_list(2),
         spoofed,
         record("enforced"),
-        record("fine", mode=Mode.MONITOR, disposition=Disposition(Action.ACCEPT, Action.ACCEPT, "")),
+        record(
+            "fine",
+            mode=Mode.MONITOR,
+            disposition=Disposition(
+                Action.ACCEPT, Action.ACCEPT, PolicyReason.DMARC_PASS(because=DmarcReason.IDENTICAL())
+            ),
+        ),
         record("signed", mode=Mode.MONITOR, disposition=SPARED, verdict=signed, envelope=Envelope(None, "", "")),
     )
     assert judged_in_monitor(engine, 0.0) == 5

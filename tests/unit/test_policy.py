@@ -7,12 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dmarc_milter import wording
 from dmarc_milter.arc.chain import ArcStatus, Chain
 from dmarc_milter.arc.results import parse
 from dmarc_milter.common import network
+from dmarc_milter.common.reason import Reason
 from dmarc_milter.dkim.signature import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.dmarc.evaluation import Discovery, DmarcEvaluation, DmarcResult
+from dmarc_milter.dmarc.reasons import DmarcReason
 from dmarc_milter.dmarc.record import Policy
 from dmarc_milter.dns.name import DomainPattern
 from dmarc_milter.judging import policy
@@ -25,6 +28,7 @@ from dmarc_milter.judging.policy import (
     PolicySettings,
     Quarantine,
 )
+from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.judging.reply import Reply, ReplySettings, reply
 from dmarc_milter.judging.verdict import Action, Disposition, Envelope, OverrideType, SpfFinding, SpfIdentity, Verdict
 from dmarc_milter.message.author import Author, Unusable
@@ -33,6 +37,8 @@ from dmarc_milter.message.received import HandOver, Relayed
 from dmarc_milter.settings.policy import ReplySection
 from dmarc_milter.spf.evaluation import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
+
+WHY = DmarcReason.NOTHING_AUTHENTICATED()
 
 
 def verdict(
@@ -46,7 +52,7 @@ def verdict(
     author = Author(unusable=unusable, apparent=apparent) if unusable else Author("example.com")
     evaluation = DmarcEvaluation(
         DmarcResult(result),
-        "why",
+        WHY,
         apparent[0] if apparent else author.domain,
         Discovery("example.com", "example.com"),
         Policy(published) if published else None,
@@ -121,18 +127,25 @@ def test_decision(found: Verdict, settings: dict[str, object], done: str, wanted
 def test_monitor_keeps_what_would_have_been_done() -> None:
     disposition = policy.decide(verdict("fail", "reject", "quarantine"), PolicySettings())
     assert disposition.override is OverrideType.POLICY_TEST_MODE
-    assert disposition.reason.startswith("mode monitor: dmarc=fail")
+    assert disposition.reason.code is PolicyReason.TEST_MODE
+    assert wording.decision(disposition).startswith("mode monitor: dmarc=fail")
 
 
 REASONS = [
-    (verdict("temperror"), "dmarc=temperror: why; policy is not known"),
-    (verdict("temperror", "none"), "dmarc=temperror: why; policy of example.com is none"),
-    (verdict("temperror", "reject"), "dmarc=temperror: why; policy of example.com is reject"),
+    (verdict("temperror"), PolicyReason.TEMPERROR_WITHOUT_POLICY(because=WHY)),
+    (
+        verdict("temperror", "none"),
+        PolicyReason.TEMPERROR_WITH_POLICY(because=WHY, domain="example.com", policy="none"),
+    ),
+    (
+        verdict("temperror", "reject"),
+        PolicyReason.TEMPERROR_WITH_POLICY(because=WHY, domain="example.com", policy="reject"),
+    ),
 ]
 
 
 @pytest.mark.parametrize(("found", "reason"), REASONS)
-def test_the_reason_of_a_temporary_error_says_which_policy_decided(found: Verdict, reason: str) -> None:
+def test_the_reason_of_a_temporary_error_says_which_policy_decided(found: Verdict, reason: Reason) -> None:
     assert policy.decide(found, PolicySettings(**ENFORCE)).reason == reason
 
 
@@ -443,21 +456,25 @@ def test_behind_a_relay_the_client_is_the_outer_one() -> None:
 UNJUDGED = [
     # address           local  authenticated  networks                       why
     (b"\xc0\0\x02\x07", False, None, (), None),
-    (b"\xc0\0\x02\x07", False, None, ("192.0.2.0/24",), "client is in trusted_networks"),
+    (b"\xc0\0\x02\x07", False, None, ("192.0.2.0/24",), PolicyReason.TRUSTED_NETWORK),
     (b"\xc0\0\x02\x07", False, None, ("2001:db8::/32",), None),
-    (b"\xc0\0\x02\x07", False, "joe", (), "authenticated sender"),
-    (None, True, None, (), "local submission"),
+    (b"\xc0\0\x02\x07", False, "joe", (), PolicyReason.AUTHENTICATED_SENDER),
+    (None, True, None, (), PolicyReason.LOCAL_SUBMISSION),
     (None, False, None, ("0.0.0.0/0",), None),
 ]
 
 
 @pytest.mark.parametrize(("address", "is_local", "authenticated", "networks", "why"), UNJUDGED)
 def test_sessions_that_are_not_judged(
-    address: bytes | None, is_local: bool, authenticated: str | None, networks: tuple[str, ...], why: str | None
+    address: bytes | None,
+    is_local: bool,
+    authenticated: str | None,
+    networks: tuple[str, ...],
+    why: PolicyReason | None,
 ) -> None:
     trusted = tuple(network.parse(each) for each in networks)
     found = policy.unjudged(address, is_local=is_local, authenticated=authenticated, trusted_networks=trusted)
-    assert found == why
+    assert found == (why and why())
 
 
 @given(st.text(max_size=400), st.text(max_size=40))
@@ -465,7 +482,7 @@ def test_a_reply_stays_one_line_of_ascii(reason: str, queue_id: str) -> None:
     settings = ReplySettings.of(
         ReplySection(reject="550 5.7.1 {reason} {reason} {reason} {domain} {policy} {queue_id}")
     )
-    disposition = Disposition(Action.REJECT, Action.REJECT, reason)
+    disposition = Disposition(Action.REJECT, Action.REJECT, PolicyReason.UNUSABLE_FROM(because=reason))
     answer = reply(verdict("fail", "reject"), disposition, settings, queue_id)
     assert answer is not None
     assert re.fullmatch(r"[ -~]{1,480}", answer.text)

@@ -3,8 +3,12 @@
 import pytest
 
 from dmarc_milter import wording
-from dmarc_milter.common.reason import ReasonCode
+from dmarc_milter.common.reason import Reason, ReasonCode
+from dmarc_milter.dmarc.reasons import DmarcReason
 from dmarc_milter.dns.reasons import DnsReason
+from dmarc_milter.judging.reasons import PolicyReason
+from dmarc_milter.judging.verdict import Action, Disposition
+from dmarc_milter.spf.reasons import SpfReason
 
 
 class Code(ReasonCode):
@@ -59,3 +63,78 @@ def test_no_reason_has_no_words_and_no_code() -> None:
     assert wording.text(None) == ""
     assert wording.code(None) is None
     assert wording.code(DnsReason.TIMEOUT()) == "timeout"
+
+
+SENTENCES = {
+    "spf match": (SpfReason.TERM_MATCHED(term="mx", domain="a.example"), "mx of a.example matched"),
+    "spf syntax": (
+        SpfReason.UNREADABLE_RECORD(
+            domain="a.example", because=SpfReason.PREFIX_TOO_LONG(family="IPv4", limit=32), position=9
+        ),
+        "record of a.example: IPv4 prefix length over 32 (at octet 9 of the record)",
+    ),
+    "spf include": (
+        SpfReason.INCLUDE_FAILED(
+            term="include:b.example", domain="a.example", because=SpfReason.NO_RECORD(domain="b.example")
+        ),
+        "include:b.example of a.example: b.example has no SPF record",
+    ),
+    "spf dns": (
+        SpfReason.DNS_FAILED(type="TXT", name="a.example", because=DnsReason.TIMEOUT()),
+        "TXT of a.example: timeout",
+    ),
+    "spf letter": (SpfReason.MACRO_VALUE_TOO_LONG(letter="h"), "%{h} is longer than RFC 5321 allows"),
+    "dmarc pass": (
+        DmarcReason.ALIGNED(mechanism="dkim", domain="a.example", because=DmarcReason.IDENTICAL()),
+        "dkim a.example is aligned: identical",
+    ),
+    "dmarc fail": (
+        DmarcReason.NOT_ALIGNED(
+            because=(
+                DmarcReason.IDENTIFIER(mechanism="spf", domain="b.example", because=DmarcReason.STRICT()),
+                DmarcReason.IDENTIFIER(
+                    mechanism="dkim", domain="c.test", because=DmarcReason.NO_COMMON_DOMAIN(domain="a.example")
+                ),
+            )
+        ),
+        "no authenticated identifier is aligned (spf b.example: not identical, and alignment is strict; "
+        "dkim c.test: has no domain in common with a.example)",
+    ),
+    "record": (
+        DmarcReason.INVALID_VALUE(tag="aspf", value="x", values="r, s"),
+        "aspf=x is not one of r, s",
+    ),
+    "rule": (
+        PolicyReason.RULE(
+            rule="lists", text="ticket 4711", because=PolicyReason.DMARC_PASS(because=DmarcReason.IDENTICAL())
+        ),
+        "rule lists: ticket 4711; dmarc=pass: identical",
+    ),
+    "rule without a text": (
+        PolicyReason.RULE(rule="lists", text="", because=PolicyReason.DMARC_NONE(because=DmarcReason.NO_RECORD())),
+        "rule lists; dmarc=none: no DMARC record",
+    ),
+    "comment of a rule": (PolicyReason.RULE_SAYS(rule="lists", text="ticket 4711"), "ticket 4711"),
+    "comment of a rule without a text": (PolicyReason.RULE_SAYS(rule="lists", text=""), "rule lists"),
+    "test mode": (
+        PolicyReason.TEST_MODE(
+            because=PolicyReason.DMARC_FAIL(
+                because=DmarcReason.NOTHING_AUTHENTICATED(), domain="a.example", policy="quarantine"
+            ),
+            comment=PolicyReason.ONE_LEVEL_BELOW(published="reject", policy="quarantine"),
+        ),
+        "dmarc=fail: neither SPF nor DKIM authenticated any domain; policy of a.example is quarantine "
+        "(t=y: reject becomes quarantine)",
+    ),
+}
+
+
+@pytest.mark.parametrize(("reason", "sentence"), SENTENCES.values(), ids=SENTENCES.keys())
+def test_sentences(reason: Reason, sentence: str) -> None:
+    assert wording.text(reason) == sentence
+
+
+def test_mode_monitor_is_said_once_and_is_no_code() -> None:
+    reason = PolicyReason.DMARC_PASS(because=DmarcReason.IDENTICAL())
+    assert wording.decision(Disposition(Action.REJECT, Action.REJECT, reason)) == "dmarc=pass: identical"
+    assert wording.decision(Disposition(Action.ACCEPT, Action.REJECT, reason)) == "mode monitor: dmarc=pass: identical"

@@ -44,6 +44,7 @@ def as_json(name: str, found: Evaluated, derived: Derived, mode: Mode) -> dict[s
             "mail_from_from": derived.mail_from_from,
         },
         **columns,
+        **_codes(found),
         "spf_steps": [
             {
                 "depth": step.depth,
@@ -71,6 +72,16 @@ def as_json(name: str, found: Evaluated, derived: Derived, mode: Mode) -> dict[s
             for question, answer in found.answers.items()
         ],
         "advice": advice(columns),
+    }
+
+
+def _codes(found: Evaluated) -> dict[str, str | None]:
+    """Beside the texts `spf_reason`, `dmarc_reason` and `reason`."""
+    verdict = found.verdict
+    return {
+        "spf_code": wording.code(verdict.spf.check.reason) if verdict is not None else None,
+        "dmarc_code": wording.code(verdict.dmarc.reason) if verdict is not None else None,
+        "reason_code": wording.code(found.disposition.reason),
     }
 
 

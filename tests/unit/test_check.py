@@ -134,6 +134,19 @@ def test_envelopes(check, options: list[str], client: str, client_from: str, mai
     assert found["envelope"]["mail_from"] == mail_from
 
 
+def test_codes_stand_beside_texts(check) -> None:  # type: ignore[no-untyped-def]
+    found = json.loads(check("message.eml", "--json", "--ip", "203.0.113.9").out)
+    assert (found["spf_code"], found["dmarc_code"], found["reason_code"]) == (
+        "term-matched",
+        "nothing-authenticated",
+        "dmarc-fail",
+    )
+    assert {"record", "match"} <= {step["code"] for step in found["spf_steps"]}
+    assert all((answer["code"] is None) == (answer["detail"] == "") for answer in found["dns"])
+    own = json.loads(check("message.eml", "--json", "--authenticated", "joe").out)
+    assert (own["spf_code"], own["reason_code"]) == (None, "authenticated-sender")
+
+
 def test_other_fields_that_tell_the_envelope(check) -> None:  # type: ignore[no-untyped-def]
     Path("x.eml").write_bytes(
         b"X-Envelope-From: <q@bank.example>\nX-Original-Client: 192.0.2.10\nFrom: a@bank.example\n\n"

@@ -116,3 +116,68 @@ def test_a_reason_is_made_with_what_its_words_name() -> None:
         if isinstance(words, str) and not named_by(words) <= names:
             wrong.append(f"{place}: {code} is made with {sorted(names)}, its words name {sorted(named_by(words))}")
     assert wrong == []
+
+
+# Nobody searches in what is said to people
+
+SAID = frozenset(
+    {"reason", "detail", "why", "note", "comment", "spf_reason", "dmarc_reason", "arc_reason", "from_reason"}
+)
+SEARCHES = frozenset({"startswith", "endswith", "find", "index", "count", "partition", "rpartition", "split"})
+
+
+def is_said(node: ast.expr) -> bool:
+    """Whether `node` is an attribute or a column that holds a reason, in words or as a value."""
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.slice, ast.Constant) and node.slice.value in SAID
+    return isinstance(node, ast.Attribute) and node.attr in SAID
+
+
+def is_search(node: ast.AST) -> bool:
+    if isinstance(node, ast.Call):
+        called = node.func
+        is_of_re = isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name) and called.value.id == "re"
+        return (is_of_re and any(map(is_said, node.args))) or (
+            isinstance(called, ast.Attribute) and called.attr in SEARCHES and is_said(called.value)
+        )
+    if not isinstance(node, ast.Compare):
+        return False
+    first, operator, second = node.left, node.ops[0], node.comparators[0]
+    if isinstance(operator, ast.In | ast.NotIn):
+        return is_said(second)
+    is_text = any(isinstance(each, ast.Constant) and isinstance(each.value, str) for each in (first, second))
+    return is_text and any(map(is_said, (first, second)))
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        '"timeout" in answer.detail',
+        'text not in row["dmarc_reason"]',
+        'found.reason == "no record"',
+        'disposition.reason.startswith("dmarc")',
+        're.search("key", each["reason"])',
+    ],
+)
+def test_a_search_is_seen(source: str) -> None:
+    assert any(map(is_search, ast.walk(ast.parse(source))))
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["reason.code is DnsReason.TIMEOUT", "row['reason']", "step.note.code in (SpfReason.MATCH,)", "f(each.why)"],
+)
+def test_what_is_no_search(source: str) -> None:
+    assert not any(map(is_search, ast.walk(ast.parse(source))))
+
+
+def test_nobody_searches_in_reasons() -> None:
+    found = [
+        f"{path.relative_to(PACKAGE)}:{node.lineno}"
+        for path, tree in sources()
+        # The reasons of DKIM are sentences yet, and advice has nothing else to go by.
+        if path.name != "advice.py"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.expr) and is_search(node)
+    ]
+    assert found == [], "compare codes: a sentence may be reworded at any time"

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from dmarc_milter.cli.command import USAGE_ERROR
-from dmarc_milter.journal.database import DatabaseError, open_engine
+from dmarc_milter.journal.database import DatabaseError, open_for_reading
 from dmarc_milter.journal.insertion import UnreachableError
 from dmarc_milter.journal.schema import SchemaError, check
 
@@ -15,7 +15,7 @@ JOURNAL_ERRORS = (DatabaseError, SchemaError, UnreachableError, sa.exc.SQLAlchem
 
 def open_journal(url: str) -> Engine:
     """Raises one of JOURNAL_ERRORS."""
-    engine = open_engine(url, create=False)
+    engine = open_for_reading(url)
     check(engine)
     return engine
 

@@ -3,8 +3,10 @@
 import os
 import sqlite3
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine, make_url
@@ -34,11 +36,20 @@ def parse_url(text: str) -> URL:
 
 
 def open_engine(text: str, *, create: bool) -> Engine:
-    """An engine on the database; with `create`, SQLite's file is made, readable by its group. Raises DatabaseError."""
+    """An engine that writes; with `create`, SQLite's file is made, readable by its group. Raises DatabaseError."""
+    return _open(text, lambda url: _sqlite(url, create=create))
+
+
+def open_for_reading(text: str) -> Engine:
+    """An engine that reads, and leaves nothing behind. Whoever may read SQLite's file can. Raises DatabaseError."""
+    return _open(text, _sqlite_for_reading)
+
+
+def _open(text: str, sqlite_engine: Callable[[URL], Engine]) -> Engine:
     url = parse_url(text)
     try:
         if url.get_backend_name() == "sqlite":
-            return _sqlite(url, create=create)
+            return sqlite_engine(url)
         return sa.create_engine(url, pool_size=1, max_overflow=1, pool_pre_ping=True, future=True)
     except ModuleNotFoundError as error:
         raise DatabaseError(f"the driver {error.name} is not installed") from None
@@ -62,6 +73,41 @@ def _sqlite(url: URL, *, create: bool) -> Engine:
         engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE" if create else "BEGIN")
     )
     return engine
+
+
+def _sqlite_for_reading(url: URL) -> Engine:
+    path = Path(url.database or "")
+    try:
+        path.stat()
+    except FileNotFoundError:
+        raise DatabaseError(f"{path}: no such file") from None
+    except OSError as error:
+        raise DatabaseError(f"{path}: {error.strerror}. Run this with sudo, or join the group of its folder") from None
+    return sa.create_engine("sqlite://", creator=lambda: _connect_for_reading(path), future=True)
+
+
+def _connect_for_reading(path: Path) -> sqlite3.Connection:
+    """SQLite wants to write beside a file in WAL mode, even for those who only read it.
+
+    While the file is in use, what it would write is there. When nobody has it open, nothing changes it.
+    """
+    in_use = any(path.with_name(path.name + end).exists() for end in ("-wal", "-journal"))
+    uri = f"file:{quote(str(path))}?{'mode=ro' if in_use else 'immutable=1'}"
+    connection = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, check_same_thread=False)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_master")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        raise DatabaseError(f"{path}: {_why_not_read(path, error)}") from None
+    return connection
+
+
+def _why_not_read(path: Path, error: sqlite3.OperationalError) -> str:
+    if not os.access(path, os.R_OK):
+        return f"Permission denied. Run this with sudo, or join the group {path.group()}"
+    if "readonly" in str(error):
+        return "the service was killed while it wrote; run this with sudo, once, or start the service"
+    return str(error)
 
 
 def _configure(connection: Any, _record: Any) -> None:

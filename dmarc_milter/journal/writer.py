@@ -31,12 +31,25 @@ LOG_SECONDS = 30.0
 
 
 class Writer:
-    """Takes records at once, writes them soon. `note` is told (outcome, count)."""
+    """Takes records at once, writes them soon.
 
-    def __init__(self, settings: JournalSection, worker: int, note: Callable[[str, int], None]) -> None:
+    `note` is told (outcome, count): "written" or "dropped". `on_state` is told whether the journal can be written: when
+    it cannot for the first time, and when it can again.
+    """
+
+    def __init__(
+        self,
+        settings: JournalSection,
+        worker: int,
+        note: Callable[[str, int], None],
+        on_state: Callable[[bool], None] = lambda can_be_written: None,
+    ) -> None:
         self._settings = settings
         self._worker = worker
         self._note = note
+        self._on_state = on_state
+        self._failing_since: float | None = None
+        self._dropped_meanwhile = 0
         self._queue: queue.SimpleQueue[MessageRecord | None] = queue.SimpleQueue()
         """None wakes the thread."""
         self._in_hand = 0
@@ -51,6 +64,11 @@ class Writer:
         self._quiet_until = 0.0
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
 
+    @property
+    def waiting(self) -> int:
+        """Records that are not written yet."""
+        return self._in_hand + self._queue.qsize()
+
     def start(self) -> None:
         """Begin to write."""
         self._thread.start()
@@ -58,6 +76,7 @@ class Writer:
     def put(self, record: MessageRecord) -> None:
         """Take one record; drop it where too many wait."""
         if self._queue.qsize() >= self._settings.queue:
+            self._dropped_meanwhile += 1
             self._note("dropped", 1)
             self._complain(f"{self._settings.queue} records wait, more are dropped")
             return
@@ -68,7 +87,7 @@ class Writer:
         self._is_closing.set()
         self._queue.put(None)
         self._thread.join(seconds)
-        left = self._in_hand + self._queue.qsize()
+        left = self.waiting
         if self._thread.is_alive() and left:
             self._note("dropped", left)
             logger.error("journal: %d records could not be written", left)
@@ -82,6 +101,8 @@ class Writer:
             except Exception:  # noqa: BLE001 - a bug here must not end the journal
                 logger.exception("error in the journal")
                 time.sleep(1)
+        # The last to close SQLite's file puts all of it into one: its group can read that.
+        self._disconnect()
 
     def _collect(self) -> list[Row]:
         """The next batch as rows. The thread wakes for the first record of a batch only, not for each."""
@@ -89,6 +110,7 @@ class Writer:
             waiting = [self._queue.get(timeout=IDLE_SECONDS)]
         except queue.Empty:
             return []
+        self._in_hand = len(waiting)
         self._is_closing.wait(COLLECT_SECONDS)
         with contextlib.suppress(queue.Empty):
             while len(waiting) < BATCH:
@@ -117,15 +139,33 @@ class Writer:
                 rows = self._without_refused(rows, error)
                 continue
             except UnreachableError as error:
-                self._complain(f"cannot write: {error}; trying again")
+                self._fail(error)
                 self._disconnect()
                 # Even while closing: whoever closes waits no longer than it wants to.
                 time.sleep(delay)
                 delay = min(MAX_DELAY, delay * 2)
             else:
                 self._note("written", len(rows))
+                self._recover()
                 break
         self._in_hand = 0
+
+    def _fail(self, error: UnreachableError) -> None:
+        self._complain(f"cannot write: {error}; trying again")
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
+            self._on_state(False)
+
+    def _recover(self) -> None:
+        if self._failing_since is None:
+            return
+        seconds = time.monotonic() - self._failing_since
+        dropped, self._dropped_meanwhile = self._dropped_meanwhile, 0
+        logger.info("journal: can be written again after %.0f s; %d records were dropped meanwhile", seconds, dropped)
+        self._failing_since = None
+        # The next trouble is told at once.
+        self._quiet_until = 0.0
+        self._on_state(True)
 
     def _without_refused(self, rows: list[Row], error: RefusedError) -> list[Row]:
         """Halve the batch until the row that is refused is alone."""

@@ -20,6 +20,8 @@ from dmarc_milter.telemetry import metrics
 
 PROBE_SECONDS = 5.0
 MAX_REQUESTS = 32
+STALLED_SECONDS = 10.0
+"""Records are written within a second or two."""
 
 
 class Readiness:
@@ -37,6 +39,17 @@ class Readiness:
         if not found:
             return "no worker is ready"
         return self._why_no_dns()
+
+    def remarks(self) -> str:
+        """What does not keep mail from being judged, and wants to be known; a line, or nothing."""
+        found = metrics.collect()
+        waiting = found.get_sample_value("dmarc_milter_journal_waiting_records") or 0
+        written = found.get_sample_value("dmarc_milter_journal_last_write_timestamp_seconds") or 0
+        silent = time.time() - written
+        if not waiting or silent < STALLED_SECONDS:
+            return ""
+        since = f"for {silent:.0f} s" if written else "since the start"
+        return f"the journal: {waiting:.0f} records wait, none was written {since}\n"
 
     def _why_no_dns(self) -> str:
         with self._lock:
@@ -98,7 +111,7 @@ class _Handler(BoundedHandler):
         elif path == "/readyz":
             why_not = self.ready.why_not()
             status = HTTPStatus.SERVICE_UNAVAILABLE if why_not else HTTPStatus.OK
-            self._answer(status, f"{why_not or 'ready'}\n")
+            self._answer(status, f"{why_not or 'ready'}\n{self.ready.remarks()}")
         else:
             self._answer(HTTPStatus.NOT_FOUND, "there are /metrics, /healthz and /readyz\n")
 

@@ -56,6 +56,8 @@ class ServiceState:
     workers: Mapping[str, int] = field(default_factory=dict)
     """How many are ready, starting, leaving."""
     reload: Reload = field(default_factory=Reload)
+    can_write_journal: bool = True
+    """Whether every worker could, when it tried last."""
 
 
 def default_path(environment: Mapping[str, str] = os.environ) -> Path:

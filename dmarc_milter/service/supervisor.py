@@ -27,7 +27,16 @@ from dmarc_milter.service.socket_store import SocketStore
 from dmarc_milter.service.sockets import ListenError, open_socket, remove
 from dmarc_milter.service.state import Reload, ReloadOutcome, ServiceState, StateFile
 from dmarc_milter.service.systemd import Notifier, name_process
-from dmarc_milter.service.worker import DRAIN, DRAIN_SECONDS, JOURNAL_SECONDS, READY, STOP, work
+from dmarc_milter.service.worker import (
+    DRAIN,
+    DRAIN_SECONDS,
+    JOURNAL_FAILS,
+    JOURNAL_SECONDS,
+    JOURNAL_WORKS,
+    READY,
+    STOP,
+    work,
+)
 from dmarc_milter.settings.addresses import ListenAddress
 from dmarc_milter.settings.changes import changes
 from dmarc_milter.settings.config import Settings
@@ -61,6 +70,7 @@ class _Worker:
     leave_within: float
     """Seconds that it may take to end after it was told to."""
     is_ready: bool = False
+    can_write_journal: bool = True
     is_leaving: bool = False
     is_told_to_leave: bool = False
     silent: float = 0.0
@@ -284,6 +294,9 @@ class Supervisor:
             self._on_ready()
         elif said == ALIVE:
             worker.silent = 0.0
+        elif said in (JOURNAL_WORKS, JOURNAL_FAILS):
+            worker.can_write_journal = said == JOURNAL_WORKS
+            self._tell_status()
         elif said in _TOLD:
             self._end(worker, _TOLD[said])
         else:
@@ -314,18 +327,29 @@ class Supervisor:
         if all(each.is_ready for each in staying) and len(staying) >= self._worker_count * len(self._addresses):
             if not self._is_announced:
                 self._is_announced = True
-                status = (
-                    f"serving on {', '.join(map(str, self._addresses))} with {len(staying)} workers, "
-                    f"mode {self._settings.policy.mode}"
-                )
-                logger.info(status)
-                self._systemd.ready(status)
+                logger.info(self._status)
+                self._systemd.ready(self._status)
                 if self._state.reload.outcome is ReloadOutcome.TAKEN:
                     self._tell_state(reload=replace(self._state.reload, outcome=ReloadOutcome.DONE))
             for each in self._workers.values():
                 if each.is_leaving and not each.is_told_to_leave:
                     _say(each, DRAIN)
                     each.is_told_to_leave = True
+
+    @property
+    def _status(self) -> str:
+        """One line for people."""
+        count = sum(not each.is_leaving for each in self._workers.values())
+        serving = f"serving on {', '.join(map(str, self._addresses))} with {count} workers"
+        journal = "" if self._state.can_write_journal else "; the journal cannot be written"
+        return f"{serving}, mode {self._settings.policy.mode}{journal}"
+
+    def _tell_status(self) -> None:
+        """Of the journal; who has died says nothing any more."""
+        works = all(each.can_write_journal for each in self._workers.values())
+        if works != self._state.can_write_journal:
+            self._tell_state(can_write_journal=works)
+            self._systemd.status(self._status)
 
     def _handle_signals(self) -> None:
         while self._signals:
@@ -394,6 +418,7 @@ class Supervisor:
             worker.control.close()
         self._loads[worker.place].leaves(worker.slot)
         metrics.forget_gauges(worker.slot)
+        self._tell_status()
         if worker.is_leaving or self._is_stopping:
             return
         self._metrics.restarted()

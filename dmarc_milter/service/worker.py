@@ -31,6 +31,8 @@ from dmarc_milter.telemetry import metrics
 from dmarc_milter.telemetry.log import logger, message_line
 
 READY = b"R"
+JOURNAL_FAILS, JOURNAL_WORKS = b"J", b"j"
+"""Of a worker: whether it can write into the journal, when that changes."""
 DRAIN = b"D"
 """To a worker: take no more connections, end when those that are open have ended (a reload)."""
 STOP = b"S"
@@ -91,7 +93,7 @@ def work(
     observers: list[Observer] = [_to_log(settings), counted.observe]
     journal = None
     if settings.journal.enabled:
-        journal = Writer(settings.journal, slot, counted.note_journal)
+        journal = Writer(settings.journal, slot, counted.note_journal, partial(_tell_journal, control))
         observers.append(journal.put)
     loop, descriptors = Loop(), Descriptors()
     service = WorkerState(
@@ -111,7 +113,7 @@ def work(
     gate.start()
     loop.sweep_with(lambda _now: gate.look())
     loop.sweep_with(Heartbeat(service.sessions, 2 * settings.dns.deadline, partial(say, control)).sweep)
-    threading.Thread(target=_watch, args=(service.activity, counted), daemon=True).start()
+    threading.Thread(target=_watch, args=(service.activity, counted, journal), daemon=True).start()
     obeying = (control, gate, service, settings.milter.drain_seconds, journal)
     threading.Thread(target=_obey, args=obeying, daemon=True).start()
     gc.collect()
@@ -127,10 +129,16 @@ def _to_log(settings: Settings) -> Observer:
     return lambda record: logger.info(message_line(record, settings.log))
 
 
-def _watch(activity: Activity, counted: metrics.WorkerMetrics) -> None:
+def _tell_journal(control: socket.socket, can_be_written: bool) -> None:
+    say(control, JOURNAL_WORKS if can_be_written else JOURNAL_FAILS)
+
+
+def _watch(activity: Activity, counted: metrics.WorkerMetrics, journal: Writer | None) -> None:
     """Tell now and then what is at hand: at every change it would cost more than some callbacks."""
     while True:
         counted.observe_activity(activity.sessions, activity.messages)
+        if journal is not None:
+            counted.observe_journal(journal.waiting)
         time.sleep(WATCH_SECONDS)
 
 

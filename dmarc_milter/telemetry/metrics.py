@@ -121,6 +121,16 @@ class WorkerMetrics:
         self._journal = _Children(
             _counter("journal_records_total", "Records for the journal, by what became of them.", ("outcome",))
         )
+        for outcome in ("written", "dropped"):
+            # Without it, the first that are dropped are no increase.
+            self._journal.inc(outcome, by=0)
+        self._journal_waiting = _gauge("journal_waiting_records", "Records that are not in the journal yet.")
+        self._journal_written = Gauge(
+            "dmarc_milter_journal_last_write_timestamp_seconds",
+            "When a record was written into the journal last.",
+            registry=None,
+            multiprocess_mode="livemax",
+        )
 
     def observe(self, record: MessageRecord) -> None:
         """Count one message."""
@@ -167,6 +177,12 @@ class WorkerMetrics:
     def note_journal(self, outcome: str, count: int) -> None:
         """Count records: written, or dropped because there was no room."""
         self._journal.inc(outcome, by=count)
+        if outcome == "written":
+            self._journal_written.set_to_current_time()
+
+    def observe_journal(self, waiting: int) -> None:
+        """How many records are not written yet."""
+        self._journal_waiting.set(waiting)
 
 
 class SupervisorMetrics:

@@ -9,6 +9,7 @@ import re
 import sqlite3
 import stat
 import subprocess
+import sys
 import time
 import tomllib
 from collections.abc import Iterator
@@ -26,7 +27,7 @@ from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.dmarc.reasons import DmarcReason
 from dmarc_milter.journal import advice, schema, upkeep
 from dmarc_milter.journal import seen_lists as module_of_lists
-from dmarc_milter.journal.database import DatabaseError, open_engine
+from dmarc_milter.journal.database import DatabaseError, open_engine, open_for_reading
 from dmarc_milter.journal.reader import (
     Criteria,
     failing_list_mail_in_monitor,
@@ -114,6 +115,102 @@ def test_the_file_is_for_its_group_alone(settings: JournalSection) -> None:
     path = Path(settings.database.removeprefix("sqlite:///"))
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert all(not stat.S_IMODE(each.stat().st_mode) & 0o007 for each in path.parent.iterdir())
+
+
+def as_member_of_its_group(path: Path, command: str) -> subprocess.CompletedProcess[str]:
+    """Run Python as somebody who may read the file and its folder by their group, and nothing else."""
+    path.parent.chmod(0o550)
+    become = ""
+    if os.geteuid() == 0:
+        nobody = 65534
+        for each in (path, path.parent):
+            os.chown(each, -1, nobody)
+        for folder in path.parent.parents[:-1]:
+            folder.chmod(folder.stat().st_mode | 0o001)
+        become = f"import os; os.setgroups([{nobody}]); os.setgid({nobody}); os.setuid({nobody});"
+    return subprocess.run(
+        [sys.executable, "-c", become + command],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=Path(__file__).parents[2],
+    )
+
+
+FIND = (
+    "from dmarc_milter.journal.database import open_for_reading; from dmarc_milter.journal.reader import find, Criteria;"
+    "print(len(find(open_for_reading('{url}'), Criteria(since=0.0), 10)))"
+)
+
+
+@pytest.mark.parametrize("last", ["the writer", "prune", "a reader"])
+def test_its_group_reads_it_whoever_had_it_open_last(last: str, settings: JournalSection) -> None:
+    write(settings, [record()])
+    path = Path(settings.database.removeprefix("sqlite:///"))
+    if last == "prune":
+        engine = open_engine(settings.database, create=False)
+        assert upkeep.prune_all(engine, 36_500) == 0
+        engine.dispose()
+    elif last == "a reader":
+        engine = open_for_reading(settings.database)
+        assert len(find(engine, Criteria(since=0.0), 10)) == 1
+        engine.dispose()
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+    done = as_member_of_its_group(path, FIND.format(url=settings.database))
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+def test_it_is_read_while_it_is_written(settings: JournalSection) -> None:
+    writer = Writer(settings, 0, lambda outcome, count: None)
+    writer.start()
+    for number in range(2):
+        writer.put(record(f"4X{number}"))
+        reading = open_engine(settings.database, create=True)
+        wait_for(lambda: writer.waiting == 0, "the journal")
+        reading.dispose()
+        assert len(find(open_for_reading(settings.database), Criteria(since=0.0), 10)) == number + 1
+    writer.close(30)
+
+
+def test_who_may_not_read_it_is_told_what_to_do(settings: JournalSection, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(settings, [record()])
+    path = Path(settings.database.removeprefix("sqlite:///"))
+    path.chmod(0)
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(sqlite3, "connect", lambda *_, **__: Unreadable())
+    with pytest.raises(DatabaseError, match=r"Permission denied. Run this with sudo, or join the group"):
+        open_for_reading(settings.database).connect()
+
+
+class Unreadable:
+    def execute(self, statement: str) -> None:
+        raise sqlite3.OperationalError("unable to open database file")
+
+    def close(self) -> None:
+        pass
+
+
+def test_trouble_and_recovery_are_told(settings: JournalSection, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", logger="dmarc_milter")
+    path = Path(settings.database.removeprefix("sqlite:///"))
+    path.parent.mkdir()
+    path.mkdir()
+    told: list[bool] = []
+    notes: list[tuple[str, int]] = []
+    writer = Writer(replace(settings, queue=1), 0, lambda outcome, count: notes.append((outcome, count)), told.append)
+    writer.start()
+    writer.put(record())
+    wait_for(lambda: told == [False], "the trouble")
+    wait_for(lambda: writer.waiting == 1, "the record in hand")
+    writer.put(record())
+    wait_for(lambda: writer.waiting == 2, "the record that waits")
+    writer.put(record())
+    path.rmdir()
+    wait_for(lambda: told == [False, True], "the recovery")
+    writer.close(30)
+    assert ("dropped", 1) in notes
+    assert sum(count for outcome, count in notes if outcome == "written") == 2
+    assert "1 records were dropped meanwhile" in caplog.text
 
 
 def test_addresses_are_kept_where_the_settings_say_so(settings: JournalSection) -> None:

@@ -37,7 +37,8 @@ class JournalSection:
     read at each connection, so a new password needs no reload."""
 
     keep_days: Annotated[int, Range(0, 36_500)] = 30
-    """Days for which records are kept; 0 means for ever. A record takes about 1 kB."""
+    """Days for which records are kept; 0 means for ever. A record takes about 1 kB. The file does not
+    shrink when records are deleted: their room is used again."""
 
     queue: Annotated[int, Range(100, 1_000_000)] = 20_000
     """Records that may wait while the database cannot be reached. More are dropped, and counted."""

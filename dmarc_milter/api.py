@@ -20,6 +20,7 @@ from dmarc_milter.judging.verdict import Disposition, Envelope, Verdict
 from dmarc_milter.message.header import Header, split_message
 from dmarc_milter.settings.config import Settings
 from dmarc_milter.spf.evaluation import Step
+from dmarc_milter.telemetry.log import logger
 
 _CHUNK = 65_535
 
@@ -106,12 +107,18 @@ def evaluate(
     site = Site.of(settings, dns.runner, dns.source)
     connection = Connection(envelope.client_address, envelope.helo, settings.milter.authserv_id or "localhost")
     transaction = Transaction(site, connection, envelope.mail_from, authenticated, header=header, spf_trace=steps)
-    for recipient in recipients:
-        transaction.recipient(recipient)
-    if transaction.end_of_header():
-        for start in range(0, len(body), _CHUNK):
-            transaction.body(body[start : start + _CHUNK])
-    outcome = transaction.end_of_message()
-    transaction.close()
+    try:
+        for recipient in recipients:
+            transaction.recipient(recipient)
+        if transaction.end_of_header():
+            for start in range(0, len(body), _CHUNK):
+                transaction.body(body[start : start + _CHUNK])
+        outcome = transaction.end_of_message()
+    except Exception:  # noqa: BLE001 - a bug comes to what it comes to in the filter
+        logger.exception("error in the filter")
+        transaction.fail()
+        outcome = transaction.end_of_message()
+    finally:
+        transaction.close()
     answers = transaction.evaluation.answers if transaction.evaluation is not None else {}
     return Evaluated(outcome, tuple(steps), dict(answers), header)

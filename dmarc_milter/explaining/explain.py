@@ -45,6 +45,7 @@ def as_json(name: str, found: Evaluated, derived: Derived, mode: Mode) -> dict[s
         },
         **columns,
         **_codes(found),
+        "reply": str(found.outcome.reply) if found.outcome.reply is not None else None,
         "spf_steps": [
             {
                 "depth": step.depth,

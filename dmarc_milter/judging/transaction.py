@@ -118,7 +118,8 @@ class Transaction:
         """
         self._site = site
         self._connection = connection
-        self._envelope = Envelope(connection.client_address, connection.helo[:MAX_NAME_KEPT], _kept_path(mail_from))
+        reverse_path = _kept_path(_without_route(mail_from))
+        self._envelope = Envelope(connection.client_address, connection.helo[:MAX_NAME_KEPT], reverse_path)
         self._header = Header() if header is None else header
         self._recipient_domains: list[str] = []
         self._is_header_over = False
@@ -148,7 +149,7 @@ class Transaction:
     def recipient(self, address: str) -> None:
         """RCPT TO, without brackets; asked for only where a rule needs it."""
         if len(self._recipient_domains) <= MAX_RECIPIENTS:
-            self._recipient_domains.append(to_identifier(address.rpartition("@")[2]) or "")
+            self._recipient_domains.append(to_identifier(_without_route(address).rpartition("@")[2]) or "")
 
     def field(self, name: str, value: bytes) -> None:
         """The next header field: `value` with the space behind the colon."""
@@ -281,6 +282,11 @@ class Transaction:
         if self._site.settings.milter.received_spf:
             ours.insert(0, Addition(received_spf.NAME, received_spf.field_value(authserv_id, verdict)))
         return ours
+
+
+def _without_route(path: str) -> str:
+    """A path without its source route (RFC 5321 4.1.2), which says nothing of who sends."""
+    return path.partition(":")[2] if path.startswith("@") and ":" in path else path
 
 
 def _kept_path(path: str) -> str:

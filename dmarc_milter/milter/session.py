@@ -291,13 +291,9 @@ def _packed(address: object) -> bytes | None:
 
 
 def _address(path: bytes) -> str:
-    """MAIL FROM or RCPT TO without its brackets and without a source route (RFC 5321 4.1.2)."""
+    """MAIL FROM or RCPT TO without its brackets."""
     text = path.decode("utf-8", "surrogateescape").strip()
-    if text.startswith("<") and text.endswith(">"):
-        text = text[1:-1]
-    if text.startswith("@") and ":" in text:
-        text = text.partition(":")[2]
-    return text
+    return text[1:-1] if text.startswith("<") and text.endswith(">") else text
 
 
 def _queue_id(context: milter.milterContext) -> str:

@@ -18,6 +18,7 @@ from dmarc_milter.dns.zone import ZoneResolver, name_text
 _TYPES = {each.value: each for each in RecordType}
 _MAX_UDP = 1232
 _PORTS = 20
+TTL_SECONDS = 300
 
 
 class NameServerThread:
@@ -34,8 +35,10 @@ class NameServerThread:
         disturb: "Callable[[Question, bytes], bytes | None] | None" = None,
         *,
         truncate: bool = False,
+        ttl: int = TTL_SECONDS,
     ) -> None:
         self.zone = zone
+        self.ttl = ttl
         self.delay = delay
         self.disturb = disturb
         self.most = 0 if truncate else _MAX_UDP
@@ -89,13 +92,16 @@ class NameServerThread:
 
     def answer(self, packet: bytes, most: int) -> bytes | None:
         """The packet that answers `packet`, of at most so many octets."""
-        question, wire = respond(self.zone, packet, most)
+        question, wire = respond(self.zone, packet, most, self.ttl)
         self.asked.append(question)
         return self.disturb(question, wire) if self.disturb is not None else wire
 
 
-def respond(zone: ZoneResolver, packet: bytes, most: int) -> tuple[Question, bytes]:
-    """What `packet` asks, and the packet that answers it: truncated where that has more than `most` octets."""
+def respond(zone: ZoneResolver, packet: bytes, most: int, ttl: int = TTL_SECONDS) -> tuple[Question, bytes]:
+    """What `packet` asks, and the packet that answers it: truncated where that has more than `most` octets.
+
+    `ttl` is that of the records, in seconds.
+    """
     query = dns.message.from_wire(packet)
     asked = query.question[0]
     response = dns.message.make_response(query)
@@ -103,7 +109,7 @@ def respond(zone: ZoneResolver, packet: bytes, most: int) -> tuple[Question, byt
     type_ = _TYPES.get(int(asked.rdtype))
     question = Question(name_text(asked.name), type_ or RecordType.TXT)
     if type_ is not None:
-        _fill(zone, response, asked, question)
+        _fill(zone, response, asked, question, ttl)
     wire = response.to_wire(max_size=65_535)
     if len(wire) > most:
         response.answer.clear()
@@ -112,14 +118,16 @@ def respond(zone: ZoneResolver, packet: bytes, most: int) -> tuple[Question, byt
     return question, wire
 
 
-def _fill(zone: ZoneResolver, response: dns.message.Message, asked: dns.rrset.RRset, question: Question) -> None:
+def _fill(
+    zone: ZoneResolver, response: dns.message.Message, asked: dns.rrset.RRset, question: Question, ttl: int
+) -> None:
     found = zone.look_up(question)
     if found.outcome is AnswerOutcome.NO_SUCH_NAME:
         response.set_rcode(dns.rcode.NXDOMAIN)
     elif found.outcome is AnswerOutcome.TEMPORARY_FAILURE:
         response.set_rcode(dns.rcode.SERVFAIL)
     elif found.outcome is AnswerOutcome.RECORDS:
-        response.answer.append(dns.rrset.from_rdata_list(asked.name, 300, zone.rdatas(question)))
+        response.answer.append(dns.rrset.from_rdata_list(asked.name, ttl, zone.rdatas(question)))
 
 
 class _Udp(asyncio.DatagramProtocol):

@@ -160,7 +160,7 @@ BROKEN = {
     "no such file": (["none.eml"], "none.eml: No such file or directory"),
     "a folder": (["."], "no Maildir"),
     "an empty file": (["empty"], "empty: empty"),
-    "a program": (["binary"], "binary, not a message"),
+    "a program": (["binary"], "no header field at its start, not a message"),
     "prose": (["prose"], "not a message"),
     "a wrong address": (["message.eml", "--ip", "192.0.2"], "--ip '192.0.2' is no address"),
     "a wrong network": (["message.eml", "--trust", "x"], "--trust"),

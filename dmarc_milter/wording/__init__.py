@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from dmarc_milter.common.reason import Reason, ReasonCode, Value
 from dmarc_milter.common.text import plain
 from dmarc_milter.wording import dmarc, dns, judging, spf
-from dmarc_milter.wording.table import MAX_VALUE, OWN, Wording, Wordings
+from dmarc_milter.wording.table import Wording, Wordings, pieces
 
 if TYPE_CHECKING:
     # Whoever asks has it already; who only wants words does not load what judges mail.
@@ -27,8 +27,15 @@ def text(reason: Reason | None) -> str:
     if reason is None:
         return ""
     wording = WORDINGS[reason.code]
-    template = wording if isinstance(wording, str) else wording(reason)
-    return template.format_map({name: _shown(value) for name, value in reason.parameters})
+    if not reason.parameters and isinstance(wording, str):
+        return wording
+    values = dict(reason.parameters)
+    said: list[str] = []
+    for literal, name, limit in pieces(wording if isinstance(wording, str) else wording(reason)):
+        said.append(literal)
+        if name:
+            said.append(_shown(values[name], limit))
+    return "".join(said)
 
 
 def decision(disposition: "Disposition") -> str:
@@ -42,22 +49,12 @@ def code(reason: Reason | None) -> str | None:
     return None if reason is None else reason.code.value
 
 
-def _shown(value: Value) -> str | int:
+def _shown(value: Value, limit: int) -> str:
+    """A parameter in its place; what has no limit is the operator's own."""
     if isinstance(value, str):
-        return _Written(value)
+        return plain(value, limit) if limit else value
     if isinstance(value, Reason):
         return text(value)
-    if isinstance(value, tuple):
-        return "; ".join(map(text, value))
-    return value
-
-
-class _Written(str):
-    """A text that somebody wrote: the sender, unless the template says otherwise."""
-
-    __slots__ = ()
-
-    def __format__(self, specification: str) -> str:
-        if specification == OWN:
-            return str(self)
-        return plain(str(self), int(specification or MAX_VALUE))
+    if isinstance(value, int):
+        return str(value)
+    return "; ".join(map(text, value))

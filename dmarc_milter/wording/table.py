@@ -1,6 +1,9 @@
 """The form of a table of wordings."""
 
+import string
 from collections.abc import Callable, Mapping
+from functools import cache
+from typing import NamedTuple
 
 from dmarc_milter.common.reason import Reason, ReasonCode
 
@@ -16,3 +19,22 @@ Wording = Template | Callable[[Reason], Template]
 """A template; or a function that chooses one, where that depends on the parameters."""
 
 Wordings = Mapping[ReasonCode, Wording]
+
+
+class Piece(NamedTuple):
+    """A part of a template."""
+
+    literal: str
+    name: str
+    """Of the parameter behind the literal text; empty where there is none."""
+    limit: int
+    """Characters of it, if it is a text; 0 for the operator's own."""
+
+
+@cache
+def pieces(template: Template) -> tuple[Piece, ...]:
+    """`template` taken apart, once: there are no others than those of the tables."""
+    return tuple(
+        Piece(literal, name or "", 0 if length == OWN else int(length or MAX_VALUE))
+        for literal, name, length, _ in string.Formatter().parse(template)
+    )

@@ -51,6 +51,10 @@ class PolicyReason(ReasonCode):
     RULE = "rule"
     """An [[override]] of the settings: `rule`, its `text` or nothing, `because`."""
 
+    # What the MTA is told of a message that it is to keep
+    HELD = "held"
+    """`domain`, the Author Domain, if there is one."""
+
     # Comments
     ONE_LEVEL_BELOW = "one-level-below"
     """4.7: `published`, and the `policy` that it becomes."""

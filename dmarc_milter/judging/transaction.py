@@ -77,7 +77,7 @@ class Outcome:
     """In the order in which they have to be carried out."""
     additions: Sequence[Addition] = ()
     """Each to be put above those before it."""
-    hold: str | None = None
+    hold: Reason | None = None
     """Why it is to be put into the MTA's quarantine, where it is."""
 
     @property
@@ -212,11 +212,11 @@ class Transaction:
             self._record(queue_id, disposition, verdict), forged, additions, self._why_held(disposition, verdict)
         )
 
-    def _why_held(self, disposition: Disposition, verdict: Verdict | None) -> str | None:
+    def _why_held(self, disposition: Disposition, verdict: Verdict | None) -> Reason | None:
         holds = self._site.decision.quarantine is policy.Quarantine.HOLD
         if verdict is None or disposition.action is not Action.QUARANTINE or not holds:
             return None
-        return f"DMARC policy of {verdict.dmarc.author_domain or 'unknown author'}"
+        return PolicyReason.HELD(domain=verdict.dmarc.author_domain or "")
 
     def _refused(self, queue_id: str, answer: Reply, reason: Reason) -> Outcome:
         disposition = Disposition(Action.REJECT, Action.REJECT, reason)

@@ -17,6 +17,7 @@ from functools import cache
 
 import milter
 
+from dmarc_milter import wording
 from dmarc_milter.judging.reply import Reply
 from dmarc_milter.judging.transaction import ERROR, Connection, Outcome, Transaction
 from dmarc_milter.judging.verdict import Action
@@ -211,7 +212,7 @@ class Session:
         for addition in outcome.additions:
             self._add(context, addition.name, addition.value)
         if outcome.hold is not None:
-            self._hold(context, outcome.hold)
+            self._hold(context, wording.text(outcome.hold))
         return milter.CONTINUE
 
     def _add(self, context: milter.milterContext, name: str, value: str) -> None:

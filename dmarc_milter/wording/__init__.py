@@ -4,12 +4,13 @@ Each protocol's module has a table, ``WORDINGS``: what is said for each code of 
 tables. A new code needs its line there; ``tests/unit/test_reason_codes.py`` looks for it.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from dmarc_milter.common.reason import Reason, ReasonCode, Value
 from dmarc_milter.common.text import plain
 from dmarc_milter.wording import dmarc, dns, judging, spf
-from dmarc_milter.wording.table import Wording, Wordings, pieces
+from dmarc_milter.wording.table import Sentence, Wording, Wordings, sentences
 
 if TYPE_CHECKING:
     # Whoever asks has it already; who only wants words does not load what judges mail.
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _TABLES: tuple[Wordings, ...] = (dns.WORDINGS, spf.WORDINGS, dmarc.WORDINGS, judging.WORDINGS)
 WORDINGS: dict[ReasonCode, Wording] = {code: wording for table in _TABLES for code, wording in table.items()}
+SENTENCES = {code: sentences(wording) for code, wording in WORDINGS.items()}
+"""What is looked up: templates are taken apart once."""
 
 
 def text(reason: Reason | None) -> str:
@@ -26,16 +29,20 @@ def text(reason: Reason | None) -> str:
     """
     if reason is None:
         return ""
-    wording = WORDINGS[reason.code]
-    if not reason.parameters and isinstance(wording, str):
-        return wording
     values = dict(reason.parameters)
     said: list[str] = []
-    for literal, name, limit in pieces(wording if isinstance(wording, str) else wording(reason)):
+    for literal, name, limit in _chosen(SENTENCES[reason.code], values):
         said.append(literal)
         if name:
             said.append(_shown(values[name], limit))
     return "".join(said)
+
+
+def _chosen(several: tuple[Sentence, ...], values: Mapping[str, Value]) -> Sentence:
+    """The first that can be filled; the last can always be."""
+    if len(several) == 1:
+        return several[0]
+    return next((each for each in several if all(piece.can_be_filled(values) for piece in each)), several[-1])
 
 
 def decision(disposition: "Disposition") -> str:

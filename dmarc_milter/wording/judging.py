@@ -1,17 +1,7 @@
 """What is said of decisions."""
 
-from dmarc_milter.common.reason import Reason
 from dmarc_milter.judging.reasons import PolicyReason
-from dmarc_milter.wording.table import Template, Wordings
-
-
-def _rule(reason: Reason) -> Template:
-    return "rule {rule:own}: {text:own}; {because}" if reason["text"] else "rule {rule:own}; {because}"
-
-
-def _rule_says(reason: Reason) -> Template:
-    return "{text:own}" if reason["text"] else "rule {rule:own}"
-
+from dmarc_milter.wording.table import Wordings
 
 WORDINGS: Wordings = {
     PolicyReason.LOCAL_SUBMISSION: "not judged: local submission",
@@ -33,9 +23,10 @@ WORDINGS: Wordings = {
     PolicyReason.TEST_MODE: "{because} ({comment})",
     PolicyReason.TRUSTED_FORWARDER: "{because} ({comment})",
     PolicyReason.MAILING_LIST: "{because} ({comment})",
-    PolicyReason.RULE: _rule,
+    PolicyReason.RULE: ("rule {rule:own}: {text:own}; {because}", "rule {rule:own}; {because}"),
     PolicyReason.ONE_LEVEL_BELOW: "t=y: {published} becomes {policy}",
     PolicyReason.SEALER_SAW_PASS: "arc=pass, and {sealer} saw dmarc=pass",
     PolicyReason.LIST_IS_TRUSTED: "mailing list {list_id}, authenticated by {domain}",
-    PolicyReason.RULE_SAYS: _rule_says,
+    PolicyReason.RULE_SAYS: ("{text:own}", "rule {rule:own}"),
+    PolicyReason.HELD: ("DMARC policy of {domain}", "DMARC policy of unknown author"),
 }

@@ -160,4 +160,4 @@ def test_recipients_beyond_the_bound() -> None:
 
 def test_what_is_held() -> None:
     held = Case(("", "", 0, 0), {"quarantine": "hold"}, fields=((b"From", b" a@shop.example"),))
-    assert outcome(held).hold == "DMARC policy of shop.example"
+    assert wording.text(outcome(held).hold) == "DMARC policy of shop.example"

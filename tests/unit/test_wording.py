@@ -9,6 +9,7 @@ from dmarc_milter.dns.reasons import DnsReason
 from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.judging.verdict import Action, Disposition
 from dmarc_milter.spf.reasons import SpfReason
+from dmarc_milter.wording.table import Wording, sentences
 
 
 class Code(ReasonCode):
@@ -20,14 +21,14 @@ class Code(ReasonCode):
 
 @pytest.fixture(autouse=True)
 def words(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = {
+    table: dict[Code, Wording] = {
         Code.TAG: "{tag:10}= is no tag of {domain}",
         Code.RULE: "rule {name:own}",
         Code.SEVERAL: "{count} times ({because})",
-        Code.CHOSEN: lambda reason: "many" if reason["count"] != 1 else "one",
+        Code.CHOSEN: ("{tag} of {domain}", "{domain}", "nothing"),
     }
     for code, words in table.items():
-        monkeypatch.setitem(wording.WORDINGS, code, words)
+        monkeypatch.setitem(wording.SENTENCES, code, sentences(words))
 
 
 def test_parameters_stand_in_their_places() -> None:
@@ -42,8 +43,11 @@ def test_several_reasons_are_joined() -> None:
     assert wording.text(Code.SEVERAL(count=2, because=below)) == "2 times (timeout; SERVFAIL)"
 
 
-def test_a_table_may_choose_by_the_parameters() -> None:
-    assert [wording.text(Code.CHOSEN(count=count)) for count in (1, 2)] == ["one", "many"]
+def test_the_first_template_counts_that_can_be_filled() -> None:
+    assert wording.text(Code.CHOSEN(tag="p", domain="a.example")) == "p of a.example"
+    assert wording.text(Code.CHOSEN(tag="", domain="a.example")) == "a.example"
+    assert wording.text(Code.CHOSEN(domain="a.example")) == "a.example"
+    assert wording.text(Code.CHOSEN(tag="p")) == wording.text(Code.CHOSEN()) == "nothing"
 
 
 def test_texts_of_senders_are_harmless_and_short() -> None:
@@ -116,6 +120,8 @@ SENTENCES = {
     ),
     "comment of a rule": (PolicyReason.RULE_SAYS(rule="lists", text="ticket 4711"), "ticket 4711"),
     "comment of a rule without a text": (PolicyReason.RULE_SAYS(rule="lists", text=""), "rule lists"),
+    "held": (PolicyReason.HELD(domain="a.example"), "DMARC policy of a.example"),
+    "held, no author": (PolicyReason.HELD(domain=""), "DMARC policy of unknown author"),
     "test mode": (
         PolicyReason.TEST_MODE(
             because=PolicyReason.DMARC_FAIL(

@@ -27,6 +27,7 @@ from dmarc_milter.dns import name, wire
 from dmarc_milter.fields import authentication_results as results_field
 from dmarc_milter.message.header import Field, Header, split_message
 from dmarc_milter.spf import evaluation as spf_evaluation
+from dmarc_milter.spf.reasons import SpfReason
 from fuzz.targets import NOW, TARGETS
 from tests.unit.test_fuzz_targets import SAMPLES
 
@@ -95,7 +96,9 @@ CALLS: dict[str, Call] = {
     "dns.wire.is_response": lambda octets: wire.is_response(_ASKED, _ASKED[:2] + octets),
     "dns.wire.answer": TARGETS["dns_packet"],
     "common.text.plain": lambda octets: plain(_text(octets), 1 << 20),
-    "fields.authentication_results.unjudged": lambda octets: results_field.unjudged(_text(octets), _text(octets)),
+    "fields.authentication_results.unjudged": lambda octets: results_field.unjudged(
+        _text(octets), SpfReason.UNKNOWN_CLIENT(because=_text(octets))
+    ),
 }
 """How those are called that need more than the text, and which fuzz target calls a parser already.
 

@@ -182,3 +182,26 @@ def test_nobody_searches_in_reasons() -> None:
         if isinstance(node, ast.expr) and is_search(node)
     ]
     assert found == [], "compare codes: a sentence may be reworded at any time"
+
+
+HOSTILE = 'x"; dkim=pass header.d=\\\r\n\x00\x1b[31m\u202e\udcff{because}' + "z" * 70_000
+
+
+@pytest.mark.parametrize("code", CODES, ids=lambda code: f"{protocol(code)}/{code.value}")
+def test_whatever_a_sender_writes_is_harmless_in_every_sentence(code: ReasonCode) -> None:
+    names = {piece.name for sentence in wording.SENTENCES[code] for piece in sentence if piece.name}
+    is_own = any(piece.name and not piece.limit for sentence in wording.SENTENCES[code] for piece in sentence)
+    said = wording.text(code(**dict.fromkeys(names, "by the operator" if is_own else HOSTILE)))
+    assert re.fullmatch(r"[ !#-\[\]-~]*", said)
+    assert len(said) <= 20_000
+
+
+def test_only_the_operators_own_words_are_shown_as_they_are() -> None:
+    own = {
+        (protocol(code), piece.name)
+        for code in CODES
+        for sentence in wording.SENTENCES[code]
+        for piece in sentence
+        if piece.name and not piece.limit
+    }
+    assert own == {("judging", "rule"), ("judging", "text")}

@@ -147,7 +147,7 @@ def measure(folder: Path) -> dict[str, float]:
     observers: dict[str, Callable[[MessageRecord], object]] = {
         _LOG: lambda record: logger.info(message_line(record, settings.log)),
         _METRICS: counted.observe,
-        _JOURNAL: lambda record: _flat(row(record, uid="0" * 16, host="mx", worker=0, addresses=False)),
+        _JOURNAL: lambda record: _flat(row(record, uid="0" * 16, host="mx", worker_number=0, addresses=False)),
     }
     observing = [_observer(stages, name, each) for name, each in observers.items()]
     service = WorkerState(Site.of(settings, Runner(source), source), observing)

@@ -23,7 +23,7 @@ SCHEMA = 1
 
 def as_row(found: Evaluated, mode: Mode) -> dict[str, Any]:
     """The columns that the journal would have of it, without those that only a running filter knows."""
-    columns = row(replace(found.outcome.record, mode=mode), uid="", host="", worker=0, addresses=True)
+    columns = row(replace(found.outcome.record, mode=mode), uid="", host="", worker_number=0, addresses=True)
     for name in ("uid", "time", "host", "worker", "queue_id", "reply", "seconds", "seconds_waited", "mode"):
         del columns[name]
     return columns

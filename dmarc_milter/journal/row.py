@@ -17,7 +17,7 @@ Row = dict[str, Any]
 JSON_COLUMNS = ("dkim", "arc_sealers", "alignments")
 
 
-def row(record: MessageRecord, *, uid: str, host: str, worker: int, addresses: bool) -> Row:
+def row(record: MessageRecord, *, uid: str, host: str, worker_number: int, addresses: bool) -> Row:
     """The columns of one message; without `addresses`, of MAIL FROM only the domain."""
     envelope, disposition = record.envelope, record.disposition
     mail_from = envelope.mail_from if addresses else envelope.mail_from.rpartition("@")[2]
@@ -25,7 +25,7 @@ def row(record: MessageRecord, *, uid: str, host: str, worker: int, addresses: b
         "uid": uid,
         "time": record.time,
         "host": host,
-        "worker": worker,
+        "worker": worker_number,
         "queue_id": _clean(record.queue_id, 64),
         "message_id": _clean(record.message_id, 250) if record.message_id else None,
         "client": _address(envelope.client_address),

@@ -8,14 +8,13 @@ import contextlib
 import queue
 import secrets
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable
 
 from dmarc_milter.journal.insertion import Insertion, RefusedError, UnreachableError
 from dmarc_milter.journal.location import database
-from dmarc_milter.journal.preparation import connect_prepared, upkeep
+from dmarc_milter.journal.preparation import connect_prepared
 from dmarc_milter.journal.row import Row, row
 from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.settings.journal import JournalSection
@@ -25,7 +24,6 @@ BATCH = 2_000
 COLLECT_SECONDS = 0.2
 """How long a batch is waited for: a record is in the journal that much later."""
 IDLE_SECONDS = 5.0
-PRUNE_SECONDS = 3600.0
 MAX_DELAY = 15.0
 LOG_SECONDS = 30.0
 
@@ -40,12 +38,12 @@ class Writer:
     def __init__(
         self,
         settings: JournalSection,
-        worker: int,
+        worker_number: int,
         note: Callable[[str, int], None],
         on_state: Callable[[bool], None] = lambda can_be_written: None,
     ) -> None:
         self._settings = settings
-        self._worker = worker
+        self._worker_number = worker_number
         self._note = note
         self._on_state = on_state
         self._failing_since: float | None = None
@@ -56,11 +54,9 @@ class Writer:
         self._is_closing = threading.Event()
         self._database: Insertion | None = None
         self._was_tried = False
-        self._pruning: subprocess.Popen[str] | None = None
         self._host = socket.gethostname()
         self._run = secrets.token_hex(8)
         self._count = 0
-        self._prune_at = time.monotonic() + 60
         self._quiet_until = 0.0
         self._thread = threading.Thread(target=self._work, name="journal", daemon=True)
 
@@ -97,7 +93,6 @@ class Writer:
             try:
                 self._connect_early()
                 self._write(self._collect())
-                self._prune()
             except Exception:  # noqa: BLE001 - a bug here must not end the journal
                 logger.exception("error in the journal")
                 time.sleep(1)
@@ -125,7 +120,7 @@ class Writer:
             record,
             uid=f"{self._run}{self._count:x}",
             host=self._host,
-            worker=self._worker,
+            worker_number=self._worker_number,
             addresses=self._settings.addresses,
         )
 
@@ -193,22 +188,6 @@ class Writer:
         if self._database is not None:
             self._database.close()
         self._database = None
-
-    def _prune(self) -> None:
-        """Forget what is older than keep_days; one worker a host has it done, beside the writing."""
-        if self._pruning is not None and self._pruning.poll() is not None:
-            said, _ = self._pruning.communicate()
-            if self._pruning.returncode != 0:
-                self._complain(f"cannot forget old records: {said.strip()}")
-            self._pruning = None
-        if self._worker != 0 or not self._settings.keep_days or time.monotonic() < self._prune_at:
-            return
-        self._prune_at = time.monotonic() + PRUNE_SECONDS
-        if self._pruning is None:
-            try:
-                self._pruning = upkeep(database(self._settings), self._settings.keep_days)
-            except UnreachableError as error:
-                self._complain(f"cannot forget old records: {error}")
 
     def _complain(self, text: str) -> None:
         if time.monotonic() >= self._quiet_until:

@@ -33,25 +33,25 @@ class WorkerSessions:
 
     def __init__(self) -> None:
         self._sessions = memoryview(mmap.mmap(-1, MAX_BALANCED * 4)).cast("i")
-        for seat in range(MAX_BALANCED):
-            self._sessions[seat] = _NOT_ACCEPTING
+        for number in range(MAX_BALANCED):
+            self._sessions[number] = _NOT_ACCEPTING
 
-    def accepts(self, seat: int, sessions: int) -> None:
-        """The worker in this seat accepts, and has so many."""
-        if seat < MAX_BALANCED:
-            self._sessions[seat] = sessions
+    def accepts(self, number: int, sessions: int) -> None:
+        """The worker of this number accepts, and has so many."""
+        if number < MAX_BALANCED:
+            self._sessions[number] = sessions
 
-    def leaves(self, seat: int) -> None:
-        """The worker in this seat does not accept for now, or is gone."""
-        self.accepts(seat, _NOT_ACCEPTING)
+    def leaves(self, number: int) -> None:
+        """The worker of this number does not accept for now, or is gone."""
+        self.accepts(number, _NOT_ACCEPTING)
 
-    def fewest_beside(self, seat: int) -> int | None:
+    def fewest_beside(self, number: int) -> int | None:
         """The fewest sessions that another accepting worker has; None where no other accepts."""
-        if seat >= MAX_BALANCED:
+        if number >= MAX_BALANCED:
             return None
-        loads = self._sessions.tolist()
-        loads[seat] = _NOT_ACCEPTING
-        return min((each for each in loads if each != _NOT_ACCEPTING), default=None)
+        sessions = self._sessions.tolist()
+        sessions[number] = _NOT_ACCEPTING
+        return min((each for each in sessions if each != _NOT_ACCEPTING), default=None)
 
 
 class AcceptGate:
@@ -63,14 +63,14 @@ class AcceptGate:
 
     def __init__(
         self,
-        loads: WorkerSessions,
-        seat: int,
+        worker_sessions: WorkerSessions,
+        number: int,
         descriptor: int,
         listening: int,
         parked: int,
         descriptors: Descriptors | None = None,
     ) -> None:
-        self._loads, self._seat = loads, seat
+        self._worker_sessions, self._number = worker_sessions, number
         self._descriptor, self._listening, self._parked = descriptor, listening, parked
         self._descriptors = descriptors or Descriptors()
         self._is_full = False
@@ -108,7 +108,7 @@ class AcceptGate:
             self._descriptors.open_reserve()
             self._is_closed = True
             self._is_shut.clear()
-            self._loads.leaves(self._seat)
+            self._worker_sessions.leaves(self._number)
             os.dup2(self._parked, self._descriptor)
 
     def _decide(self) -> None:
@@ -116,9 +116,9 @@ class AcceptGate:
             return
         if not self._has_room():
             return
-        fewest = self._loads.fewest_beside(self._seat)
+        fewest = self._worker_sessions.fewest_beside(self._number)
         if fewest is None or self._sessions <= fewest + TOLERATED_LEAD:
-            self._loads.accepts(self._seat, self._sessions)
+            self._worker_sessions.accepts(self._number, self._sessions)
             if self._is_shut.is_set():
                 self._open()
         elif not self._is_shut.is_set():
@@ -143,7 +143,7 @@ class AcceptGate:
             logger.warning("hardly a descriptor is free: no connection is accepted until others have ended")
 
     def _shut(self) -> None:
-        self._loads.leaves(self._seat)
+        self._worker_sessions.leaves(self._number)
         # A listener that waits already is woken by the next connection, looks the descriptor up anew, and sleeps on.
         os.dup2(self._parked, self._descriptor)
         self._is_shut.set()

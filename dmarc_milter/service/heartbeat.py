@@ -43,6 +43,11 @@ class Hang(Enum):
     NOT_LEAVING = "not leaving"
     """It did not end after it was told to."""
 
+    @property
+    def label(self) -> str:
+        """Of the metric."""
+        return self.name.lower()
+
 
 WORDS = {Hang.ENDLESS: b"E", Hang.STUCK: b"W"}
 """What a worker says of a hang that it found itself."""

@@ -80,20 +80,20 @@ def _follow(
 
 def work(
     settings: Settings,
-    slot: int,
+    number: int,
     address: ListenAddress,
     listening: socket.socket,
-    loads: WorkerSessions,
+    sessions: WorkerSessions,
     answers: SharedAnswers,
     control: socket.socket,
 ) -> None:
     """Serve until `control` says otherwise or the supervisor is gone. Does not return."""
-    metrics.write_as(slot)
+    metrics.write_as(number)
     counted = metrics.WorkerMetrics(rule.name for rule in settings.override)
     observers: list[Observer] = [_to_log(settings), counted.observe]
     journal = None
     if settings.journal.enabled:
-        journal = Writer(settings.journal, slot, counted.note_journal, partial(_tell_journal, control))
+        journal = Writer(settings.journal, number, counted.note_journal, partial(_tell_journal, control))
         observers.append(journal.put)
     loop, descriptors = Loop(), Descriptors()
     service = WorkerState(
@@ -108,7 +108,7 @@ def work(
     parked, descriptor = lend_socket(address, listening)
     if journal is not None:
         journal.start()
-    gate = AcceptGate(loads, slot, descriptor, listening.fileno(), parked, descriptors)
+    gate = AcceptGate(sessions, number, descriptor, listening.fileno(), parked, descriptors)
     service.activity.on_sessions = gate.note
     gate.start()
     loop.sweep_with(lambda _now: gate.look())

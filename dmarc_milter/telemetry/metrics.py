@@ -1,7 +1,7 @@
 """What Prometheus is told: counters in files that all processes of the service share (prometheus-client, multiprocess).
 
-A process writes under its slot, a small number that the next worker in its place takes over with the counts. So dead
-workers still count, and the files stay as many as there were workers at once. Label values come from small sets: no
+A worker writes under its number, which the next worker in its place takes over with the counts. So dead workers still
+count, and the files stay as many as there were workers at once. Label values come from small sets: no
 domains, no addresses.
 """
 
@@ -27,8 +27,8 @@ _WAIT_BUCKETS = (0, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 
 _KEY_SIZES = frozenset((256, 1024, 1536, 2048, 3072, 4096, 8192))
 
 
-class _Slot:
-    """Which number this process writes under."""
+class _WriterName:
+    """What this process writes under: the number of a worker, or the supervisor's name."""
 
     def __init__(self) -> None:
         self.name = SUPERVISOR
@@ -37,23 +37,23 @@ class _Slot:
         return self.name
 
 
-_slot = _Slot()
+_writer_name = _WriterName()
 
 
 def prepare(folder: Path) -> None:
     """Keep the counts in `folder`, which is empty. To be called once, before any metric is made."""
     os.environ[_FOLDER] = str(folder)
-    values.ValueClass = values.MultiProcessValue(process_identifier=_slot)
+    values.ValueClass = values.MultiProcessValue(process_identifier=_writer_name)
 
 
-def write_as(slot: int) -> None:
-    """This process is a worker: from now on it writes under `slot`."""
-    _slot.name = str(slot)
+def write_as(worker_number: int) -> None:
+    """This process is a worker: from now on it writes under its number."""
+    _writer_name.name = str(worker_number)
 
 
-def forget_gauges(slot: int) -> None:
-    """The worker of `slot` has ended: what it had in progress is over; its counts stay."""
-    mark_process_dead(slot)
+def forget_gauges(worker_number: int) -> None:
+    """The worker of this number has ended: what it had in progress is over; its counts stay."""
+    mark_process_dead(worker_number)
 
 
 def collect() -> CollectorRegistry:

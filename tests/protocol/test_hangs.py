@@ -31,10 +31,11 @@ from dmarc_milter.service import heartbeat as pulse
 pulse.SILENT_SECONDS = 3.0
 pulse.ENDLESS_SECONDS = 3.0
 pulse.ENDLESS_CPU_SECONDS = 1.0
-from dmarc_milter.service import supervisor
-supervisor.START_SECONDS = 2.0
-supervisor.LEAVE_SECONDS = -3.0
-supervisor.DRAIN_SECONDS = 0.0
+from dmarc_milter.service import worker_pool, worker_process
+worker_process.START_SECONDS = 2.0
+worker_process.SILENT_SECONDS = 3.0
+worker_pool.LEAVE_SECONDS = -3.0
+worker_pool.DRAIN_SECONDS = 0.0
 """
 """Where it is not the time that matters."""
 

@@ -20,14 +20,14 @@ from dmarc_milter.service.accept_gate import LOOK_AGAIN, MAX_BALANCED, TOLERATED
 
 
 @pytest.mark.parametrize(
-    ("loads", "fewest"),
+    ("worker_sessions", "fewest"),
     [({}, None), ({0: 5}, None), ({1: 5}, 5), ({0: 1, 1: 5, 2: 3}, 3), ({1: 0, 2: 3}, 0)],
     ids=str,
 )
-def test_fewest_beside_the_worker_in_seat_0(loads: dict[int, int], fewest: int | None) -> None:
+def test_fewest_beside_the_worker_in_number_0(worker_sessions: dict[int, int], fewest: int | None) -> None:
     shared = WorkerSessions()
-    for seat, sessions in loads.items():
-        shared.accepts(seat, sessions)
+    for number, count in worker_sessions.items():
+        shared.accepts(number, count)
     assert shared.fewest_beside(0) == fewest
 
 
@@ -39,7 +39,7 @@ def test_who_left_is_not_counted() -> None:
     assert shared.fewest_beside(0) == 7
 
 
-def test_beyond_the_seats_nobody_is_counted_and_all_accept() -> None:
+def test_beyond_the_numbers_nobody_is_counted_and_all_accept() -> None:
     shared = WorkerSessions()
     shared.accepts(MAX_BALANCED, 0)
     shared.accepts(0, 7)
@@ -82,7 +82,7 @@ class Worker:
 
     descriptors: Descriptors
 
-    loads: WorkerSessions
+    worker_sessions: WorkerSessions
     gate: AcceptGate
     descriptor: int
     port: int
@@ -104,10 +104,10 @@ def worker() -> Iterator[Worker]:
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_server(("127.0.0.1", 0)) as parked:
         listening.setblocking(False)
         descriptor = os.dup(listening.fileno())
-        loads = WorkerSessions()
+        worker_sessions = WorkerSessions()
         available = Descriptors()
-        gate = AcceptGate(loads, 0, descriptor, listening.fileno(), parked.fileno(), available)
-        yield Worker(available, loads, gate, descriptor, listening.getsockname()[1])
+        gate = AcceptGate(worker_sessions, 0, descriptor, listening.fileno(), parked.fileno(), available)
+        yield Worker(available, worker_sessions, gate, descriptor, listening.getsockname()[1])
         os.close(descriptor)
 
 
@@ -117,7 +117,7 @@ def test_alone_it_accepts_whatever_it_has(worker: Worker) -> None:
 
 
 def test_ahead_it_shuts_and_opens_when_it_is_no_longer(worker: Worker) -> None:
-    worker.loads.accepts(1, 3)
+    worker.worker_sessions.accepts(1, 3)
     worker.gate.note(3 + TOLERATED_LEAD)
     assert worker.accepts()
     worker.gate.note(3 + TOLERATED_LEAD + 1)
@@ -127,22 +127,24 @@ def test_ahead_it_shuts_and_opens_when_it_is_no_longer(worker: Worker) -> None:
 
 
 def test_shut_it_is_not_waited_for_by_others(worker: Worker) -> None:
-    worker.loads.accepts(1, 0)
+    worker.worker_sessions.accepts(1, 0)
     worker.gate.note(TOLERATED_LEAD + 1)
-    assert worker.loads.fewest_beside(1) is None
+    assert worker.worker_sessions.fewest_beside(1) is None
 
 
 @pytest.mark.parametrize(
-    "change", [lambda loads: loads.accepts(1, 50), lambda loads: loads.leaves(1)], ids=["more", "gone"]
+    "change",
+    [lambda worker_sessions: worker_sessions.accepts(1, 50), lambda worker_sessions: worker_sessions.leaves(1)],
+    ids=["more", "gone"],
 )
 def test_it_sees_by_itself_that_others_have_more_or_are_gone(
     worker: Worker, change: Callable[[WorkerSessions], None]
 ) -> None:
     worker.gate.start()
-    worker.loads.accepts(1, 0)
+    worker.worker_sessions.accepts(1, 0)
     worker.gate.note(TOLERATED_LEAD + 1)
     assert not worker.accepts()
-    change(worker.loads)
+    change(worker.worker_sessions)
     limit = time.monotonic() + 5
     while not worker.accepts():
         assert time.monotonic() < limit
@@ -162,13 +164,13 @@ def test_a_listener_asleep_on_the_parked_socket_is_woken() -> None:
     """The kernel goes on waiting for the file that the descriptor was when the wait began."""
     ready, interrupted = threading.Event(), threading.Event()
     made: list[AcceptGate] = []
-    loads = WorkerSessions()
+    worker_sessions = WorkerSessions()
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_server(("127.0.0.1", 0)) as parked:
         descriptor = os.dup(listening.fileno())
 
         def listen() -> None:
-            made.append(AcceptGate(loads, 0, descriptor, listening.fileno(), parked.fileno(), Descriptors()))
-            loads.accepts(1, 0)
+            made.append(AcceptGate(worker_sessions, 0, descriptor, listening.fileno(), parked.fileno(), Descriptors()))
+            worker_sessions.accepts(1, 0)
             made[0].note(TOLERATED_LEAD + 1)
             ready.set()
             # Not Python's own call, which would go on after an interruption.
@@ -188,12 +190,12 @@ def test_a_listener_asleep_on_the_parked_socket_is_woken() -> None:
 
 
 def test_closed_is_closed_for_good(worker: Worker) -> None:
-    worker.loads.accepts(1, 0)
+    worker.worker_sessions.accepts(1, 0)
     worker.gate.note(TOLERATED_LEAD + 1)
     worker.gate.close()
     worker.gate.note(0)
     assert not worker.accepts()
-    assert worker.loads.fewest_beside(1) is None
+    assert worker.worker_sessions.fewest_beside(1) is None
 
 
 @pytest.mark.parametrize("notice", [lambda gate: gate.note(1), lambda gate: gate.look()], ids=["noted", "seen"])
@@ -206,7 +208,7 @@ def test_without_descriptors_it_shuts_and_opens_when_many_are_free(
     notice(worker.gate)
     assert not worker.accepts()
     assert worker.descriptors.reserve_is_open
-    assert worker.loads.fewest_beside(1) is None, "the others do not wait for it"
+    assert worker.worker_sessions.fewest_beside(1) is None, "the others do not wait for it"
     worker.descriptors.scarce = False
     worker.gate.note(0)
     assert not worker.accepts(), "not for the first that is free"

@@ -70,7 +70,7 @@ def record(queue_id: str = "4X1", **changed: object) -> MessageRecord:
 
 
 def as_row(found: MessageRecord, uid: str = "u") -> dict[str, object]:
-    return row(found, uid=uid, host="mx", worker=0, addresses=False)
+    return row(found, uid=uid, host="mx", worker_number=0, addresses=False)
 
 
 @pytest.fixture

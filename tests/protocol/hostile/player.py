@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dmarc_milter.testing.mta import ALL_ACTIONS, ALL_STEPS, Mta, MtaResponse
+from dmarc_milter.testing.mta import ALL_ACTIONS, ALL_STEPS, NO_REPLY_FLAGS, Mta, MtaResponse
 from tests.protocol.hostile.message import ACCEPTED, DEFERRED, REFUSED, Attack, Group, Message
 from tests.protocol.hostile.names import TABLE
 from tests.running import RunningFilter
@@ -78,6 +78,8 @@ class Played:
 class Attacker(Mta):
     """An MTA's half of the protocol for which no octet is forbidden."""
 
+    _replies_due = 0
+
     def hello(self, message: Message) -> None:
         """Connect and HELO."""
         self._macros(b"C", ("j", "mx.example.org"))
@@ -109,8 +111,10 @@ class Attacker(Mta):
         self._stage(b"R", b"<you@example.org>\0")
 
     def send(self, command: bytes, data: bytes = b"") -> None:
-        """One packet, whatever it is."""
+        """One packet, whatever it is; the reply to a stage that has one is read with the answers."""
         self._send(command, data)
+        if command in NO_REPLY_FLAGS and not self.steps & NO_REPLY_FLAGS[command]:
+            self._replies_due += 1
 
     def receive(self) -> tuple[bytes, bytes]:
         """The next packet."""
@@ -118,6 +122,9 @@ class Attacker(Mta):
 
     def answers(self) -> MtaResponse:
         """All up to the last word about a message."""
+        for _ in range(self._replies_due):
+            self._receive()
+        self._replies_due = 0
         return self._answers()
 
     @staticmethod

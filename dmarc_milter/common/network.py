@@ -4,6 +4,7 @@ import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
+from typing import overload
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,16 @@ class Network:
     length: int
 
     def __str__(self) -> str:
-        return f"{ipaddress.ip_address(self.address)}/{self.length}"
+        return f"{address_text(self.address)}/{self.length}"
+
+
+@overload
+def address_text(address: bytes) -> str: ...
+@overload
+def address_text(address: bytes | None) -> str | None: ...
+def address_text(address: bytes | None) -> str | None:
+    """An address of 4 or 16 octets as people write it; None where there is none."""
+    return str(ipaddress.ip_address(address)) if address else None
 
 
 def unmapped(address: bytes) -> bytes:

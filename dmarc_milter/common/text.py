@@ -1,11 +1,27 @@
-"""Text of senders made harmless for headers and replies."""
+"""Senders' text made harmless: the only place where that is done.
+
+`plain` is for what goes out with the mail (header fields, SMTP replies) and into sentences, `printable` for what is
+read here (log, journal, terminal). A question mark stands for what a text must not hold; one that is too long ends in
+dots.
+"""
 
 import re
 
-_UNSAFE = re.compile(r"[^ -!#-\[\]-~]")
+_NOT_PLAIN = re.compile(r"[^ -!#-\[\]-~]")
+_CUT = "..."
 
 
 def plain(text: str, limit: int) -> str:
-    """`text` in printable ASCII without quotes and backslashes, at limit `limit` characters."""
-    cut = text if len(text) <= limit else text[: limit - 3] + "..."
-    return _UNSAFE.sub("?", cut)
+    """`text` in printable ASCII without quotes and backslashes, in at most `limit` characters."""
+    return _NOT_PLAIN.sub("?", _cut(text, limit))
+
+
+def printable(text: str, limit: int) -> str:
+    """`text` on one line, in at most `limit` characters: without control characters, which terminals obey and
+    PostgreSQL refuses, without those that change the direction of writing, without halves of characters."""
+    cut = _cut(text, limit)
+    return cut if cut.isprintable() else "".join(each if each.isprintable() else "?" for each in cut)
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else text[: limit - len(_CUT)] + _CUT

@@ -1,42 +1,46 @@
 """A judged message as a tree for people, and as JSON for programs."""
 
-from collections.abc import Mapping
-from dataclasses import replace
-from ipaddress import ip_address
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from dmarc_milter import wording
 from dmarc_milter.api import Evaluated
+from dmarc_milter.columns import message
+from dmarc_milter.columns.column import Reader, Row
+from dmarc_milter.columns.table import lines, read_by, told
+from dmarc_milter.common.network import address_text
+from dmarc_milter.common.text import printable
 from dmarc_milter.dmarc.evaluation import DmarcEvaluation
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType
 from dmarc_milter.explaining.envelope import Derived
 from dmarc_milter.explaining.tree import MOODS, Node, Severity, add_spf_steps, add_walk
 from dmarc_milter.journal.advice import advice
-from dmarc_milter.journal.row import row
-from dmarc_milter.judging.policy import Mode
-from dmarc_milter.judging.verdict import Disposition, SpfFinding, Verdict
+from dmarc_milter.judging.verdict import SpfFinding, Verdict
 from dmarc_milter.spf.limits import MAX_DNS_TERMS, MAX_VOID_LOOKUPS
 
+MAX_RECORDS = 200
+"""Characters of the records of an answer in the tree."""
 SCHEMA = 1
 """Of the JSON objects; goes up when a key changes its meaning or goes away."""
 
 
-def as_row(found: Evaluated, mode: Mode) -> dict[str, Any]:
-    """The columns that the journal would have of it, without those that only a running filter knows."""
-    columns = row(replace(found.outcome.record, mode=mode), uid="", host="", worker_number=0, addresses=True)
-    for name in ("uid", "time", "host", "worker", "queue_id", "reply", "seconds", "seconds_waited", "mode"):
-        del columns[name]
-    return columns
+_CHECK = tuple(column.name for column in read_by(Reader.CHECK))
 
 
-def as_json(name: str, found: Evaluated, derived: Derived, mode: Mode) -> dict[str, Any]:
-    """One object: schema, message, envelope with its sources, the journal's columns, steps, DNS, advice."""
-    columns = as_row(found, mode)
+def as_row(found: Evaluated) -> Row:
+    """The columns that are told of it, without those that only a running filter knows."""
+    row = told(found.outcome.record)
+    return {name: row[name] for name in _CHECK}
+
+
+def as_json(name: str, found: Evaluated, derived: Derived) -> dict[str, Any]:
+    """One object: schema, message, envelope with its sources, the columns, steps, DNS, advice."""
+    columns = as_row(found)
     return {
         "schema": SCHEMA,
         "message": name,
         "envelope": {
-            "client": _address(derived.envelope.client_address),
+            "client": address_text(derived.envelope.client_address),
             "client_from": derived.client_from,
             "helo": derived.envelope.helo,
             "helo_from": derived.helo_from,
@@ -44,8 +48,6 @@ def as_json(name: str, found: Evaluated, derived: Derived, mode: Mode) -> dict[s
             "mail_from_from": derived.mail_from_from,
         },
         **columns,
-        **_codes(found),
-        "reply": str(found.outcome.reply) if found.outcome.reply is not None else None,
         "spf_steps": [
             {
                 "depth": step.depth,
@@ -76,50 +78,60 @@ def as_json(name: str, found: Evaluated, derived: Derived, mode: Mode) -> dict[s
     }
 
 
-def _codes(found: Evaluated) -> dict[str, str | None]:
-    """Beside the texts `spf_reason`, `dmarc_reason` and `reason`."""
-    verdict = found.verdict
-    return {
-        "spf_code": wording.code(verdict.spf.check.reason) if verdict is not None else None,
-        "dmarc_code": wording.code(verdict.dmarc.reason) if verdict is not None else None,
-        "reason_code": wording.code(found.disposition.reason),
-    }
-
-
-def _address(address: bytes | None) -> str | None:
-    return str(ip_address(address)) if address else None
-
-
 def shown(question: Question, answer: Answer[Any]) -> list[str]:
     """The records of an answer as people read them."""
     if question.type in (RecordType.A, RecordType.AAAA):
-        return [str(ip_address(each)) for each in answer.records]
+        return [address_text(each) for each in answer.records]
     return [each if isinstance(each, str) else each.decode("utf-8", "replace") for each in answer.records]
 
 
-def as_tree(name: str, found: Evaluated, derived: Derived, mode: Mode) -> Node:
-    """The whole evaluation."""
-    verdict, wanted = found.verdict, found.disposition.enforced_action.value
-    if verdict is None:
-        root = Node(
-            f"{name}: {_done(wanted)}, {wording.decision(found.disposition)}", MOODS.get(wanted, Severity.PLAIN)
-        )
-        _envelope(root, derived)
-        return root
-    root = Node(f"{name}: dmarc={verdict.dmarc.result.value}, {_done(wanted)}", MOODS.get(wanted, Severity.PLAIN))
-    _relayed(_envelope(root, derived), verdict)
-    _spf(root, found, verdict.spf)
-    _dkim(root, verdict)
-    _arc(root, verdict)
-    _dmarc(root, verdict.dmarc, verdict)
-    _policy(root, found.disposition, verdict.dmarc)
+def as_tree(name: str, found: Evaluated, derived: Derived) -> Node:
+    """The whole evaluation: what is told of every message, and below it how that came about."""
+    row, wanted = as_row(found), found.disposition.enforced_action.value
+    summary = f"{_done(wanted)}, {row['reason']}"
+    if found.verdict is not None:
+        summary = f"dmarc={row['dmarc']}, {_done(wanted)}"
+    root = Node(f"{name}: {summary}", MOODS.get(wanted, Severity.PLAIN))
+    below = _envelope(root, derived)
+    if found.verdict is not None:
+        _relayed(below, found.verdict)
+    steps = _below(found)
+    for finding, line in lines(row):
+        # The envelope of a file is derived, and told with its sources.
+        if finding is message.FINDING:
+            continue
+        if line.label:
+            below = root.add(f"{line.label} {line.text}", MOODS.get(line.result, Severity.PLAIN))
+            steps.pop(line.label, _nothing)(below)
+        else:
+            below.add(line.text)
     _dns(root, found.answers)
-    sentences = advice(as_row(found, mode))
+    _advice(root, row)
+    return root
+
+
+def _below(found: Evaluated) -> "dict[str, Callable[[Node], None]]":
+    """How it came to what the first line with a label says."""
+    verdict = found.verdict
+    if verdict is None:
+        return {}
+    return {
+        "From": lambda node: _from(node, verdict),
+        "SPF": lambda node: _spf(node, found, verdict.spf),
+        "ARC": lambda node: _arc(node, verdict),
+        "DMARC": lambda node: _dmarc(node, verdict.dmarc),
+    }
+
+
+def _nothing(_: Node) -> None: ...
+
+
+def _advice(root: Node, row: Row) -> None:
+    sentences = advice(row)
     if sentences:
         below = root.add("to mend")
         for each in sentences:
             below.add(each)
-    return root
 
 
 def _done(wanted: str) -> str:
@@ -134,7 +146,7 @@ def _done(wanted: str) -> str:
 def _envelope(root: Node, derived: Derived) -> Node:
     below = root.add("envelope")
     envelope = derived.envelope
-    below.add(f"client {_address(envelope.client_address) or 'unknown'} ({derived.client_from})")
+    below.add(f"client {address_text(envelope.client_address) or 'unknown'} ({derived.client_from})")
     below.add(f"HELO {envelope.helo or 'unknown'} ({derived.helo_from})")
     below.add(f"MAIL FROM <{envelope.mail_from}> ({derived.mail_from_from})")
     return below
@@ -142,80 +154,37 @@ def _envelope(root: Node, derived: Derived) -> Node:
 
 def _relayed(below: Node, verdict: Verdict) -> None:
     if verdict.relayed is not None:
-        below.add(f"brought by a trusted relay, from {_address(verdict.client_address) or verdict.relayed.reason}")
+        below.add(f"brought by a trusted relay, from {address_text(verdict.client_address) or verdict.relayed.reason}")
 
 
-def _spf(root: Node, found: Evaluated, spf: SpfFinding) -> None:
+def _from(below: Node, verdict: Verdict) -> None:
+    if verdict.author.apparent:
+        below.add(
+            f"malformed From, which shows {', '.join(verdict.author.apparent)}: each is judged", Severity.DOUBTFUL
+        )
+
+
+def _spf(below: Node, found: Evaluated, spf: SpfFinding) -> None:
     check = spf.check
-    result = check.result.value
-    below = root.add(
-        f"SPF {result} for {spf.domain or 'no domain'}: {wording.text(check.reason)}", MOODS.get(result, Severity.PLAIN)
-    )
     add_spf_steps(below, found.spf_steps)
     if check.dns_terms:
         below.add(f"look-ups: {check.dns_terms} of at most {MAX_DNS_TERMS}")
         below.add(f"look-ups that found nothing: {check.void_lookups} of at most {MAX_VOID_LOOKUPS}")
 
 
-def _dkim(root: Node, verdict: Verdict) -> None:
-    if not verdict.signatures:
-        root.add("DKIM none: the message is not signed")
-    for each in verdict.signatures:
-        result = each.result.value
-        reason = f": {each.reason}" if each.reason else ""
-        below = root.add(f"DKIM {result} for {each.domain or '?'}{reason}", MOODS.get(result, Severity.PLAIN))
-        below.add(
-            f"key {each.selector or '?'}._domainkey.{each.domain or '?'}, {each.algorithm or 'unknown algorithm'}"
-        )
-        if each.key_bits:
-            below.add(f"the key has {each.key_bits} bits" + ("; it is for tests (t=y)" if each.is_test else ""))
-    if verdict.signatures_left_out:
-        root.add(f"{verdict.signatures_left_out} more signatures were not looked at")
-
-
-def _arc(root: Node, verdict: Verdict) -> None:
-    if not verdict.has_arc:
-        return
-    status, arc = verdict.arc.status.value, verdict.arc
-    reason = f": {arc.reason}" if arc.reason else ""
-    below = root.add(f"ARC {status}{reason}", MOODS.get(status, Severity.PLAIN))
-    for number, sealed in enumerate(arc.results, 1):
+def _arc(below: Node, verdict: Verdict) -> None:
+    for number, sealed in enumerate(verdict.arc.results, 1):
         said = ", ".join(f"{each.method}={each.result}" for each in sealed.results)
         below.add(f"i={number} sealed by {sealed.sealer}, who saw {said or 'nothing'}")
 
 
-def _dmarc(root: Node, dmarc: DmarcEvaluation, verdict: Verdict) -> None:
-    result = dmarc.result.value
-    below = root.add(f"DMARC {result}: {wording.text(dmarc.reason)}", MOODS.get(result, Severity.PLAIN))
-    below.add(f"Author Domain {verdict.author.domain or 'none'}")
-    if verdict.author.apparent:
-        below.add(
-            f"malformed From, which shows {', '.join(verdict.author.apparent)}: each is judged", Severity.DOUBTFUL
-        )
+def _dmarc(below: Node, dmarc: DmarcEvaluation) -> None:
     for walk in dmarc.walks:
         add_walk(below, walk)
     if dmarc.discovery is not None and dmarc.discovery.record is not None:
         below.add(f"the record of {dmarc.discovery.policy_domain} applies")
         for error in dmarc.discovery.record.errors:
             below.add(f"in that record: {wording.text(error)}", Severity.DOUBTFUL)
-    for each in dmarc.alignments:
-        identifier = each.identifier
-        aligned = {True: "aligned", False: "not aligned", None: "alignment not looked into"}[each.is_aligned]
-        line = f"{identifier.mechanism.value} {identifier.domain}: authenticated {identifier.authenticated.value}"
-        below.add(f"{line}, {aligned} ({wording.text(each.why)})")
-
-
-def _policy(root: Node, disposition: Disposition, dmarc: DmarcEvaluation) -> None:
-    reason = wording.decision(disposition)
-    below = root.add(f"policy: {reason}", MOODS.get(disposition.enforced_action.value, Severity.PLAIN))
-    if dmarc.published_policy is not None and dmarc.policy is not None:
-        below.add(f"the Domain Owner asks for: {dmarc.published_policy.value}")
-        if dmarc.is_test:
-            below.add(f"but is only testing (t=y), so {dmarc.policy.value} is what applies")
-    if disposition.rule:
-        below.add(f"rule {disposition.rule} of the settings decided")
-    if disposition.override:
-        below.add(f"override {disposition.override.value}: {wording.text(disposition.comment)}")
 
 
 def _dns(root: Node, answers: Mapping[Question, Answer[Any]]) -> None:
@@ -224,6 +193,4 @@ def _dns(root: Node, answers: Mapping[Question, Answer[Any]]) -> None:
         said = "; ".join(shown(question, answer)) if answer.outcome is AnswerOutcome.RECORDS else answer.outcome.value
         detail = f" ({wording.text(answer.reason)})" if answer.reason else ""
         mood = Severity.DOUBTFUL if answer.failed else Severity.PLAIN
-        below.add(
-            f"{question.type.name} {question.name}: {said if len(said) < 200 else said[:197] + '...'}{detail}", mood
-        )
+        below.add(f"{question.type.name} {question.name}: {printable(said, MAX_RECORDS)}{detail}", mood)

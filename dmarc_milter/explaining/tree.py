@@ -6,9 +6,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from dmarc_milter import wording
+from dmarc_milter.common.text import printable
 from dmarc_milter.dmarc.tree_walk import Walk, query_name
 from dmarc_milter.spf.evaluation import Step
 from dmarc_milter.spf.reasons import SpfReason
+
+MAX_LINE = 20_000
+"""Characters of a line before it is wrapped: an SPF record of 16 KB is shown as it is."""
 
 
 class Severity(Enum):
@@ -81,7 +85,7 @@ def _render_children(node: Node, indent: str, style: Style, lines: list[str]) ->
 
 
 def _wrapped(node: Node, first: str, others: str, style: Style) -> list[str]:
-    text = "".join(each if each.isprintable() else "?" for each in node.text)
+    text = printable(node.text, MAX_LINE)
     width = max(20, style.width - max(len(first), len(others)))
     parts = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
     return [(others if index else first) + _painted(part, node.mood, style) for index, part in enumerate(parts)]

@@ -1,9 +1,9 @@
 """Answers as a zone file, so that a report of a problem carries its DNS."""
 
 from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
 from typing import Any
 
+from dmarc_milter.common.network import address_text
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType
 from dmarc_milter.dns.zone import ZoneResolver
 
@@ -31,7 +31,7 @@ def _presented(question: Question, record: bytes | str) -> str:
     if isinstance(record, str):
         return f"10 {record}." if question.type is RecordType.MX else f"{record}."
     if question.type is not RecordType.TXT:
-        return str(ip_address(record))
+        return address_text(record)
     parts = [record[start : start + _STRING] for start in range(0, len(record), _STRING)] or [b""]
     return " ".join(f'"{_escaped(part)}"' for part in parts)
 

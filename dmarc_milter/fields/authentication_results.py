@@ -1,11 +1,11 @@
 """Our Authentication-Results field (RFC 8601)."""
 
 import re
-from ipaddress import ip_address
 
 import authres
 
 from dmarc_milter import wording
+from dmarc_milter.common.network import address_text
 from dmarc_milter.common.reason import Reason
 from dmarc_milter.common.text import plain
 from dmarc_milter.dkim.verification import SignatureResult
@@ -120,7 +120,7 @@ def _arc(verdict: Verdict) -> object:
         verdict.arc.reason,
         [
             ("header", "oldest-pass", None if oldest is None else str(oldest)),
-            ("smtp", "remote-ip", str(ip_address(address)) if address else None),
+            ("smtp", "remote-ip", address_text(address)),
         ],
     )
 

@@ -1,9 +1,9 @@
 """Received-SPF (RFC 7208 9.1), for programs that read it; Authentication-Results says the same and more."""
 
 import re
-from ipaddress import ip_address
 
 from dmarc_milter import wording
+from dmarc_milter.common.network import address_text
 from dmarc_milter.common.text import plain
 from dmarc_milter.judging.verdict import Verdict
 
@@ -23,7 +23,7 @@ def field_value(receiver: str, verdict: Verdict) -> str:
         ("helo", verdict.helo),
     ]
     if verdict.client_address is not None:
-        pairs.insert(1, ("client-ip", str(ip_address(verdict.client_address))))
+        pairs.insert(1, ("client-ip", address_text(verdict.client_address)))
     values = ";\n\t".join(f"{name}={_value(value)}" for name, value in pairs)
     return f"{spf.check.result.value} ({_comment(wording.text(spf.check.reason))})\n\t{values}"
 

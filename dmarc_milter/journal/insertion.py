@@ -11,7 +11,8 @@ from types import ModuleType
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-from dmarc_milter.journal.row import COLUMNS, JSON_COLUMNS, VERSION, Row
+from dmarc_milter.columns.column import Row
+from dmarc_milter.journal.row import COLUMNS, JSON_COLUMNS, VERSION
 
 BUSY_SECONDS = 10
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from dmarc_milter.journal.row import Row
+from dmarc_milter.columns.column import Row
 from dmarc_milter.journal.schema import messages
 
 

@@ -1,68 +1,52 @@
 """The tables of the journal, their version, and the way from an older version to this one."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.types import TypeEngine
 
-from dmarc_milter.journal.row import VERSION
+from dmarc_milter.columns.column import Column, Kind
+from dmarc_milter.journal.row import TABLE, VERSION
 
 metadata = sa.MetaData()
 
 version_table = sa.Table("journal_version", metadata, sa.Column("version", sa.Integer, nullable=False))
 
-messages = sa.Table(
-    "messages",
-    metadata,
-    sa.Column("uid", sa.String(40), primary_key=True),
-    sa.Column("time", sa.Float(53), nullable=False, index=True),
-    sa.Column("host", sa.String(255), nullable=False),
-    sa.Column("worker", sa.Integer, nullable=False),
-    sa.Column("queue_id", sa.String(64), nullable=False, index=True),
-    sa.Column("message_id", sa.String(250), index=True),
-    sa.Column("client", sa.String(45), index=True),
-    sa.Column("outer_client", sa.String(45)),
-    sa.Column("helo", sa.String(255), nullable=False),
-    sa.Column("mail_from", sa.String(320), nullable=False),
-    sa.Column("author_domain", sa.String(253), index=True),
-    sa.Column("from_reason", sa.Text),
-    sa.Column("spf", sa.String(16)),
-    sa.Column("spf_domain", sa.String(253)),
-    sa.Column("spf_reason", sa.Text),
-    sa.Column("dkim", sa.JSON(none_as_null=True)),
-    sa.Column("arc", sa.String(16)),
-    sa.Column("arc_reason", sa.Text),
-    sa.Column("arc_sealers", sa.JSON(none_as_null=True)),
-    sa.Column("list_id", sa.String(253)),
-    sa.Column("list_has_address", sa.Boolean),
-    sa.Column("dmarc", sa.String(16)),
-    sa.Column("dmarc_reason", sa.Text),
-    sa.Column("published_policy", sa.String(16)),
-    sa.Column("policy", sa.String(16)),
-    sa.Column("policy_domain", sa.String(253)),
-    sa.Column("alignments", sa.JSON(none_as_null=True)),
-    sa.Column("mode", sa.String(16), nullable=False),
-    sa.Column("action", sa.String(16), nullable=False),
-    sa.Column("wanted", sa.String(16), nullable=False),
-    sa.Column("override", sa.String(32)),
-    sa.Column("rule", sa.String(64)),
-    sa.Column("comment", sa.Text),
-    sa.Column("reason", sa.Text, nullable=False),
-    sa.Column("reply", sa.Text),
-    sa.Column("seconds", sa.Float(53), nullable=False),
-    sa.Column("seconds_waited", sa.Float(53), nullable=False),
-)
+_TYPES: dict[Kind, Callable[[], TypeEngine[Any]]] = {
+    Kind.TEXT: sa.Text,
+    Kind.NUMBER: lambda: sa.Float(53),
+    Kind.COUNT: sa.Integer,
+    Kind.TRUTH: sa.Boolean,
+    Kind.JSON: lambda: sa.JSON(none_as_null=True),
+}
 
 
-def _from_1_to_2(connection: Connection) -> None:
-    """What From and the list say more exactly; rows that are there do not tell."""
-    connection.execute(sa.text("ALTER TABLE messages ADD COLUMN from_reason TEXT"))
-    connection.execute(sa.text("ALTER TABLE messages ADD COLUMN list_has_address BOOLEAN"))
+def _in_database(column: Column) -> "sa.Column[Any]":
+    return sa.Column(
+        column.name,
+        sa.String(column.length) if column.length is not None else _TYPES[column.kind](),
+        primary_key=column.name == "uid",
+        nullable=column.is_nullable,
+        index=column.is_indexed or None,
+    )
+
+
+messages = sa.Table("messages", metadata, *map(_in_database, TABLE))
+
+
+def _add_columns(version: int, connection: Connection) -> None:
+    """Those that `version` has first; of rows that are there they do not tell."""
+    for column in TABLE:
+        if column.since == version:
+            made = sa.schema.CreateColumn(messages.c[column.name]).compile(dialect=connection.dialect)
+            connection.execute(sa.text(f"ALTER TABLE messages ADD COLUMN {made}"))
 
 
 Migrations = Mapping[int, Callable[[Connection], None]]
-MIGRATIONS: Migrations = {1: _from_1_to_2}
+MIGRATIONS: Migrations = {before: partial(_add_columns, before + 1) for before in range(1, VERSION)}
 """For each older version, what makes the next one of it."""
 
 _LOCK = 0x646D6172

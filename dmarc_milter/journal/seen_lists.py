@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from dmarc_milter.journal.row import Row
+from dmarc_milter.columns.column import Row
 from dmarc_milter.message.mailing_list import ListPattern, MailingList
 
 MAX_LISTS = 10_000

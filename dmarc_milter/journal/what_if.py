@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from dmarc_milter.journal.row import Row
+from dmarc_milter.columns.column import Row
 
 _NETWORK_BITS = {4: 24, 6: 48}
 MAX_GROUPS = 10_000

@@ -12,11 +12,11 @@ import threading
 import time
 from collections.abc import Callable
 
+from dmarc_milter.columns.column import Row
 from dmarc_milter.journal.insertion import Insertion, RefusedError, UnreachableError
 from dmarc_milter.journal.location import database
 from dmarc_milter.journal.preparation import connect_prepared
-from dmarc_milter.journal.row import Row, row
-from dmarc_milter.judging.record import MessageRecord
+from dmarc_milter.journal.row import row
 from dmarc_milter.settings.journal import JournalSection
 from dmarc_milter.telemetry.log import logger
 
@@ -48,7 +48,7 @@ class Writer:
         self._on_state = on_state
         self._failing_since: float | None = None
         self._dropped_meanwhile = 0
-        self._queue: queue.SimpleQueue[MessageRecord | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
         """None wakes the thread."""
         self._in_hand = 0
         self._is_closing = threading.Event()
@@ -69,14 +69,14 @@ class Writer:
         """Begin to write."""
         self._thread.start()
 
-    def put(self, record: MessageRecord) -> None:
-        """Take one record; drop it where too many wait."""
+    def put(self, told: Row) -> None:
+        """Take what is told of one message; drop it where too many wait."""
         if self._queue.qsize() >= self._settings.queue:
             self._dropped_meanwhile += 1
             self._note("dropped", 1)
             self._complain(f"{self._settings.queue} records wait, more are dropped")
             return
-        self._queue.put(record)
+        self._queue.put(told)
 
     def close(self, seconds: float) -> None:
         """Write what waits, for so long at most."""
@@ -114,10 +114,10 @@ class Writer:
         self._in_hand = len(rows)
         return rows
 
-    def _row(self, record: MessageRecord) -> Row:
+    def _row(self, told: Row) -> Row:
         self._count += 1
         return row(
-            record,
+            told,
             uid=f"{self._run}{self._count:x}",
             host=self._host,
             worker_number=self._worker_number,

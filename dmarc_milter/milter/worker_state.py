@@ -5,11 +5,17 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from dmarc_milter.columns.column import Row
+from dmarc_milter.columns.table import told
+from dmarc_milter.common.text import printable
 from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.site import Site
 from dmarc_milter.telemetry.log import logger
 
-Observer = Callable[[MessageRecord], None]
+Observer = Callable[[Row], None]
+"""Is told every message, as a row that it does not change."""
+
+MAX_QUEUE_ID = 64
 
 
 class Activity:
@@ -118,9 +124,19 @@ class WorkerState:
 
     def tell(self, record: MessageRecord) -> None:
         """Tell every observer. The message has been judged: what fails here must not change its answer."""
+        if not self._observers:
+            return
+        try:
+            row = told(record)
+        except Exception:  # noqa: BLE001 - see above
+            self._note_untold(record)
+            return
         for observer in self._observers:
             try:
-                observer(record)
+                observer(row)
             except Exception:  # noqa: BLE001 - see above
-                logger.exception("error while recording %s", record.queue_id)
-                self.note_exception()
+                self._note_untold(record)
+
+    def _note_untold(self, record: MessageRecord) -> None:
+        logger.exception("error while recording %s", printable(record.queue_id, MAX_QUEUE_ID))
+        self.note_exception()

@@ -126,7 +126,7 @@ def work(
 
 
 def _to_log(settings: Settings) -> Observer:
-    return lambda record: logger.info(message_line(record, settings.log))
+    return lambda row: logger.info(message_line(row, settings.log))
 
 
 def _tell_journal(control: socket.socket, can_be_written: bool) -> None:

@@ -1,6 +1,5 @@
 """Macros: RFC 7208 section 7, read into values once and expanded as often as needed."""
 
-import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
+from dmarc_milter.common.network import address_text
 from dmarc_milter.common.reason import Unreadable, UnreadableError
 from dmarc_milter.dns.name import MAX_NAME
 from dmarc_milter.spf.limits import MAX_DOMAIN, MAX_LOCAL_PART, MAX_PATH
@@ -159,7 +159,7 @@ def dotted(address: bytes) -> str:
 
 def readable(address: bytes) -> str:
     """``%{c}``: the address as people write it."""
-    return str(ipaddress.ip_address(address))
+    return address_text(address)
 
 
 def needs_validated_name(string: MacroString) -> bool:

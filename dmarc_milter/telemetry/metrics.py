@@ -14,16 +14,17 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
+from dmarc_milter.columns.column import Row
+from dmarc_milter.columns.table import codes
 from dmarc_milter.common.version import VERSION
 from dmarc_milter.dns.answer import Answer, Question
-from dmarc_milter.judging.record import MessageRecord
-from dmarc_milter.judging.verdict import Verdict
 
 SUPERVISOR = "supervisor"
 _FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 _EVALUATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 30)
 _WAIT_BUCKETS = (0, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 30)
+_ALGORITHMS = frozenset(("rsa-sha256", "ed25519-sha256", "rsa-sha1"))
 _KEY_SIZES = frozenset((256, 1024, 1536, 2048, 3072, 4096, 8192))
 
 
@@ -90,6 +91,13 @@ class WorkerMetrics:
         self._dmarc = _Children(
             _counter("dmarc_results_total", "DMARC results, and the policy that applies.", ("result", "policy"))
         )
+        self._reasons = _Children(
+            _counter(
+                "reasons_total",
+                "Reasons of results and decisions, by their codes.",
+                ("protocol", "code"),
+            )
+        )
         self._overrides = _Children(
             _counter("overrides_total", "Messages whose outcome is not what the Domain Owner asked for.", ("type",))
         )
@@ -132,30 +140,31 @@ class WorkerMetrics:
             multiprocess_mode="livemax",
         )
 
-    def observe(self, record: MessageRecord) -> None:
+    def observe(self, row: Row) -> None:
         """Count one message."""
-        disposition = record.disposition
-        applied = "yes" if disposition.action is disposition.enforced_action else "no"
-        self._messages.inc(disposition.enforced_action.value, applied, record.mode.value)
-        self._seconds.observe(record.seconds)
-        if record.verdict is not None:
-            self._observe_verdict(record.verdict)
-            self._waited.observe(record.seconds_waited)
-            self._hits.inc(record.dns_cache_hits)
-        if disposition.override is not None:
-            self._overrides.inc(disposition.override.value)
-        if disposition.rule is not None:
-            self._rules.inc(disposition.rule)
+        applied = "yes" if row["action"] == row["wanted"] else "no"
+        self._messages.inc(row["wanted"], applied, row["mode"])
+        self._seconds.observe(row["seconds"])
+        if row["spf"] is not None:
+            self._observe_verdict(row)
+        if row["override"] is not None:
+            self._overrides.inc(row["override"])
+        if row["rule"] is not None:
+            self._rules.inc(row["rule"])
+        for finding, code in codes(row):
+            self._reasons.inc(finding, code)
 
-    def _observe_verdict(self, verdict: Verdict) -> None:
-        self._spf.inc(verdict.spf.check.result.value)
-        for each in verdict.signatures:
-            algorithm = each.algorithm if each.algorithm in ("rsa-sha256", "ed25519-sha256", "rsa-sha1") else "other"
-            size = "" if each.key_bits is None else str(each.key_bits) if each.key_bits in _KEY_SIZES else "other"
-            self._dkim.inc(each.result.value, algorithm, size)
-        self._arc.inc(verdict.arc.status.value)
-        dmarc = verdict.dmarc
-        self._dmarc.inc(dmarc.result.value, dmarc.policy.value if dmarc.policy else "none")
+    def _observe_verdict(self, row: Row) -> None:
+        self._waited.observe(row["seconds_waited"])
+        self._hits.inc(row["dns_cache_hits"])
+        self._spf.inc(row["spf"])
+        for each in row["dkim"]:
+            algorithm = each["algorithm"] if each["algorithm"] in _ALGORITHMS else "other"
+            bits = each["key_bits"]
+            size = "" if bits is None else str(bits) if bits in _KEY_SIZES else "other"
+            self._dkim.inc(each["result"], algorithm, size)
+        self._arc.inc(row["arc"])
+        self._dmarc.inc(row["dmarc"], row["policy"] or "none")
 
     def observe_answer(self, question: Question, answer: Answer[Any]) -> None:
         """Count one question that was put to a name server."""

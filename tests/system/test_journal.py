@@ -16,6 +16,7 @@ from dmarc_milter.demo.examples import EXAMPLES
 from dmarc_milter.journal import schema
 from dmarc_milter.journal.database import open_engine
 from dmarc_milter.journal.reader import Criteria, find
+from dmarc_milter.journal.row import TABLE, VERSION
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_serve import settings
 from tests.running import RunningFilter
@@ -143,14 +144,17 @@ def test_peer_authentication(tmp_path: Path, name_server: NameServerThread, guar
     assert running.stop() == 0
 
 
+@pytest.mark.parametrize("version", range(1, VERSION))
 def test_an_older_journal_in_postgresql_is_written_on(
-    tmp_path: Path, name_server: NameServerThread, postgresql: PostgreSql
+    tmp_path: Path, name_server: NameServerThread, postgresql: PostgreSql, version: int
 ) -> None:
     made = open_engine(postgresql.url, create=True)
     schema.prepare(made)
     with made.begin() as connection:
-        connection.execute(sa.text("ALTER TABLE messages DROP COLUMN from_reason, DROP COLUMN list_has_address"))
-        connection.execute(schema.version_table.update().values(version=1))
+        for column in TABLE:
+            if column.since > version:
+                connection.execute(sa.text(f"ALTER TABLE messages DROP COLUMN {column.name}"))
+        connection.execute(schema.version_table.update().values(version=version))
     text = settings(name_server) + f'[journal]\ndatabase = "{postgresql.url}"\n'
     running = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", text)
     assert send(running, ["4X1"]) == ["accept"]

@@ -22,6 +22,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from dmarc_milter.cli.main import main
 from dmarc_milter.cli.trace.run import since
+from dmarc_milter.columns.table import told
 from dmarc_milter.dkim.signature import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.dmarc.reasons import DmarcReason
@@ -70,7 +71,7 @@ def record(queue_id: str = "4X1", **changed: object) -> MessageRecord:
 
 
 def as_row(found: MessageRecord, uid: str = "u") -> dict[str, object]:
-    return row(found, uid=uid, host="mx", worker_number=0, addresses=False)
+    return row(told(found), uid=uid, host="mx", worker_number=0, addresses=False)
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def write(settings: JournalSection, records: list[MessageRecord]) -> list[tuple[
     writer = Writer(settings, 0, lambda outcome, count: notes.append((outcome, count)))
     writer.start()
     for each in records:
-        writer.put(each)
+        writer.put(told(each))
     writer.close(30)
     return notes
 
@@ -164,7 +165,7 @@ def test_it_is_read_while_it_is_written(settings: JournalSection) -> None:
     writer = Writer(settings, 0, lambda outcome, count: None)
     writer.start()
     for number in range(2):
-        writer.put(record(f"4X{number}"))
+        writer.put(told(record(f"4X{number}")))
         reading = open_engine(settings.database, create=True)
         wait_for(lambda: writer.waiting == 0, "the journal")
         reading.dispose()
@@ -195,18 +196,18 @@ def test_trouble_and_recovery_are_told(settings: JournalSection, caplog: pytest.
     path = Path(settings.database.removeprefix("sqlite:///"))
     path.parent.mkdir()
     path.mkdir()
-    told: list[bool] = []
+    states: list[bool] = []
     notes: list[tuple[str, int]] = []
-    writer = Writer(replace(settings, queue=1), 0, lambda outcome, count: notes.append((outcome, count)), told.append)
+    writer = Writer(replace(settings, queue=1), 0, lambda outcome, count: notes.append((outcome, count)), states.append)
     writer.start()
-    writer.put(record())
-    wait_for(lambda: told == [False], "the trouble")
+    writer.put(told(record()))
+    wait_for(lambda: states == [False], "the trouble")
     wait_for(lambda: writer.waiting == 1, "the record in hand")
-    writer.put(record())
+    writer.put(told(record()))
     wait_for(lambda: writer.waiting == 2, "the record that waits")
-    writer.put(record())
+    writer.put(told(record()))
     path.rmdir()
-    wait_for(lambda: told == [False, True], "the recovery")
+    wait_for(lambda: states == [False, True], "the recovery")
     writer.close(30)
     assert ("dropped", 1) in notes
     assert sum(count for outcome, count in notes if outcome == "written") == 2
@@ -231,7 +232,7 @@ def test_too_many_are_dropped_and_counted(settings: JournalSection, caplog: pyte
     notes: list[tuple[str, int]] = []
     writer = Writer(replace(settings, queue=100), 0, lambda outcome, count: notes.append((outcome, count)))
     for _ in range(150):
-        writer.put(record())
+        writer.put(told(record()))
     assert notes == [("dropped", 1)] * 50
 
 
@@ -242,7 +243,7 @@ def test_a_database_that_comes_back_gets_everything_once(settings: JournalSectio
     writer = Writer(settings, 0, lambda outcome, count: notes.append((outcome, count)))
     writer.start()
     for number in range(300):
-        writer.put(record(f"4X{number}"))
+        writer.put(told(record(f"4X{number}")))
     assert notes == []
     folder.unlink()
     wait_for(lambda: sum(count for _, count in notes) == 300, "the records to be written")
@@ -255,9 +256,9 @@ def test_a_row_that_the_database_refuses_holds_up_no_other(
 ) -> None:
     from dmarc_milter.journal import writer as module
 
-    def row_of(found: MessageRecord, **more: object) -> dict[str, object]:
+    def row_of(found: dict[str, object], **more: object) -> dict[str, object]:
         made = row(found, **more)  # type: ignore[arg-type]
-        return {**made, "reason": None} if found.queue_id == "4X70" else made
+        return {**made, "reason": None} if found["queue_id"] == "4X70" else made
 
     monkeypatch.setattr(module, "row", row_of)
     notes = write(settings, [record(f"4X{number}") for number in range(100)])
@@ -319,7 +320,7 @@ def test_records_wait_while_no_process_can_be_started(
     notes: list[tuple[str, int]] = []
     writer = Writer(settings, 0, lambda outcome, count: notes.append((outcome, count)))
     writer.start()
-    writer.put(record())
+    writer.put(told(record()))
     writer.close(20)
     assert notes == [("written", 1)]
 
@@ -406,6 +407,34 @@ def test_a_journal_of_version_1_is_written_on(old_journal: JournalSection) -> No
     new, old = find(reading, Criteria(since=0.0), 10)[0], find(reading, Criteria(queue_id="4W1"), 10)[0]
     assert set(new) == set(old) == set(COLUMNS)
     assert [each.list_id for each in seen_lists(failing_list_mail_in_monitor(reading, 0.0))] == ["dev.lists.example"]
+
+
+TO_VERSION_2 = """
+ALTER TABLE messages ADD COLUMN from_reason TEXT;
+ALTER TABLE messages ADD COLUMN list_has_address BOOLEAN;
+UPDATE journal_version SET version = 2;
+"""
+
+
+def test_a_journal_of_version_2_is_written_on_and_its_rows_are_read(
+    old_journal: JournalSection, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of its rows nobody knows the codes."""
+    with contextlib.closing(sqlite3.connect(old_journal.database.removeprefix("sqlite:///"))) as connection:
+        connection.executescript(TO_VERSION_2)
+    assert write(old_journal, [record("4X1")]) == [("written", 1)]
+    reading = open_for_reading(old_journal.database)
+    new, old = find(reading, Criteria(queue_id="4X1"), 10)[0], find(reading, Criteria(queue_id="4W1"), 10)[0]
+    assert (new["spf_code"], new["dmarc_code"], new["reason_code"]) == (
+        "no-client",
+        "nothing-authenticated",
+        "dmarc-fail",
+    )
+    assert {name for name, value in old.items() if name.endswith("_code") and value is not None} == set()
+    reading.dispose()
+    for command in (["trace", "4W1"], ["trace", "4W1", "--json"], ["what-if", "--days", "9999"]):
+        main([*command, "--journal", old_journal.database])
+        assert "lists.example" in capsys.readouterr().out
 
 
 def test_a_journal_of_version_1_that_nobody_has_written_on_yet(

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from dmarc_milter.api import Dns, Evaluated, evaluate
 from dmarc_milter.common import network
 from dmarc_milter.common.terminal import is_terminal
+from dmarc_milter.common.text import printable
 from dmarc_milter.dns.answer import Answer, Question
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.servers import NameServer
@@ -27,7 +28,6 @@ from dmarc_milter.explaining.explain import as_json, as_tree
 from dmarc_milter.explaining.messages import InputError, MessageSource
 from dmarc_milter.explaining.tree import Style, render
 from dmarc_milter.judging.name_servers import name_servers
-from dmarc_milter.judging.policy import Mode
 from dmarc_milter.judging.verdict import Action
 from dmarc_milter.message.header import split_message
 from dmarc_milter.settings import config
@@ -37,6 +37,8 @@ from dmarc_milter.settings.error import ConfigError, UnreadableError
 
 PASS, FAIL, ERROR = 0, 1, 2
 THREADS = 8
+MAX_NAME = 1_000
+"""Characters of the name of a message in the table: a folder may hold any."""
 MAX_SAVED = 200_000
 """Answers that --save-zone keeps."""
 
@@ -154,9 +156,9 @@ def _check_messages(options: argparse.Namespace, settings: Settings, dns: Dns, g
         (judged,) = [_judge(each, settings, dns, given) for each in first]
         saved.update(judged.found.answers)
         if options.json:
-            print(json.dumps(as_json(*judged, Mode.ENFORCE)))
+            print(json.dumps(as_json(*judged)))
         else:
-            print(render(as_tree(*judged, Mode.ENFORCE), _style(options)))
+            print(render(as_tree(*judged), _style(options)))
         status = FAIL if _is_fail(judged) else PASS
     else:
         status = _check_many(options, (each for part in (first, sources) for each in part), settings, dns, given, saved)
@@ -247,7 +249,7 @@ def _check_many(
             saved.update(judged.found.answers)
         status = FAIL if _is_fail(judged) else status
         progress.hide()
-        print(json.dumps(as_json(*judged, Mode.ENFORCE)) if options.json else _line(judged))
+        print(json.dumps(as_json(*judged)) if options.json else _line(judged))
         progress.show(summary.messages)
     progress.hide()
     print(summary.text, file=sys.stderr if options.json else sys.stdout)
@@ -277,7 +279,7 @@ def _line(judged: Judged) -> str:
         f"dkim={dkim}".ljust(14),
         (_author_domain(judged) or "-").ljust(24),
     )
-    return " ".join((*columns, judged.name))
+    return " ".join((*columns, printable(judged.name, MAX_NAME)))
 
 
 class _Progress:

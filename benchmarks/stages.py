@@ -83,7 +83,7 @@ def _registered(service: WorkerState) -> dict[str, Callable[..., int]]:
     setters = [name for name in dir(milter) if name.startswith("set_") and name.endswith("_callback")]
     with mock.patch.multiple(
         milter,
-        register=lambda _name, negotiate: found.update(negotiate=negotiate),
+        register=lambda _name, **callbacks_of_stages: found.update(callbacks_of_stages),
         **{name: _keeper(found, name[4:-9]) for name in setters},
     ):
         callbacks.register(service)

@@ -1,6 +1,7 @@
 """The table: all findings, in the order in which they are told, and the walk through a record that fills it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 from dmarc_milter.columns import arc, author, decision, dkim, dmarc, mailing_list, message, spf
 from dmarc_milter.columns.column import MAX_TEXT, Column, Finding, Kind, Line, Reader, Row
@@ -27,28 +28,33 @@ def read_by(reader: Reader) -> tuple[Column, ...]:
     return tuple(column for column in COLUMNS if reader in column.readers)
 
 
-_WALK = tuple(
-    (column.name, column.take, finding.is_of_verdict, (column.length or MAX_TEXT) if column.kind is Kind.TEXT else None)
-    for finding in FINDINGS
-    for column in finding.columns
-    if column.take is not None
+def _walk(*, is_of_verdict: bool) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    return tuple(
+        (column.name, column.take)
+        for finding in FINDINGS
+        for column in finding.columns
+        if column.take is not None and finding.is_of_verdict is is_of_verdict
+    )
+
+
+_OF_RECORD, _OF_VERDICT = _walk(is_of_verdict=False), _walk(is_of_verdict=True)
+_UNJUDGED: Row = {name: None for name, _ in _OF_VERDICT}
+_TEXTS = tuple(
+    (column.name, column.length or MAX_TEXT)
+    for column in COLUMNS
+    if column.kind is Kind.TEXT and column.take is not None
 )
 
 
 def told(record: MessageRecord) -> Row:
     """What is told of one message, by the names of the columns. Every text in it is printable and within its length."""
-    row: Row = {}
+    row: Row = {name: take(record) for name, take in _OF_RECORD}
     verdict = record.verdict
-    for name, take, is_of_verdict, length in _WALK:
-        if not is_of_verdict:
-            value = take(record)
-        elif verdict is not None:
-            value = take(verdict)
-        else:
-            value = None
-        if length is not None and value is not None and (len(value) > length or not value.isprintable()):
-            value = printable(value, length)
-        row[name] = value
+    row.update(_UNJUDGED if verdict is None else {name: take(verdict) for name, take in _OF_VERDICT})
+    for name, length in _TEXTS:
+        value = row[name]
+        if value is not None and not (len(value) <= length and value.isprintable()):
+            row[name] = printable(value, length)
     return row
 
 
@@ -64,11 +70,14 @@ def lines(row: Row) -> Iterator[tuple[Finding, Line]]:
 _LOGGED = tuple((column.log, column.shown, column.name) for column in COLUMNS if column.log is not None)
 
 
-def logged(row: Row) -> Iterator[tuple[str, str | None]]:
-    """The pairs of the line about a message; those without a value are not told."""
+def logged(row: Row) -> list[tuple[str, str]]:
+    """The pairs of the line about a message."""
+    pairs = []
     for key, shown, name in _LOGGED:
-        value = shown(row) if shown is not None else row[name]
-        yield key, str(value) if value is not None else None
+        value = row[name] if shown is None else shown(row)
+        if value is not None:
+            pairs.append((key, value if isinstance(value, str) else str(value)))
+    return pairs
 
 
 def codes(row: Row) -> Iterator[tuple[str, str]]:

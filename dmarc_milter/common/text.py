@@ -19,8 +19,10 @@ def plain(text: str, limit: int) -> str:
 def printable(text: str, limit: int) -> str:
     """`text` on one line, in at most `limit` characters: without control characters, which terminals obey and
     PostgreSQL refuses, without those that change the direction of writing, without halves of characters."""
+    if len(text) <= limit and text.isprintable():
+        return text
     cut = _cut(text, limit)
-    return cut if cut.isprintable() else "".join(each if each.isprintable() else "?" for each in cut)
+    return "".join(each if each.isprintable() else "?" for each in cut)
 
 
 def _cut(text: str, limit: int) -> str:

@@ -70,12 +70,11 @@ def message_line(row: Row, settings: LogSection) -> str:
     return formatted(logged(row if settings.addresses else without_local_part(row)), settings.format)
 
 
-def formatted(pairs: Iterable[tuple[str, str | None]], format_: str) -> str:
-    """Pairs without a value are left out."""
-    present = {key: printable(value, MAX_VALUE) for key, value in pairs if value is not None}
+def formatted(pairs: Iterable[tuple[str, str]], format_: str) -> str:
+    """One line of keys and values."""
     if format_ == "json":
-        return json.dumps(present)
-    return " ".join(f"{key}={_logfmt(value)}" for key, value in present.items())
+        return json.dumps({key: printable(value, MAX_VALUE) for key, value in pairs})
+    return " ".join([f"{key}={_logfmt(printable(value, MAX_VALUE))}" for key, value in pairs])
 
 
 MAX_VALUE = 300

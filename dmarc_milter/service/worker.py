@@ -18,6 +18,7 @@ from dmarc_milter.dns.system import SystemNameServers
 from dmarc_milter.dns.upstream import MAX_SOCKETS, Upstream
 from dmarc_milter.journal.writer import Writer
 from dmarc_milter.judging.name_servers import named_servers
+from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.site import Site
 from dmarc_milter.milter.callbacks import register
 from dmarc_milter.milter.listener import lend_socket, serve
@@ -94,7 +95,7 @@ def work(
     journal = None
     if settings.journal.enabled:
         journal = Writer(settings.journal, number, counted.note_journal, partial(_tell_journal, control))
-        observers.append(journal.put)
+        observers.append(_taking(journal, counted))
     loop, descriptors = Loop(), Descriptors()
     service = WorkerState(
         make_site(settings, loop, counted.observe_answer, answers, descriptors.for_questions),
@@ -127,6 +128,14 @@ def work(
 
 def _to_log(settings: Settings) -> Observer:
     return lambda row: logger.info(message_line(row, settings.log))
+
+
+def _taking(journal: Writer, counted: metrics.WorkerMetrics) -> Observer:
+    def take(record: MessageRecord) -> None:
+        counted.note_taken()
+        journal.put(record)
+
+    return take
 
 
 def _tell_journal(control: socket.socket, can_be_written: bool) -> None:

@@ -78,6 +78,8 @@ class WorkerPool:
         self._workers: dict[int, WorkerProcess] = {}
         self._running_time = RunningTime(time.monotonic())
         self._is_stopping = False
+        self._lost_records: dict[int, int] = {}
+        """By number of the worker, since the start."""
         self.backoff = StartBackoff()
 
     def __len__(self) -> int:
@@ -230,6 +232,7 @@ class WorkerPool:
         self._forget_control(worker)
         self._listeners[worker.address_index].sessions.leaves(worker.number)
         metrics.forget_gauges(worker.number)
+        self._count_lost_records(worker)
         if worker.is_leaving or self._is_stopping:
             return
         self._counted.restarted()
@@ -238,6 +241,15 @@ class WorkerPool:
         code = os.waitstatus_to_exitcode(status)
         how = f"was killed by signal {-code}" if code < 0 else f"ended with status {code}"
         logger.error("worker %d %s; starting another", worker.pid, how)
+
+    def _count_lost_records(self, worker: WorkerProcess) -> None:
+        """What a worker had not written into the journal when it died; known since is what those before it lost."""
+        unwritten = metrics.unwritten_records(worker.number)
+        lost = unwritten - self._lost_records.get(worker.number, 0)
+        self._lost_records[worker.number] = unwritten
+        if lost > 0:
+            self._counted.lost_records(lost)
+            logger.error("worker %d died with %d records that are not in the journal", worker.pid, lost)
 
     def _forget_control(self, worker: WorkerProcess) -> None:
         if worker.control.fileno() >= 0:

@@ -5,6 +5,8 @@ count, and the files stay as many as there were workers at once. Label values co
 domains, no addresses.
 """
 
+import contextlib
+import json
 import os
 import platform
 from collections.abc import Callable, Iterable
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from dmarc_milter.columns.column import Row
@@ -55,6 +58,20 @@ def write_as(worker_number: int) -> None:
 def forget_gauges(worker_number: int) -> None:
     """The worker of this number has ended: what it had in progress is over; its counts stay."""
     mark_process_dead(worker_number)
+
+
+def unwritten_records(worker_number: int) -> int:
+    """Records for the journal that workers of this number took, and of which nothing is known since."""
+    path = Path(os.environ[_FOLDER], f"counter_{worker_number}.db")
+    counts = {"taken": 0.0, "written": 0.0, "dropped": 0.0}
+    with contextlib.suppress(OSError):
+        for key, value, *_ in MmapedDict.read_all_values_from_file(str(path)):
+            _, name, labels, *_ = json.loads(key)
+            if name == "dmarc_milter_journal_records_total" and labels.get("outcome") in counts:
+                counts[labels["outcome"]] = value
+            elif name == "dmarc_milter_journal_records_taken_total":
+                counts["taken"] = value
+    return round(counts["taken"] - counts["written"] - counts["dropped"])
 
 
 def collect() -> CollectorRegistry:
@@ -132,6 +149,7 @@ class WorkerMetrics:
         for outcome in ("written", "dropped"):
             # Without it, the first that are dropped are no increase.
             self._journal.inc(outcome, by=0)
+        self._journal_taken = _counter("journal_records_taken_total", "Records that a worker has for the journal.")
         self._journal_waiting = _gauge("journal_waiting_records", "Records that are not in the journal yet.")
         self._journal_written = Gauge(
             "dmarc_milter_journal_last_write_timestamp_seconds",
@@ -189,6 +207,10 @@ class WorkerMetrics:
         if outcome == "written":
             self._journal_written.set_to_current_time()
 
+    def note_taken(self) -> None:
+        """Count a record that is to be written: if this process dies, it is known how many it had."""
+        self._journal_taken.inc()
+
     def observe_journal(self, waiting: int) -> None:
         """How many records are not written yet."""
         self._journal_waiting.set(waiting)
@@ -205,6 +227,10 @@ class SupervisorMetrics:
         self._hangs = _Children(_counter("worker_hangs_total", "Workers ended because they hung.", ("how",)))
         for how in hangs:
             self._hangs.inc(how, by=0)
+        self._lost = _Children(
+            _counter("journal_records_total", "Records for the journal, by what became of them.", ("outcome",))
+        )
+        self._lost.inc("lost", by=0)
         self._reloads = _Children(_counter("reloads_total", "Reloads of the settings.", ("outcome",)))
         for outcome in ("done", "refused"):
             self._reloads.inc(outcome, by=0)
@@ -220,6 +246,10 @@ class SupervisorMetrics:
     def restarted(self) -> None:
         """A worker ended by itself."""
         self._restarts.inc()
+
+    def lost_records(self, count: int) -> None:
+        """Records for the journal that died with a worker."""
+        self._lost.inc("lost", by=count)
 
     def hung(self, how: str) -> None:
         """A worker was ended because it hung."""

@@ -2,11 +2,13 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ import sqlalchemy as sa
 
 from dmarc_milter.demo.examples import EXAMPLES
 from dmarc_milter.journal import schema
-from dmarc_milter.journal.database import open_engine
+from dmarc_milter.journal.database import open_engine, open_for_reading
 from dmarc_milter.journal.reader import Criteria, find
 from dmarc_milter.journal.row import TABLE, VERSION
 from dmarc_milter.testing.name_server import NameServerThread
@@ -60,6 +62,45 @@ def test_trace_finds_every_message(tmp_path: Path, name_server: NameServerThread
     told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert told.startswith(queue_ids[4711])
     assert "dropped" not in running.log
+
+
+def persist(running: RunningFilter, queue_ids: list[str]) -> set[str]:
+    """As an MTA that tries again does: each message is sent until it is answered. Those that were, the first time."""
+    answered = set()
+    for each in queue_ids:
+        with suppress(OSError):
+            if send(running, [each]) == ["accept"]:
+                answered.add(each)
+    return answered
+
+
+def counted(running: RunningFilter, outcome: str) -> float:
+    (found,) = re.findall(rf'dmarc_milter_journal_records_total{{outcome="{outcome}"}} (\S+)', running.metrics())
+    return float(found)
+
+
+def test_what_died_with_a_worker_is_counted(tmp_path: Path, name_server: NameServerThread) -> None:
+    running = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", settings(name_server))
+    queue_ids = [f"4X{number:06d}" for number in range(2_000)]
+    parts = [queue_ids[start::CONNECTIONS] for start in range(CONNECTIONS)]
+    kills = 5
+    with ThreadPoolExecutor(CONNECTIONS) as pool:
+        sending = [pool.submit(persist, running, part) for part in parts]
+        for _ in range(kills):
+            before = counted(running, "written")
+            wait_for(lambda least=before: counted(running, "written") > least, "records")
+            os.kill(running.workers[0], signal.SIGKILL)
+        answered = {each for part in sending for each in part.result()}
+    wait_for(lambda: len(running.workers) == 2, "the workers")
+    lost = counted(running, "lost")
+    assert running.stop() == 0
+    written = {
+        each["queue_id"] for each in find(open_for_reading(running.journal), Criteria(since=0.0), len(queue_ids))
+    }
+    assert len(answered - written) <= lost
+    assert len(queue_ids) - len(answered) <= kills * CONNECTIONS, "those at hand in a worker that was killed"
+    logged = re.findall(r"died with (\d+) records that are not in the journal", running.log)
+    assert sum(map(int, logged)) == lost
 
 
 @pytest.fixture

@@ -115,7 +115,9 @@ class Pool:
         monkeypatch.setattr(worker_pool, "fork", self._fork)
         monkeypatch.setattr(os, "waitpid", self._wait)
         monkeypatch.setattr(os, "kill", lambda pid, number: self.killed.append(pid))
+        self.unwritten: dict[int, int] = {}
         monkeypatch.setattr(worker_pool.metrics, "forget_gauges", lambda number: None)
+        monkeypatch.setattr(worker_pool.metrics, "unwritten_records", lambda number: self.unwritten.get(number, 0))
         self.counted = Counted()
         self.settings = config.parse({"milter": {"workers": workers, "drain_seconds": 1}})
         listeners = tuple(
@@ -257,6 +259,20 @@ def test_what_the_workers_say_of_the_journal(pool: Pool) -> None:
     pool.say(1001, JOURNAL_FAILS)
     pool.end(1001)
     assert pool.pool.can_write_journal
+
+
+def test_records_that_died_with_a_worker_are_counted_once(pool: Pool, caplog: pytest.LogCaptureFixture) -> None:
+    pool.pool.start_missing()
+    pool.unwritten[0] = 3
+    pool.end(1000, signal.SIGKILL)
+    pool.end(1001)
+    assert [each for each in pool.counted.told if each[0] == "lost_records"] == [("lost_records", 3)]
+    assert "died with 3 records that are not in the journal" in caplog.text
+    pool.pool.backoff.reset()
+    pool.pool.start_missing()
+    pool.unwritten[0] = 5
+    pool.end(1002, signal.SIGKILL)
+    assert pool.counted.told[-2:] == [("lost_records", 2), ("restarted",)]
 
 
 def test_a_worker_that_is_gone_is_not_heard_again(pool: Pool) -> None:

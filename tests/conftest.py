@@ -11,6 +11,7 @@ from hypothesis import settings
 
 from dmarc_milter.demo.examples import zone_text
 from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.telemetry.log import logger
 from dmarc_milter.testing.name_server import NameServerThread
 
 # CI judges a change: the same examples each time, however slow the machine. By hand, new ones are tried at every run.
@@ -28,6 +29,15 @@ helo IN TXT "v=spf1 ip4:192.0.2.30 -all"
 _dmarc IN TXT "v=DMARC1; p=reject"
 """
 FAILING = frozenset({"lost.example", "_dmarc.lost.example"})
+
+
+@pytest.fixture(autouse=True)
+def logging_as_it_was() -> Iterator[None]:
+    """Commands that run in this process set logging up for a service: what others then log would not be seen."""
+    handlers, propagate, level = logger.handlers[:], logger.propagate, logger.level
+    yield
+    logger.handlers[:], logger.propagate = handlers, propagate
+    logger.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from dmarc_milter import Envelope, Evaluated, evaluate
+from dmarc_milter import Envelope, Evaluated, evaluate, wording
 from dmarc_milter.api import Dns
 from dmarc_milter.cli.main import main
 from dmarc_milter.demo.examples import EXAMPLES, zone_text
@@ -128,7 +128,7 @@ def _of_outcome(found: Evaluated) -> dict[str, Any]:
         "reply": str(outcome.reply) if outcome.reply is not None else "",
         "results": results.replace("\r\n", "\n").strip(),
         "deleted": sorted((each.name, each.ordinal) for each in outcome.deletions),
-        "held": outcome.hold,
+        "held": None if outcome.hold is None else wording.text(outcome.hold),
     }
 
 

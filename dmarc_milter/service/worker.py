@@ -8,6 +8,7 @@ import threading
 import time
 from functools import partial
 
+from dmarc_milter.columns.column import Row
 from dmarc_milter.dns.answer import OnAnswer
 from dmarc_milter.dns.cache import Cache
 from dmarc_milter.dns.caching import CachingResolver, QuestionLimits
@@ -18,7 +19,6 @@ from dmarc_milter.dns.system import SystemNameServers
 from dmarc_milter.dns.upstream import MAX_SOCKETS, Upstream
 from dmarc_milter.journal.writer import Writer
 from dmarc_milter.judging.name_servers import named_servers
-from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.site import Site
 from dmarc_milter.milter.callbacks import register
 from dmarc_milter.milter.listener import lend_socket, serve
@@ -131,9 +131,9 @@ def _to_log(settings: Settings) -> Observer:
 
 
 def _taking(journal: Writer, counted: metrics.WorkerMetrics) -> Observer:
-    def take(record: MessageRecord) -> None:
+    def take(row: Row) -> None:
         counted.note_taken()
-        journal.put(record)
+        journal.put(row)
 
     return take
 

@@ -26,6 +26,8 @@ COLLECT_SECONDS = 0.2
 IDLE_SECONDS = 5.0
 MAX_DELAY = 15.0
 LOG_SECONDS = 30.0
+_WAKE = None
+"""In the queue: no record, but a reason to look whether it is over."""
 
 
 class Writer:
@@ -47,10 +49,11 @@ class Writer:
         self._note = note
         self._on_state = on_state
         self._failing_since: float | None = None
+        self._trouble = ""
         self._dropped_meanwhile = 0
         self._queue: queue.SimpleQueue[Row | None] = queue.SimpleQueue()
-        """None wakes the thread."""
         self._in_hand = 0
+        self._was_woken = False
         self._is_closing = threading.Event()
         self._database: Insertion | None = None
         self._was_tried = False
@@ -63,7 +66,8 @@ class Writer:
     @property
     def waiting(self) -> int:
         """Records that are not written yet."""
-        return self._in_hand + self._queue.qsize()
+        is_wake_up_queued = self._is_closing.is_set() and not self._was_woken
+        return max(0, self._in_hand + self._queue.qsize() - is_wake_up_queued)
 
     def start(self) -> None:
         """Begin to write."""
@@ -81,12 +85,14 @@ class Writer:
     def close(self, seconds: float) -> None:
         """Write what waits, for so long at most."""
         self._is_closing.set()
-        self._queue.put(None)
+        self._queue.put(_WAKE)
         self._thread.join(seconds)
         left = self.waiting
         if self._thread.is_alive() and left:
             self._note("dropped", left)
-            logger.error("journal: %d records could not be written", left)
+            lost, self._dropped_meanwhile = left + self._dropped_meanwhile, 0
+            why = f" ({self._trouble})" if self._trouble else ""
+            logger.error("journal: %d records could not be written%s", lost, why)
 
     def _work(self) -> None:
         while not (self._is_closing.is_set() and self._queue.empty()):
@@ -110,7 +116,8 @@ class Writer:
         with contextlib.suppress(queue.Empty):
             while len(waiting) < BATCH:
                 waiting.append(self._queue.get_nowait())
-        rows = [self._row(each) for each in waiting if each is not None]
+        rows = [self._row(each) for each in waiting if each is not _WAKE]
+        self._was_woken = len(rows) < len(waiting)
         self._in_hand = len(rows)
         return rows
 
@@ -146,6 +153,7 @@ class Writer:
         self._in_hand = 0
 
     def _fail(self, error: UnreachableError) -> None:
+        self._trouble = str(error)
         self._complain(f"cannot write: {error}; trying again")
         if self._failing_since is None:
             self._failing_since = time.monotonic()
@@ -157,7 +165,7 @@ class Writer:
         seconds = time.monotonic() - self._failing_since
         dropped, self._dropped_meanwhile = self._dropped_meanwhile, 0
         logger.info("journal: can be written again after %.0f s; %d records were dropped meanwhile", seconds, dropped)
-        self._failing_since = None
+        self._failing_since, self._trouble = None, ""
         # The next trouble is told at once.
         self._quiet_until = 0.0
         self._on_state(True)

@@ -53,6 +53,7 @@ from dmarc_milter.settings.database_url import DatabaseUrl
 from dmarc_milter.settings.journal import JournalSection
 from dmarc_milter.spf.evaluation import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
+from dmarc_milter.telemetry.metrics import WorkerMetrics
 from tests.system.postfix import wait_for
 from tests.unit.test_policy import verdict
 
@@ -226,6 +227,54 @@ def test_octets_of_senders_are_made_harmless(settings: JournalSection) -> None:
     (found,) = find(open_engine(settings.database, create=False), Criteria(since=0.0), 1)
     assert (found["helo"], found["mail_from"]) == ("a?b?[31m?", "y?")
     assert "\x1b" not in tell(found, 80)
+
+
+FULL_DISK = """
+import logging, resource, sys, time
+from dataclasses import replace
+from dmarc_milter.columns.table import told
+from dmarc_milter.journal.writer import Writer
+from dmarc_milter.settings.database_url import DatabaseUrl
+from dmarc_milter.settings.journal import JournalSection
+from tests.system.postfix import wait_for
+from tests.unit.test_journal import record
+
+logging.basicConfig(level="ERROR")
+path = sys.argv[1]
+states = []
+writer = Writer(JournalSection(database=DatabaseUrl(f"sqlite:///{path}")), 0, lambda *_: None, states.append)
+writer.start()
+writer.put(told(record()))
+wait_for(lambda: writer.waiting == 0, "the first record")
+# No file may become larger: what a full disk says, too.
+resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
+for number in range(40):
+    writer.put(told(record(f"4X{number}")))
+wait_for(lambda: states == [False], "the trouble")
+for number in range(3):
+    writer.put(told(record(f"4Y{number}")))
+writer.close(1)
+"""
+
+
+def test_a_stop_says_what_could_not_be_written(settings: JournalSection) -> None:
+    path = settings.database.removeprefix("sqlite:///")
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, path],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    last = done.stderr.splitlines()[-1]
+    assert re.fullmatch(r"ERROR:dmarc_milter:journal: 43 records could not be written \(.*(full|I/O error).*\)", last)
+
+
+def test_what_is_counted_is_there_from_the_start() -> None:
+    """An alert on an increase sees none where the first value is not 0."""
+    (family,) = WorkerMetrics()._journal._counter.collect()
+    found = {each.labels["outcome"]: each.value for each in family.samples if each.name.endswith("_total")}
+    assert found == {"written": 0.0, "dropped": 0.0}
 
 
 def test_too_many_are_dropped_and_counted(settings: JournalSection, caplog: pytest.LogCaptureFixture) -> None:

@@ -2,7 +2,14 @@
 
 from collections.abc import Iterator
 
-from dmarc_milter.columns.column import Column, Finding, Line, Row
+from dmarc_milter.columns.column import Column, Finding, Line, Row, code_column, text_of
+from dmarc_milter.common.reason import Reason
+from dmarc_milter.judging.verdict import Verdict
+
+
+def _reason(verdict: Verdict) -> Reason | None:
+    unusable = verdict.author.unusable
+    return unusable() if unusable is not None else None
 
 
 def _lines(row: Row) -> Iterator[Line]:
@@ -17,11 +24,9 @@ FINDING = Finding(
     "from",
     (
         Column("author_domain", lambda verdict: verdict.dmarc.author_domain, 253, log="from_domain", is_indexed=True),
-        Column(
-            "from_reason",
-            lambda verdict: verdict.author.unusable.value if verdict.author.unusable else None,
-            since=2,
-        ),
+        Column("from_reason", text_of(_reason), since=2),
+        code_column("from_code", _reason),
     ),
     _lines,
+    codes=lambda row: (row["from_code"],),
 )

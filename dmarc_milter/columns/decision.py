@@ -15,7 +15,7 @@ def _shown_wait(row: Row) -> str | None:
 
 
 def _lines(row: Row) -> Iterator[Line]:
-    yield Line("done", f"{row['action']}: {row['reason']}", row["action"])
+    yield Line("decision", f"{row['action']}: {row['reason']}", row["action"])
     if row["wanted"] != row["action"]:
         yield Line("enforce", f"would have been: {row['wanted']}", row["wanted"])
     if row["rule"]:

@@ -27,9 +27,10 @@ from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.runner import Runner
 from dmarc_milter.dns.source import Source
 from dmarc_milter.judging.verdict import Envelope, SpfFinding, SpfIdentity, Verdict
-from dmarc_milter.message.author import Author, Unusable, author
+from dmarc_milter.message.author import Author, author
 from dmarc_milter.message.header import Header
 from dmarc_milter.message.mailing_list import mailing_list
+from dmarc_milter.message.reasons import Unusable
 from dmarc_milter.message.received import Relayed, outermost
 from dmarc_milter.spf.evaluation import Check, SpfResult, Step, check_host, identity
 from dmarc_milter.spf.reasons import SpfReason
@@ -252,7 +253,7 @@ class MessageEvaluation:
         if judged is not None and (found.unusable is None or judged.result is not dmarc.DmarcResult.NONE):
             return found, judged
         assert found.unusable is not None
-        return found, dmarc.not_applicable(DmarcReason.UNUSABLE_FROM(because=found.unusable.value))
+        return found, dmarc.not_applicable(DmarcReason.UNUSABLE_FROM(because=found.unusable()))
 
 
 class _Prepared(NamedTuple):

@@ -13,8 +13,8 @@ from dmarc_milter.dns.name import DomainPattern, to_identifier
 from dmarc_milter.judging.override import Override, authenticated_domains
 from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.judging.verdict import Action, Disposition, OverrideType, Verdict
-from dmarc_milter.message.author import Unusable
 from dmarc_milter.message.mailing_list import ListPattern
+from dmarc_milter.message.reasons import Unusable
 
 
 class Mode(Enum):
@@ -206,7 +206,7 @@ def _is_pass_for(result: MethodResult, author_domain: str | None) -> bool:
 def _without_author(unusable: Unusable, settings: PolicySettings) -> Disposition:
     wanted = OnUnusableFrom.REJECT if unusable.is_always_refused else settings.unusable_from
     action = _as_set(Action(wanted.value), settings)
-    return Disposition(action, action, PolicyReason.UNUSABLE_FROM(because=unusable.value))
+    return Disposition(action, action, PolicyReason.UNUSABLE_FROM(because=unusable()))
 
 
 def _on_temporary_error(evaluation: DmarcEvaluation, settings: PolicySettings) -> Disposition:

@@ -7,39 +7,18 @@ not known: each domain that one of them may show is an apparent author.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.message.apparent import apparent_domains
 from dmarc_milter.message.lexer import text_of
 from dmarc_milter.message.mailboxes import Fault, domains
+from dmarc_milter.message.reasons import Unusable
 
 MAX_FIELD = 128 << 10
 """Octets of a From field that are read."""
 
 MAX_MALFORMED = 16 << 10
 """Octets of a From field whose apparent authors are looked for."""
-
-
-class Unusable(Enum):
-    """Why a message has no Author Domain."""
-
-    NO_FIELD = "no From field"
-    SEVERAL_FIELDS = "several From fields"
-    SEVERAL_DOMAINS = "several different domains in From"
-    NO_MAILBOX = "no mailbox in From"
-    NO_DOMAIN = "a mailbox without a domain in From"
-    ADDRESS_LITERAL = "an address literal in From"
-    INVALID_DOMAIN = "a domain in From that is no valid domain name"
-    CONTROL_CHARACTER = "a control character in From"
-    MALFORMED = "a From field that cannot be read by RFC 5322"
-    TOO_MANY_AUTHORS = "a From field that cannot be read by RFC 5322 and shows too many domains"
-    TOO_LONG = "a From field that is too long"
-
-    @property
-    def is_always_refused(self) -> bool:
-        """Whether no setting accepts it: what the field shows could not be looked at within the bounds."""
-        return self is Unusable.TOO_MANY_AUTHORS or self is Unusable.TOO_LONG
 
 
 _REASONS = {

@@ -120,12 +120,12 @@ PUBLIC = {
         "time queue_id message_id client helo mail_from outer_client author_domain from_reason spf spf_domain spf_reason "
         "dkim arc arc_reason arc_sealers list_id list_has_address dmarc dmarc_reason published_policy policy "
         "policy_domain alignments mode action wanted override rule comment reply reason seconds seconds_waited "
-        "spf_code dkim_left_out dmarc_code reason_code"
+        "from_code spf_code dkim_left_out dmarc_code reason_code"
     ),
     "log": (
         "queue_id client helo mail_from outer_client from_domain spf spf_reason dkim dkim_reason dkim_left_out arc "
         "arc_reason dmarc policy policy_domain action wanted override rule reply reason waited_ms "
-        "spf_code dmarc_code reason_code"
+        "from_code spf_code dmarc_code reason_code"
     ),
 }
 

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.message.apparent import MAX_APPARENT, MAX_AT_SIGNS, apparent_domains
-from dmarc_milter.message.author import MAX_FIELD, MAX_MALFORMED, Author, Unusable, author
+from dmarc_milter.message.author import MAX_FIELD, MAX_MALFORMED, Author, author
 from dmarc_milter.message.mailboxes import MAX_MAILBOXES, MAX_TOKENS
+from dmarc_milter.message.reasons import Unusable
 
 READABLE = {
     "addr-spec": (b" alice@example.com", "example.com"),

@@ -31,8 +31,9 @@ from dmarc_milter.judging.policy import (
 from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.judging.reply import Reply, ReplySettings, reply
 from dmarc_milter.judging.verdict import Action, Disposition, Envelope, OverrideType, SpfFinding, SpfIdentity, Verdict
-from dmarc_milter.message.author import Author, Unusable
+from dmarc_milter.message.author import Author
 from dmarc_milter.message.mailing_list import MailingList, list_pattern
+from dmarc_milter.message.reasons import Unusable
 from dmarc_milter.message.received import HandOver, Relayed
 from dmarc_milter.settings.policy import ReplySection
 from dmarc_milter.spf.evaluation import Check, SpfResult

@@ -7,6 +7,7 @@ What people wrote in that page stays: figures go between its marks.
 
 import argparse
 import re
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from benchmarks import growth, peers, stages
 from benchmarks.peers import Round
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-SHOWN = [
+SHOWN: list[tuple[str, Callable[[Round], float]]] = [
     ("CPU ms a message", lambda each: each.cpu),
     ("messages a second", lambda each: each.messages_a_second),
     ("p50 ms", lambda each: each.p50),

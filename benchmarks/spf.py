@@ -6,10 +6,11 @@
 import time
 from collections.abc import Callable
 from statistics import median
+from typing import Any
 
 import spf
 
-from dmarc_milter.dns.answer import Question, RecordType
+from dmarc_milter.dns.answer import Answer, Question, RecordType
 from dmarc_milter.dns.caching import CachingResolver
 from dmarc_milter.dns.loop import Loop
 from dmarc_milter.dns.message import MessageQuestions
@@ -62,10 +63,10 @@ def cached() -> None:
     answers = {question: zone.look_up(question) for question in names}
 
     class AtHand(ZoneResolver):
-        async def resolve(self, question: Question) -> object:  # type: ignore[override]
+        async def resolve(self, question: Question) -> Answer[Any]:
             return answers[question]
 
-        def peek(self, question: Question) -> object:  # type: ignore[override]
+        def peek(self, question: Question) -> Answer[Any]:
             return answers[question]
 
     at_hand = AtHand({})

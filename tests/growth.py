@@ -13,7 +13,6 @@ import json
 import os
 import pkgutil
 import re
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, get_type_hints
 
@@ -24,6 +23,7 @@ from dmarc_milter.dkim import key, signature
 from dmarc_milter.dkim.signature import Canonicalization, Signature
 from dmarc_milter.dmarc import tree_walk
 from dmarc_milter.dns import name, wire
+from dmarc_milter.dns.answer import Question, RecordType
 from dmarc_milter.fields import authentication_results as results_field
 from dmarc_milter.message.header import Field, Header, split_message
 from dmarc_milter.spf import evaluation as spf_evaluation
@@ -51,7 +51,7 @@ Call = Callable[[bytes], object]
 _SIGNATURE = signature.parse(SAMPLES["dkim_signature"].replace(b"; t=1; x=2", b""), NOW)
 assert isinstance(_SIGNATURE, Signature)
 _WANTED = _SIGNATURE
-_QUESTION = wire.Question("example.com", wire.RecordType.TXT)
+_QUESTION = Question("example.com", RecordType.TXT)
 _ASKED = wire.query(_QUESTION, 1) or b""
 
 
@@ -226,4 +226,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

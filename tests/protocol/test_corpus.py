@@ -100,6 +100,7 @@ def is_what_check_says(kind: Kind, octets: bytes, answer: MtaResponse, offline: 
     found = evaluate(octets, envelope, offline, ENFORCE)
     if found.disposition.action.value != answer.action:
         return False
+    assert found.verdict is not None
     return answer.action == "reject" or answer.results == " " + field_value(
         "mx.example.org", found.verdict, found.disposition
     )

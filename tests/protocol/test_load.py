@@ -11,6 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -117,16 +118,20 @@ def test_workers_that_are_killed(tmp_path: Path, name_server: NameServerThread) 
     assert under.seen["connection broken"] <= 3 * CONNECTIONS
 
 
+def has_said(running: RunningFilter, words: str, times: int) -> bool:
+    return running.log.count(words) == times
+
+
 def test_reloads_fail_and_lose_nothing(tmp_path: Path, name_server: NameServerThread) -> None:
     with load(tmp_path, name_server) as (running, under):
         good = running.config.read_text()
         for number in range(1, 5):
             running.config.write_text(good.replace('"enforce"', '"nonsense"'))
             running.process.send_signal(signal.SIGHUP)
-            wait_for(lambda n=number: running.log.count("settings not reloaded") == n, "the refusal")
+            wait_for(partial(has_said, running, "settings not reloaded", number), "the refusal")
             running.config.write_text(good)
             running.process.send_signal(signal.SIGHUP)
-            wait_for(lambda n=number: running.log.count("serving on") == n + 1, "the reload")
+            wait_for(partial(has_said, running, "serving on", number + 1), "the reload")
             wait_for(more_than(under, 100), "more messages")
     assert set(under.seen) == {"right"}
 

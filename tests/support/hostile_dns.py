@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -155,7 +155,7 @@ class Behaviour:
         return _SPOILT[self.spoilt](whole)
 
 
-_SPOILT = {
+_SPOILT: dict[str, Callable[[bytes], bytes]] = {
     "": lambda packet: packet,
     "id": lambda packet: bytes((packet[0] ^ 1,)) + packet[1:],
     "question": lambda packet: packet[:13] + bytes((packet[13] ^ 1,)) + packet[14:],

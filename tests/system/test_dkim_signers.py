@@ -123,7 +123,7 @@ def test_signed_by_mail_dkim(tmp_path: Path, method: str) -> None:
 
 def test_several_signatures() -> None:
     message = FIELDS + b"\r\n" + BODIES["blanks"]
-    algorithms = []
+    algorithms: list[str] = []
     for method, algorithm in product(METHODS, NAMES):
         message = by_dkimpy(message, method, algorithm)
         algorithms.insert(0, algorithm)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,10 @@ def counted(running: RunningFilter, outcome: str) -> float:
     return float(found)
 
 
+def is_written_beyond(running: RunningFilter, before: float) -> bool:
+    return counted(running, "written") > before
+
+
 def test_what_died_with_a_worker_is_counted(tmp_path: Path, name_server: NameServerThread) -> None:
     running = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", settings(name_server))
     queue_ids = [f"4X{number:06d}" for number in range(2_000)]
@@ -88,7 +93,7 @@ def test_what_died_with_a_worker_is_counted(tmp_path: Path, name_server: NameSer
         sending = [pool.submit(persist, running, part) for part in parts]
         for _ in range(kills):
             before = counted(running, "written")
-            wait_for(lambda least=before: counted(running, "written") > least, "records")
+            wait_for(partial(is_written_beyond, running, before), "records")
             os.kill(running.workers[0], signal.SIGKILL)
         answered = {each for part in sending for each in part.result()}
     wait_for(lambda: len(running.workers) == 2, "the workers")

@@ -256,7 +256,7 @@ def sieve_of_the_docs() -> str:
     """The lines that docs/sieve.md gives."""
     text = (Path(__file__).resolve().parents[2] / "docs" / "sieve.md").read_text()
     (script,) = re.findall(r"```sieve\n(.*?)```", text, re.DOTALL)
-    return script
+    return str(script)
 
 
 @pytest.mark.parametrize(("name", "folder"), [("quarantined", "Junk"), ("signed", "INBOX")])

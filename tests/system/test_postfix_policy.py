@@ -13,7 +13,7 @@ import pytest
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_policy_settings import ZONE
-from tests.system.postfix import wait_for
+from tests.system.postfix import Postfix, wait_for
 from tests.system.site import Site, results
 from tests.unit.keys import rsa_key
 
@@ -68,6 +68,7 @@ def test_trace_answers_for_the_number_that_smtp_gave(open_folder: Path) -> None:
         found = json.loads(refused.stdout)
         assert (found["action"], found["reply"]) == ("reject", " ".join(("550", REFUSED[1].decode())))
         assert f"queue_id={found['queue_id']} " in running.filter.log
+        assert isinstance(running.mta, Postfix)
         assert f"{found['queue_id']}: milter-reject" in running.mta.log
 
 

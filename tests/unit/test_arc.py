@@ -1,6 +1,7 @@
 """ARC chains sealed by dkimpy, whole and broken."""
 
 import asyncio
+from typing import Any
 
 import dkim
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from dmarc_milter.arc import chain as arc_chain
 from dmarc_milter.arc.chain import ArcStatus, Chain, PreparedChain, prepare, validate
 from dmarc_milter.dkim.body import BodyHashes
-from dmarc_milter.dns.answer import RecordType
+from dmarc_milter.dns.answer import Answer, Question, RecordType
 from dmarc_milter.dns.zone import ZoneResolver, records_of
 from dmarc_milter.message.header import split_message
 from tests.unit.keys import rsa_key, strings
@@ -95,9 +96,12 @@ def test_what_fails_first_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """No older signature and no results are read, and no key of theirs is asked for, once the newest does not hold."""
     asked: list[str] = []
     real = ZoneResolver.look_up
-    monkeypatch.setattr(
-        ZoneResolver, "look_up", lambda zone, question: asked.append(question.name) or real(zone, question)
-    )
+
+    def look_up(zone: ZoneResolver, question: Question) -> Answer[Any]:
+        asked.append(question.name)
+        return real(zone, question)
+
+    monkeypatch.setattr(ZoneResolver, "look_up", look_up)
     found = chain(twice() + b"more\r\n")
     assert found.reason == "message signature i=2: body was changed"
     assert (found.status, found.oldest_pass, found.results) == (ArcStatus.FAIL, None, ())

@@ -18,6 +18,7 @@ if not casebook():
 def said(found: Evaluated) -> dict[str, object]:
     """What was found, in the casebook's words."""
     verdict = found.verdict
+    assert verdict is not None
     return {
         "domain": verdict.dmarc.author_domain,
         "spf": verdict.spf.check.result.value,

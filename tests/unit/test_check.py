@@ -262,6 +262,7 @@ def test_what_is_no_input() -> None:
 def test_the_python_interface() -> None:
     envelope = dmarc_milter.Envelope(bytes([192, 0, 2, 10]), "out.example", "news@bank.example")
     found = dmarc_milter.evaluate(MESSAGE, envelope, dmarc_milter.Dns.zone(ZONE))
+    assert found.verdict is not None
     assert found.verdict.dmarc.result.value == "pass"
     assert found.disposition.action.value == "accept"
     assert found.spf_steps

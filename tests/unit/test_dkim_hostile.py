@@ -228,7 +228,12 @@ def test_an_exponent_has_at_most_64_bits(exponent: int, result: DkimResult) -> N
 def verified_keys(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Grows by one for each time that RSA is done."""
     done: list[int] = []
-    monkeypatch.setattr(key.Key, "verifies", lambda *_: bool(done.append(1)))
+
+    def verifies(*_: object) -> bool:
+        done.append(1)
+        return False
+
+    monkeypatch.setattr(key.Key, "verifies", verifies)
     return done
 
 
@@ -257,7 +262,12 @@ def test_octets_that_are_hashed_for_one_message() -> None:
 def test_each_field_is_made_canonical_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[Field] = []
     real = dkim_header.canonical
-    monkeypatch.setattr(work, "canonical", lambda field, form: made.append(field) or real(field, form))
+
+    def canonical(field: Field, form: Canonicalization) -> bytes:
+        made.append(field)
+        return real(field, form)
+
+    monkeypatch.setattr(work, "canonical", canonical)
     assert [each.result for each in verify(sign() * 5 + MESSAGE)] == [DkimResult.PASS] * 5
     names = [each.name for each in made]
     assert sorted(names) == sorted(["From", "To", "Subject", "X-Eight"] + ["DKIM-Signature"] * 5)

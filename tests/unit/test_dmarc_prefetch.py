@@ -1,5 +1,8 @@
 """What DMARC asks ahead of the end of the message: all that its evaluation then asks, and little else."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pytest
 
 from dmarc_milter.dmarc.evaluation import Authenticated, Identifier, Mechanism, evaluate
@@ -23,14 +26,14 @@ class Recording:
         self._zone = ZoneResolver.from_text(ZONE)
         self.asked: list[Question] = []
 
-    async def resolve(self, question: Question) -> Answer[object]:
+    async def resolve(self, question: Question) -> Answer[Any]:
         self.asked.append(question)
         return await self._zone.resolve(question)
 
-    def peek(self, question: Question) -> Answer[object] | None:
+    def peek(self, question: Question) -> Answer[Any] | None:
         return None
 
-    def prefetch(self, questions: list[Question], then: OnAnswer | None = None) -> None:
+    def prefetch(self, questions: Sequence[Question], then: OnAnswer | None = None) -> None:
         self.asked += questions
 
 

@@ -56,7 +56,7 @@ _NAME = st.lists(_LABEL, min_size=1, max_size=6).map(".".join)
 def test_what_we_ask(name: str, type_: RecordType, message_id: int) -> None:
     packet = wire.query(Question(name.lower(), type_), message_id)
     assert packet is not None
-    theirs = dns.message.make_query(name.lower(), type_.value, use_edns=0, payload=wire.EDNS_PAYLOAD, id=message_id)
+    theirs = dns.message.make_query(name.lower(), type_.name, use_edns=0, payload=wire.EDNS_PAYLOAD, id=message_id)
     assert packet == theirs.to_wire()
 
 

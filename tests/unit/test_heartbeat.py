@@ -20,6 +20,7 @@ class Session:
     share: float
     thread: int
     callbacks: int = 1
+    idle_since: float = 0.0
 
 
 IDLE = -1.0

@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -36,7 +37,7 @@ from dmarc_milter.journal.reader import (
     judged_in_monitor,
     refused_in_monitor,
 )
-from dmarc_milter.journal.row import COLUMNS, JSON_COLUMNS, row
+from dmarc_milter.journal.row import COLUMNS, JSON_COLUMNS, VERSION, row
 from dmarc_milter.journal.seen_lists import seen_lists, setting
 from dmarc_milter.journal.trace import tell
 from dmarc_milter.journal.upkeep import prune
@@ -64,14 +65,14 @@ REFUSED = Disposition(Action.REJECT, Action.REJECT, FAILS)
 SPARED = Disposition(Action.ACCEPT, Action.REJECT, FAILS)
 
 
-def record(queue_id: str = "4X1", **changed: object) -> MessageRecord:
+def record(queue_id: str = "4X1", **changed: Any) -> MessageRecord:
     found = MessageRecord(
         NOW, queue_id, "<1@sender.example>", ENVELOPE, Mode.ENFORCE, REFUSED, verdict("fail", "reject")
     )
     return replace(found, **changed)
 
 
-def as_row(found: MessageRecord, uid: str = "u") -> dict[str, object]:
+def as_row(found: MessageRecord, uid: str = "u") -> dict[str, Any]:
     return row(told(found), uid=uid, host="mx", worker_number=0, addresses=False)
 
 
@@ -305,8 +306,8 @@ def test_a_row_that_the_database_refuses_holds_up_no_other(
 ) -> None:
     from dmarc_milter.journal import writer as module
 
-    def row_of(found: dict[str, object], **more: object) -> dict[str, object]:
-        made = row(found, **more)  # type: ignore[arg-type]
+    def row_of(found: dict[str, Any], **more: Any) -> dict[str, Any]:
+        made = row(found, **more)
         return {**made, "reason": None} if found["queue_id"] == "4X70" else made
 
     monkeypatch.setattr(module, "row", row_of)
@@ -412,9 +413,9 @@ def test_an_older_journal_is_brought_up_to_date(engine: Engine) -> None:
     def add_column(connection: Connection) -> None:
         connection.execute(sa.text("alter table messages add column extra text"))
 
-    newer = schema.VERSION + 1
-    schema.prepare(engine, newer, {schema.VERSION: add_column})
-    schema.prepare(engine, newer, {schema.VERSION: add_column})
+    newer = VERSION + 1
+    schema.prepare(engine, newer, {VERSION: add_column})
+    schema.prepare(engine, newer, {VERSION: add_column})
     with engine.connect() as connection:
         assert connection.execute(sa.text("select version from journal_version")).scalar() == newer
         assert connection.execute(sa.text("select extra from messages")).all() == [(None,)]
@@ -556,7 +557,7 @@ def test_what_if(engine: Engine) -> None:
     assert found[2].condition == 'dkim_domain = ["fwd.example"]'
 
 
-def listed(list_id: str, spf_domain: str | None, has_address: bool = True, **more: object) -> MessageRecord:
+def listed(list_id: str, spf_domain: str | None, has_address: bool = True, **more: Any) -> MessageRecord:
     """Mail of a list, in mode monitor."""
     result = SpfResult.PASS if spf_domain else SpfResult.FAIL
     spf = SpfFinding(
@@ -695,7 +696,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("found", "text"), FAULTS.values(), ids=FAULTS.keys())
-def test_advice(found: dict[str, object], text: str) -> None:
+def test_advice(found: dict[str, Any], text: str) -> None:
     assert text in " ".join(advice.advice({**as_row(record()), **found}))
 
 

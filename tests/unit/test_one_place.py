@@ -49,8 +49,9 @@ def is_address_as_text(node: ast.AST) -> bool:
     """``str(ip_address(...))``"""
     if isinstance(node, ast.FormattedValue):
         return called(node.value) == "ip_address"
-    is_text = called(node) == "str" and isinstance(node, ast.Call) and bool(node.args)
-    return is_text and called(node.args[0]) == "ip_address"
+    if not isinstance(node, ast.Call) or not node.args:
+        return False
+    return called(node) == "str" and called(node.args[0]) == "ip_address"
 
 
 CLEANING = {

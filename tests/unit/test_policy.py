@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -48,7 +49,7 @@ def verdict(
     applied: str | None = None,
     unusable: Unusable | None = None,
     apparent: tuple[str, ...] = (),
-    **more: object,
+    **more: Any,
 ) -> Verdict:
     author = Author(unusable=unusable, apparent=apparent) if unusable else Author("example.com")
     evaluation = DmarcEvaluation(
@@ -64,12 +65,12 @@ def verdict(
     return replace(found, **more)
 
 
-ENFORCE = {"mode": Mode.ENFORCE}
-TEMPFAIL = {"temperror": OnTemporaryError.TEMPFAIL}
-ACCEPT = {"temperror": OnTemporaryError.ACCEPT}
-FROM_ACCEPT = {"unusable_from": OnUnusableFrom.ACCEPT}
-FROM_REJECT = {"unusable_from": OnUnusableFrom.REJECT}
-SHOWN = {"unusable": Unusable.MALFORMED, "apparent": ("bank.example",)}
+ENFORCE: dict[str, Any] = {"mode": Mode.ENFORCE}
+TEMPFAIL: dict[str, Any] = {"temperror": OnTemporaryError.TEMPFAIL}
+ACCEPT: dict[str, Any] = {"temperror": OnTemporaryError.ACCEPT}
+FROM_ACCEPT: dict[str, Any] = {"unusable_from": OnUnusableFrom.ACCEPT}
+FROM_REJECT: dict[str, Any] = {"unusable_from": OnUnusableFrom.REJECT}
+SHOWN: dict[str, Any] = {"unusable": Unusable.MALFORMED, "apparent": ("bank.example",)}
 DECISIONS = [
     # found                                     settings                                             done, wanted
     (verdict("pass", "reject"), ENFORCE, "accept", "accept"),
@@ -120,7 +121,7 @@ DECISIONS = [
 
 
 @pytest.mark.parametrize(("found", "settings", "done", "wanted"), DECISIONS)
-def test_decision(found: Verdict, settings: dict[str, object], done: str, wanted: str) -> None:
+def test_decision(found: Verdict, settings: dict[str, Any], done: str, wanted: str) -> None:
     disposition = policy.decide(found, PolicySettings(**settings))
     assert (disposition.action.value, disposition.enforced_action.value) == (done, wanted)
 
@@ -153,7 +154,7 @@ def test_the_reason_of_a_temporary_error_says_which_policy_decided(found: Verdic
 # Indirect mail: the Domain Owner says reject, and the message fails.
 
 
-def by(domain: str) -> dict[str, object]:
+def by(domain: str) -> dict[str, Any]:
     """SPF passed for `domain`."""
     return {
         "spf": SpfFinding(
@@ -162,17 +163,19 @@ def by(domain: str) -> dict[str, object]:
     }
 
 
-def chain(*sealed: tuple[str, str], status: ArcStatus = ArcStatus.PASS) -> dict[str, object]:
+def chain(*sealed: tuple[str, str], status: ArcStatus = ArcStatus.PASS) -> dict[str, Any]:
     """An ARC chain: who sealed, and what the sealer saw of DMARC."""
     results = tuple(parse(sealer, b" mx; " + seen.encode()) for sealer, seen in sealed)
     return {"arc": Chain(status, "", 0, tuple(sealer for sealer, _ in sealed), results)}
 
 
 DEV = MailingList("dev.lists.example", has_address=True)
-SEALERS = {"trusted_sealers": (DomainPattern("fwd.example", False), DomainPattern("lists.example", True))}
+SEALERS: dict[str, Any] = {
+    "trusted_sealers": (DomainPattern("fwd.example", False), DomainPattern("lists.example", True))
+}
 
 
-def trusted(*texts: str, **more: object) -> dict[str, object]:
+def trusted(*texts: str, **more: Any) -> dict[str, Any]:
     """Settings that trust the lists of these domains."""
     return {"trusted_lists": tuple(filter(None, map(list_pattern, texts))), **more}
 
@@ -287,7 +290,7 @@ def test_a_message_without_an_author_is_vouched_for_by_nobody() -> None:
 
 @pytest.mark.parametrize(("found", "settings", "done", "override"), INDIRECT.values(), ids=INDIRECT.keys())
 def test_indirect_mail(
-    found: dict[str, object], settings: dict[str, object], done: str, override: OverrideType | None
+    found: dict[str, Any], settings: dict[str, Any], done: str, override: OverrideType | None
 ) -> None:
     disposition = policy.decide(verdict("fail", "reject", **found), PolicySettings(**ENFORCE, **settings))
     assert (disposition.action.value, disposition.override) == (done, override)
@@ -324,14 +327,14 @@ SENT = st.fixed_dictionaries({"mailing_list": LISTS, "spf": SPF, "signatures": S
 
 
 @given(SENT, st.sampled_from(OnMailingList))
-def test_what_a_sender_writes_makes_nothing_milder(sent: dict[str, object], setting: OnMailingList) -> None:
+def test_what_a_sender_writes_makes_nothing_milder(sent: dict[str, Any], setting: OnMailingList) -> None:
     """Where the operator trusts nobody."""
     settings = PolicySettings(**ENFORCE, mailing_list=setting)
     assert policy.decide(verdict("fail", "reject", **sent), settings).action is Action.REJECT
 
 
 @given(SENT)
-def test_a_list_counts_only_by_a_domain_that_was_named_and_authenticated(sent: dict[str, object]) -> None:
+def test_a_list_counts_only_by_a_domain_that_was_named_and_authenticated(sent: dict[str, Any]) -> None:
     found = verdict("fail", "reject", **sent)
     if policy.decide(found, PolicySettings(**ENFORCE, **LISTS_ACCEPT)).action is not Action.REJECT:
         assert "lists.example" in authenticated_domains(found)
@@ -348,9 +351,9 @@ def domains(*texts: str) -> tuple[DomainPattern, ...]:
     return tuple(DomainPattern(text.removeprefix("."), text.startswith(".")) for text in texts)
 
 
-CLIENT = {"envelope": Envelope(bytes([192, 0, 2, 7]), "h.example", "a@b.example")}
-HERE = {"client": (network.parse("192.0.2.0/24"),)}
-SIGNED = {
+CLIENT: dict[str, Any] = {"envelope": Envelope(bytes([192, 0, 2, 7]), "h.example", "a@b.example")}
+HERE: dict[str, Any] = {"client": (network.parse("192.0.2.0/24"),)}
+SIGNED: dict[str, Any] = {
     "signatures": (SignatureResult(DkimResult.PASS, "", "s.example"), SignatureResult(DkimResult.FAIL, "", "f.example"))
 }
 RULES = {
@@ -386,7 +389,7 @@ RULES = {
 
 
 @pytest.mark.parametrize(("conditions", "found", "fits"), RULES.values(), ids=RULES.keys())
-def test_conditions_of_rules(conditions: dict[str, object], found: dict[str, object], fits: bool) -> None:
+def test_conditions_of_rules(conditions: dict[str, Any], found: dict[str, Any], fits: bool) -> None:
     settings = PolicySettings(**ENFORCE, overrides=(rule("accept", **conditions),))
     disposition = policy.decide(verdict("fail", "reject", **found), settings)
     assert disposition.action is (Action.ACCEPT if fits else Action.REJECT)
@@ -420,7 +423,7 @@ def test_rules_come_before_an_unusable_from() -> None:
     assert policy.decide(found, settings).action is Action.ACCEPT
 
 
-MALFORMED = {
+MALFORMED: dict[str, Any] = {
     # domains that From shows                   outcome of the rules "a: accept, b: reject, c: quarantine"; DMARC fails, p=none
     "one that a rule accepts": (("a.example",), "accept"),
     "one that a rule refuses": (("b.example",), "reject"),

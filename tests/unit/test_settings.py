@@ -2,6 +2,7 @@
 
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from dmarc_milter.settings.addresses import InetAddress, UnixAddress
 from dmarc_milter.settings.config import Settings
 from dmarc_milter.settings.error import ConfigError
 
-GOOD = {
+GOOD: dict[str, Callable[[Settings], bool]] = {
     "": lambda s: s == Settings(),
     '[milter]\nlisten = "unix:/run/x"': lambda s: s.milter.listen == (UnixAddress("/run/x"),),
     '[milter]\nlisten = "local:/run/x"': lambda s: s.milter.listen == (UnixAddress("/run/x"),),

@@ -127,7 +127,7 @@ def test_outcome(case: Case) -> None:
     assert (found.reply is not None) == (action in ("reject", "tempfail"))
 
 
-OWN_OR_NOT = {
+OWN_OR_NOT: dict[tuple[tuple[str, ...] | None, str], bool] = {
     # trusted_networks, client: whether the message is the operator's own
     (None, "127.0.0.1"): True,
     (None, "127.1.2.3"): True,

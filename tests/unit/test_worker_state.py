@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from dmarc_milter.judging.transaction import Site
+from dmarc_milter.judging.site import Site
 from dmarc_milter.milter.worker_state import Activity, HeaderThrottle, WorkerState
 
 
@@ -14,7 +14,12 @@ def test_one_turn_at_a_time() -> None:
     throttle = HeaderThrottle()
     assert throttle.acquire()
     taken = threading.Event()
-    threading.Thread(target=lambda: throttle.acquire() and taken.set()).start()
+
+    def take() -> None:
+        if throttle.acquire():
+            taken.set()
+
+    threading.Thread(target=take).start()
     assert not taken.is_set()
     throttle.release()
     assert taken.wait(5)
@@ -46,7 +51,12 @@ def test_whoever_waits_is_told_of_the_change() -> None:
     activity.change(messages=1)
     assert not activity.wait_until(lambda now: now.messages == 0, 0.01)
     ended = threading.Event()
-    waiting = threading.Thread(target=lambda: activity.wait_until(lambda now: now.messages == 0, 30) and ended.set())
+
+    def wait() -> None:
+        if activity.wait_until(lambda now: now.messages == 0, 30):
+            ended.set()
+
+    waiting = threading.Thread(target=wait)
     waiting.start()
     activity.change(messages=-1)
     assert ended.wait(5)

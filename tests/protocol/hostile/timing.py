@@ -1,5 +1,7 @@
 """Point 2: DMARC's own questions have their own time and room."""
 
+from functools import partial
+
 from tests.protocol.hostile.alignment import signed
 from tests.protocol.hostile.message import Group, Message, bank, crook, junk_sets, junk_signature, spoof, table
 
@@ -68,9 +70,9 @@ GROUPS = [
         "a sender who takes its time",
         2,
         {
-            **{f"before the {where}": lambda n, where=where: pause(n, where) for where in ("header", "body", "end")},
+            **{f"before the {where}": partial(pause, where=where) for where in ("header", "body", "end")},
             **{
-                f"slow SPF, before the {where}": lambda n, where=where: pause_and_chain(n, where)
+                f"slow SPF, before the {where}": partial(pause_and_chain, where=where)
                 for where in ("header", "body", "end")
             },
         },

@@ -31,6 +31,7 @@ class RunningFilter:
         command: Sequence[str] = (sys.executable, "-m", "dmarc_milter"),
     ) -> None:
         self.address = address
+        self._connections: list[socket.socket] = []
         self._log = folder / "filter.log"
         self.config = folder / "filter.toml"
         self.journal = f"sqlite:///{folder}/journal.sqlite"
@@ -97,13 +98,17 @@ class RunningFilter:
             connected = socket.create_connection((host, int(port)))
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.settimeout(60)
+        self._connections.append(connected)
         return Mta(connected, **options)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End it; returns its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(number)
-        return self.process.wait(60)
+        status = self.process.wait(60)
+        for each in self._connections:
+            each.close()
+        return status
 
 
 def _name(pid: str) -> str:

@@ -117,6 +117,10 @@ class Mta:
                 break
         return self.end_of_message(queue_id=queue_id)
 
+    def close(self) -> None:
+        """The connection breaks."""
+        self._socket.close()
+
     def quit(self) -> None:
         """End of the session."""
         self._send(b"Q", b"")

@@ -65,6 +65,8 @@ class NameServerThread:
         self._thread.join()
         self._transport.close()
         self._tcp.close()
+        self._loop.run_until_complete(asyncio.sleep(0))
+        self._loop.close()
 
     async def _open(self) -> None:
         """A port that is free for TCP may be taken for UDP: another one then."""

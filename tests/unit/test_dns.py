@@ -46,15 +46,22 @@ def server() -> Iterator[NameServerThread]:
         yield started
 
 
+_OPEN: list[Upstream] = []
+
+
 @pytest.fixture
 def loop() -> Iterator[Loop]:
     started = Loop()
     yield started
+    for each in _OPEN:
+        each.close()
+    _OPEN.clear()
     started.close()
 
 
 def caching_resolver(loop: Loop, *servers: NameServer, timeout: float = 2.0) -> CachingResolver:
-    return CachingResolver(Upstream(servers, timeout, 1, loop), loop)
+    _OPEN.append(Upstream(servers, timeout, 1, loop))
+    return CachingResolver(_OPEN[-1], loop)
 
 
 def for_a_message(source: CachingResolver, seconds: float = 5.0) -> MessageResolver:

@@ -7,7 +7,9 @@ from enum import Enum
 from hashlib import sha256
 from typing import NamedTuple
 
+from dmarc_milter.arc.reasons import ArcReason
 from dmarc_milter.arc.results import SealedResults, parse
+from dmarc_milter.common.reason import Reason, Unreadable
 from dmarc_milter.dkim import signature, tags
 from dmarc_milter.dkim.body import BodyHash, BodyHashKind
 from dmarc_milter.dkim.header import canonical, without_signature
@@ -35,8 +37,8 @@ class Chain:
     """What was found. Failures of any kind, the DNS's too, are permanent here (5.2.1)."""
 
     status: ArcStatus
-    reason: str = ""
-    """For people: what broke the chain."""
+    reason: Reason | None = None
+    """What broke the chain."""
     oldest_pass: int | None = None
     """The oldest instance whose message signature still validates, 0 if all do (5.2, step 5). Known if it passes."""
     sealers: tuple[str, ...] = ()
@@ -75,7 +77,11 @@ class PreparedChain:
 
 
 class _BrokenError(Exception):
-    """The chain cannot be valid; the text says why."""
+    """The chain cannot be valid."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
 
 
 _KEYS = ("arc-authentication-results", "arc-message-signature", "arc-seal")
@@ -106,19 +112,19 @@ def prepare(header: Header, now: int, work: Work | None = None) -> PreparedChain
         sets = [_set(instance, results, signatures, seals, now) for instance in range(1, count + 1)]
         return PreparedChain(tuple(sets), work or Work(header))
     except _BrokenError as error:
-        return Chain(ArcStatus.FAIL, str(error))
+        return Chain(ArcStatus.FAIL, error.reason)
 
 
 def _by_instance(header: Header, key: str) -> _Instances:
     found: _Instances = {}
     fields = header.all(key)
     if len(fields) > MAX_SETS:
-        raise _BrokenError(f"more than {MAX_SETS} sets")
+        raise _BrokenError(ArcReason.TOO_MANY_SETS(limit=MAX_SETS))
     for field in fields:
         read = _Read(field, _tags(field, key))
         instance = _instance(read)
         if instance in found:
-            raise _BrokenError(f"{field.name} i={instance} more than once")
+            raise _BrokenError(ArcReason.REPEATED_INSTANCE(field=field.name, instance=instance))
         found[instance] = read
     return found
 
@@ -126,7 +132,7 @@ def _by_instance(header: Header, key: str) -> _Instances:
 def _instance(read: _Read) -> int:
     text = read.tags.get("i", b"")
     if not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= MAX_SETS:
-        raise _BrokenError(f"{read.field.name} has no valid i=")
+        raise _BrokenError(ArcReason.NO_INSTANCE(field=read.field.name))
     return int(text)
 
 
@@ -134,17 +140,17 @@ def _tags(field: Field, key: str) -> dict[str, bytes]:
     if key == "arc-authentication-results":
         match = _RESULT_INSTANCE.match(field.value)
         return {"i": match.group(1)} if match else {}
-    try:
-        return tags.parse(field.value)
-    except tags.TagError as error:
-        raise _BrokenError(f"{field.name} cannot be read: {error}") from None
+    found = tags.parse(field.value)
+    if isinstance(found, Unreadable):
+        raise _BrokenError(ArcReason.UNREADABLE_FIELD(field=field.name, because=found.reason))
+    return found
 
 
 def _check_sequence(*fields: _Instances) -> int:
     """5.2, step 3, A and B: one of each field an instance, and no gaps."""
     count = max(len(each) for each in fields)
     if any(sorted(each) != list(range(1, count + 1)) for each in fields):
-        raise _BrokenError("sets are not complete")
+        raise _BrokenError(ArcReason.INCOMPLETE_SETS())
     return count
 
 
@@ -153,7 +159,8 @@ def _check_chain_values(seals: _Instances, count: int) -> None:
     for instance in range(count, 0, -1):
         value = seals[instance].tags.get("cv", b"").lower()
         if value != (b"none" if instance == 1 else b"pass"):
-            raise _BrokenError(f"seal i={instance} says cv={value[:8].decode('ascii', 'replace')}")
+            shown = value[:8].decode("ascii", "replace")
+            raise _BrokenError(ArcReason.CHAIN_VALUE(instance=instance, value=shown))
 
 
 def _set(instance: int, results: _Instances, signatures: _Instances, seals: _Instances, now: int) -> _Set:
@@ -168,20 +175,20 @@ def _set(instance: int, results: _Instances, signatures: _Instances, seals: _Ins
 def _message_signature(read: _Read, instance: int, now: int) -> PreparedSignature:
     parsed = signature.parse_arc(read.tags, now)
     if isinstance(parsed, UnusableSignature):
-        raise _BrokenError(f"message signature i={instance}: {parsed.reason}")
+        raise _BrokenError(ArcReason.MESSAGE_SIGNATURE(instance=instance, because=parsed.reason))
     if "arc-seal" in parsed.signed_fields:
         # 4.1.2; the other ARC fields must not be signed either, but their presence breaks nothing.
-        raise _BrokenError(f"message signature i={instance} signs seals")
+        raise _BrokenError(ArcReason.SIGNS_SEALS(instance=instance))
     return PreparedSignature(parsed, read.field)
 
 
 def _seal(read: _Read, instance: int, now: int) -> Signature:
     """4.1.3: a signature without body and without h=; its canonicalization is relaxed."""
     if "h" in read.tags:
-        raise _BrokenError(f"seal i={instance} has h=")
+        raise _BrokenError(ArcReason.SEAL_WITH_FIELDS(instance=instance))
     parsed = signature.parse_seal(read.tags, now)
     if isinstance(parsed, UnusableSignature):
-        raise _BrokenError(f"seal i={instance}: {parsed.reason}")
+        raise _BrokenError(ArcReason.SEAL(instance=instance, because=parsed.reason))
     return parsed
 
 
@@ -201,7 +208,7 @@ async def validate(
         return Chain(ArcStatus.FAIL, failure, None, sealers)
     oldest_pass = await _oldest_pass(resolver, sets, bodies, work)
     results = tuple(parse(each.seal.domain, _without_instance(each.result_field)) for each in sets)
-    return Chain(ArcStatus.PASS, "", oldest_pass, sealers, results)
+    return Chain(ArcStatus.PASS, None, oldest_pass, sealers, results)
 
 
 def _without_instance(field: Field) -> bytes:
@@ -211,15 +218,15 @@ def _without_instance(field: Field) -> bytes:
 
 async def _newest_failure(
     resolver: Resolver, sets: Sequence[_Set], bodies: Mapping[BodyHashKind, BodyHash], work: Work
-) -> str | None:
+) -> Reason | None:
     """5.2, step 4."""
     failure = await _message_failure(resolver, sets[-1].message_signature, bodies, work)
-    return None if failure is None else f"message signature i={len(sets)}: {failure}"
+    return None if failure is None else ArcReason.MESSAGE_SIGNATURE(instance=len(sets), because=failure)
 
 
 async def _message_failure(
     resolver: Resolver, prepared: PreparedSignature, bodies: Mapping[BodyHashKind, BodyHash], work: Work
-) -> str | None:
+) -> Reason | None:
     answer = await text_records(resolver, prepared.signature.key_name)
     verified = judge(prepared, answer, bodies[prepared.body], work)
     return None if verified.result is signature.DkimResult.PASS else verified.reason
@@ -235,13 +242,13 @@ async def _oldest_pass(
     return 0
 
 
-async def _seals_failure(resolver: Resolver, sets: Sequence[_Set], work: Work) -> str | None:
+async def _seals_failure(resolver: Resolver, sets: Sequence[_Set], work: Work) -> Reason | None:
     """5.2, step 6: from the newest seal to the oldest."""
     hashes = _seal_hashes(sets)
     for instance in range(len(sets), 0, -1):
         failure = await _seal_failure(resolver, sets[instance - 1].seal, hashes[instance - 1], work)
         if failure is not None:
-            return f"seal i={instance}: {failure}"
+            return ArcReason.SEAL(instance=instance, because=failure)
     return None
 
 
@@ -262,11 +269,11 @@ def _line(field: Field) -> bytes:
     return canonical(field, Canonicalization.RELAXED) + b"\r\n"
 
 
-async def _seal_failure(resolver: Resolver, seal: Signature, seal_hash: bytes, work: Work) -> str | None:
+async def _seal_failure(resolver: Resolver, seal: Signature, seal_hash: bytes, work: Work) -> Reason | None:
     keys = keys_for(seal, await text_records(resolver, seal.key_name))
     if isinstance(keys, UnusableKey):
         return keys.reason
     by = work.key_of(keys, seal.signature, seal_hash)
     if isinstance(by, Exceeded):
         return by.reason
-    return "seal does not fit the fields or the key" if by is None else None
+    return ArcReason.SEAL_DOES_NOT_FIT() if by is None else None

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from dmarc_milter.columns.column import Column, Finding, Kind, Line, Row
+from dmarc_milter.columns.column import Column, Finding, Kind, Line, Row, code_column, text_of
 
 
 def _lines(row: Row) -> Iterator[Line]:
@@ -16,8 +16,10 @@ FINDING = Finding(
     "arc",
     (
         Column("arc", lambda verdict: verdict.arc.status.value, 16, log="arc"),
-        Column("arc_reason", lambda verdict: verdict.arc.reason or None, log="arc_reason"),
+        Column("arc_reason", text_of(lambda verdict: verdict.arc.reason), log="arc_reason"),
+        code_column("arc_code", lambda verdict: verdict.arc.reason),
         Column("arc_sealers", lambda verdict: list(verdict.arc.sealers) or None, kind=Kind.JSON),
     ),
     _lines,
+    codes=lambda row: (row["arc_code"],),
 )

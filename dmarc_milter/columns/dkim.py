@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
+from dmarc_milter import wording
 from dmarc_milter.columns.column import MAX_TEXT, NOBODY, Column, Finding, Kind, Line, Row
 from dmarc_milter.common.text import printable
 from dmarc_milter.judging.verdict import Verdict
@@ -13,7 +14,8 @@ def _signatures(verdict: Verdict) -> list[dict[str, Any]]:
     return [
         {
             "result": each.result.value,
-            "reason": printable(each.reason, MAX_TEXT),
+            "reason": printable(wording.text(each.reason), MAX_TEXT),
+            "code": wording.code(each.reason),
             "domain": each.domain,
             "selector": each.selector,
             "algorithm": each.algorithm,
@@ -46,6 +48,10 @@ def _reasons(row: Row) -> str | None:
     return "; ".join(each["reason"] for each in row["dkim"] or () if each["reason"]) or None
 
 
+def _codes(row: Row) -> str | None:
+    return ",".join(each["code"] for each in row["dkim"] or () if each["code"]) or None
+
+
 def _lines(row: Row) -> Iterator[Line]:
     if not row["dkim"]:
         yield Line("DKIM", "none: the message is not signed")
@@ -63,6 +69,7 @@ FINDING = Finding(
     "dkim",
     (
         Column("dkim", _signatures, kind=Kind.JSON, log="dkim", shown=_results),
+        Column("dkim_code", None, log="dkim_code", shown=_codes, readers=NOBODY),
         Column("dkim_reason", None, log="dkim_reason", shown=_reasons, readers=NOBODY),
         Column(
             "dkim_left_out",
@@ -73,4 +80,5 @@ FINDING = Finding(
         ),
     ),
     _lines,
+    codes=lambda row: [each["code"] for each in row["dkim"] or ()],
 )

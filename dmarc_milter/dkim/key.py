@@ -12,7 +12,9 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from dmarc_milter.common.memo import Memo
+from dmarc_milter.common.reason import Reason, Unreadable
 from dmarc_milter.dkim import tags
+from dmarc_milter.dkim.reasons import DkimReason
 from dmarc_milter.dkim.signature import DkimResult, Signature
 
 MIN_RSA_BITS = 1_024
@@ -60,7 +62,7 @@ class UnusableKey:
     """Why a key record is of no use."""
 
     result: DkimResult
-    reason: str
+    reason: Reason
 
 
 def parse(record: bytes) -> Key | UnusableKey:
@@ -69,19 +71,18 @@ def parse(record: bytes) -> Key | UnusableKey:
 
 
 def _parse(record: bytes) -> Key | UnusableKey:
-    try:
-        found = tags.parse(record)
-    except tags.TagError as error:
-        return UnusableKey(DkimResult.PERMERROR, f"key record cannot be read: {error}")
+    found = tags.parse(record)
+    if isinstance(found, Unreadable):
+        return UnusableKey(DkimResult.PERMERROR, DkimReason.UNREADABLE_KEY_RECORD(because=found.reason))
     if "v" in found and (found["v"] != b"DKIM1" or next(iter(found)) != "v"):
-        return UnusableKey(DkimResult.PERMERROR, "key record is of another version")
+        return UnusableKey(DkimResult.PERMERROR, DkimReason.UNKNOWN_KEY_VERSION())
     if "p" not in found:
-        return UnusableKey(DkimResult.PERMERROR, "key record has no key (p=)")
+        return UnusableKey(DkimResult.PERMERROR, DkimReason.EMPTY_KEY_RECORD())
     if not found["p"]:
-        return UnusableKey(DkimResult.PERMERROR, "key is revoked")
+        return UnusableKey(DkimResult.PERMERROR, DkimReason.KEY_REVOKED())
     services = tags.listed(found.get("s", b"*"))
     if "*" not in services and "email" not in services:
-        return UnusableKey(DkimResult.PERMERROR, "key is not for e-mail")
+        return UnusableKey(DkimResult.PERMERROR, DkimReason.KEY_NOT_FOR_MAIL())
     loaded = _load(found.get("k", b"rsa").decode("ascii", "replace").lower(), found["p"])
     if isinstance(loaded, UnusableKey):
         return loaded
@@ -108,35 +109,35 @@ _parse_once = Memo(_parse, _kept_octets, max_octets=4 << 20, max_key=2_048)
 def _load(key_type: str, text: bytes) -> RSAPublicKey | Ed25519PublicKey | UnusableKey:
     octets = tags.base64(text)
     if octets is None:
-        return UnusableKey(DkimResult.PERMERROR, "key cannot be read (p=)")
+        return UnusableKey(DkimResult.PERMERROR, DkimReason.UNREADABLE_KEY())
     try:
         if key_type == "ed25519":
             return Ed25519PublicKey.from_public_bytes(octets)
         if key_type != "rsa":
-            return UnusableKey(DkimResult.PERMERROR, "unknown type of key (k=)")
+            return UnusableKey(DkimResult.PERMERROR, DkimReason.UNKNOWN_KEY_TYPE())
         # SubjectPublicKeyInfo, as everybody writes, or the RSAPublicKey of RFC 6376 3.6.1: both are accepted.
         key = load_der_public_key(octets)
     except (ValueError, UnsupportedAlgorithm):
-        return UnusableKey(DkimResult.PERMERROR, "key cannot be read (p=)")
+        return UnusableKey(DkimResult.PERMERROR, DkimReason.UNREADABLE_KEY())
     if not isinstance(key, RSAPublicKey):
-        return UnusableKey(DkimResult.PERMERROR, "key is of another type than k= says")
+        return UnusableKey(DkimResult.PERMERROR, DkimReason.OTHER_KEY_TYPE())
     return _unusable_size(key) or key
 
 
 def _unusable_size(key: RSAPublicKey) -> UnusableKey | None:
     if key.key_size < MIN_RSA_BITS:
-        return UnusableKey(DkimResult.POLICY, f"RSA key of {key.key_size} bits is too short (RFC 8301)")
+        return UnusableKey(DkimResult.POLICY, DkimReason.KEY_TOO_SHORT(bits=key.key_size))
     if key.key_size > MAX_RSA_BITS:
-        return UnusableKey(DkimResult.POLICY, f"RSA key of {key.key_size} bits is too long")
+        return UnusableKey(DkimResult.POLICY, DkimReason.KEY_TOO_LONG(bits=key.key_size))
     exponent = key.public_numbers().e
     if exponent.bit_length() > MAX_EXPONENT_BITS:
-        return UnusableKey(DkimResult.PERMERROR, f"RSA key with an exponent of {exponent.bit_length()} bits")
+        return UnusableKey(DkimResult.PERMERROR, DkimReason.EXPONENT_TOO_LONG(bits=exponent.bit_length()))
     return None
 
 
 def usable(records: Sequence[bytes], signature: Signature) -> list[Key] | UnusableKey:
     """The keys among the TXT records of a name that may have made `signature`; else why there is none (6.1.2)."""
-    fault = UnusableKey(DkimResult.PERMERROR, "no key record")
+    fault = UnusableKey(DkimResult.PERMERROR, DkimReason.NO_KEY_RECORD())
     keys = []
     for record in records[:MAX_KEYS]:
         key = parse(record)
@@ -151,9 +152,12 @@ def usable(records: Sequence[bytes], signature: Signature) -> list[Key] | Unusab
 def _unfit(key: Key, signature: Signature) -> UnusableKey | None:
     """6.1.2, steps 4 to 6, and t=s (3.6.1)."""
     if key.key_type != signature.algorithm.key_type:
-        return UnusableKey(DkimResult.PERMERROR, f"key is {key.key_type}, signature is {signature.algorithm.value}")
+        return UnusableKey(
+            DkimResult.PERMERROR,
+            DkimReason.KEY_OF_OTHER_ALGORITHM(key=key.key_type, algorithm=signature.algorithm.value),
+        )
     if key.hashes is not None and "sha256" not in key.hashes:
-        return UnusableKey(DkimResult.PERMERROR, "key does not allow sha256 (h=)")
+        return UnusableKey(DkimResult.PERMERROR, DkimReason.HASH_NOT_ALLOWED())
     if key.is_strict and signature.identity_domain != signature.domain:
-        return UnusableKey(DkimResult.PERMERROR, "key allows no subdomain in i= (t=s)")
+        return UnusableKey(DkimResult.PERMERROR, DkimReason.SUBDOMAIN_NOT_ALLOWED())
     return None

@@ -4,7 +4,9 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from dmarc_milter.common.reason import Reason, Unreadable
 from dmarc_milter.dkim import tags
+from dmarc_milter.dkim.reasons import DkimReason
 from dmarc_milter.dns.name import is_at_or_below, to_identifier
 
 
@@ -74,7 +76,7 @@ class UnusableSignature:
     """A signature that is not worth verifying; what could be read of it, for the report."""
 
     result: DkimResult
-    reason: str
+    reason: Reason
     domain: str | None = None
     selector: str | None = None
     algorithm: str | None = None
@@ -97,27 +99,24 @@ _FIELD_NAME = re.compile(r"[!-9;-~]+")
 
 
 class _FaultError(Exception):
-    def __init__(self, result: DkimResult, reason: str) -> None:
-        super().__init__(reason)
+    def __init__(self, result: DkimResult, reason: Reason) -> None:
+        super().__init__(str(reason))
         self.result = result
         self.reason = reason
 
 
 def parse(value: bytes, now: int) -> Signature | UnusableSignature:
     """Read the value of a DKIM-Signature field. `now` is the time in seconds since 1970."""
-    try:
-        found = tags.parse(value)
-    except tags.TagError as error:
-        return UnusableSignature(DkimResult.NEUTRAL, f"signature cannot be read: {error}")
+    found = tags.parse(value)
+    if isinstance(found, Unreadable):
+        return UnusableSignature(DkimResult.NEUTRAL, DkimReason.UNREADABLE_SIGNATURE(because=found.reason))
     return _read(found, now, is_arc=False)
 
 
 def claimed_domain(value: bytes) -> str | None:
     """d= of a DKIM-Signature field, whatever else is in it; None where that is no domain."""
-    try:
-        return to_identifier(_text(tags.parse(value).get("d", b"")))
-    except tags.TagError:
-        return None
+    found = tags.parse(value)
+    return None if isinstance(found, Unreadable) else to_identifier(_text(found.get("d", b"")))
 
 
 def parse_arc(found: dict[str, bytes], now: int) -> Signature | UnusableSignature:
@@ -194,25 +193,25 @@ def _required(found: dict[str, bytes], name: str) -> bytes:
     """3.5, 6.1.1: v, a, b, bh, d, h and s are required."""
     value = found.get(name)
     if not value:
-        raise _FaultError(DkimResult.PERMERROR, f"required tag {name}= is missing")
+        raise _FaultError(DkimResult.PERMERROR, DkimReason.MISSING_TAG(tag=name))
     return value
 
 
 def _check_version(found: dict[str, bytes]) -> None:
     """v= is 1, compared as text (3.5)."""
     if _required(found, "v") != b"1":
-        raise _FaultError(DkimResult.NEUTRAL, "unknown version of DKIM")
+        raise _FaultError(DkimResult.NEUTRAL, DkimReason.UNKNOWN_VERSION())
 
 
 def _algorithm(found: dict[str, bytes]) -> Algorithm:
     """a= (3.5); rsa-sha1 has permanently failed (RFC 8301 3.1)."""
     name = _text(_required(found, "a")).lower()
     if name == "rsa-sha1":
-        raise _FaultError(DkimResult.PERMERROR, "rsa-sha1 does not count any more (RFC 8301)")
+        raise _FaultError(DkimResult.PERMERROR, DkimReason.RSA_SHA1())
     try:
         return Algorithm(name)
     except ValueError:
-        raise _FaultError(DkimResult.NEUTRAL, "unknown algorithm") from None
+        raise _FaultError(DkimResult.NEUTRAL, DkimReason.UNKNOWN_ALGORITHM()) from None
 
 
 def _canonicalizations(found: dict[str, bytes]) -> tuple[Canonicalization, Canonicalization]:
@@ -221,14 +220,14 @@ def _canonicalizations(found: dict[str, bytes]) -> tuple[Canonicalization, Canon
     try:
         return Canonicalization(header), Canonicalization(body or "simple")
     except ValueError:
-        raise _FaultError(DkimResult.NEUTRAL, "unknown canonicalization") from None
+        raise _FaultError(DkimResult.NEUTRAL, DkimReason.UNKNOWN_CANONICALIZATION()) from None
 
 
 def _domain(found: dict[str, bytes]) -> str:
     """d= (3.5), U-labels as A-labels (RFC 8616 5)."""
     domain = to_identifier(_text(_required(found, "d")))
     if domain is None:
-        raise _FaultError(DkimResult.NEUTRAL, "d= is no domain name")
+        raise _FaultError(DkimResult.NEUTRAL, DkimReason.NO_DOMAIN())
     return domain
 
 
@@ -236,9 +235,9 @@ def _selector(found: dict[str, bytes]) -> str:
     """s= (3.1, 3.5)"""
     selector = to_identifier(_text(_required(found, "s")))
     if selector is None:
-        raise _FaultError(DkimResult.NEUTRAL, "s= is no selector")
+        raise _FaultError(DkimResult.NEUTRAL, DkimReason.NO_SELECTOR())
     if "q" in found and "dns/txt" not in tags.listed(found["q"]):
-        raise _FaultError(DkimResult.NEUTRAL, "unknown way to ask for the key (q=)")
+        raise _FaultError(DkimResult.NEUTRAL, DkimReason.UNKNOWN_QUERY())
     return selector
 
 
@@ -249,9 +248,9 @@ def _identity_domain(found: dict[str, bytes], domain: str) -> str:
     _, at, written = _text(found["i"]).rpartition("@")
     identity = to_identifier(written) if at else None
     if identity is None:
-        raise _FaultError(DkimResult.NEUTRAL, "i= has no valid domain")
+        raise _FaultError(DkimResult.NEUTRAL, DkimReason.NO_IDENTITY())
     if not is_at_or_below(identity, domain):
-        raise _FaultError(DkimResult.PERMERROR, "i= is not within d=")
+        raise _FaultError(DkimResult.PERMERROR, DkimReason.IDENTITY_OUTSIDE())
     return identity
 
 
@@ -259,9 +258,9 @@ def _signed_fields(found: dict[str, bytes], *, needs_from: bool) -> tuple[str, .
     """h= (3.5, 5.4): a list of field names, From among them."""
     names = tuple(tags.listed(_required(found, "h")))
     if len(names) > MAX_SIGNED_FIELDS or any(_FIELD_NAME.fullmatch(name) is None for name in names):
-        raise _FaultError(DkimResult.NEUTRAL, "h= cannot be read")
+        raise _FaultError(DkimResult.NEUTRAL, DkimReason.UNREADABLE_FIELDS())
     if needs_from and "from" not in names:
-        raise _FaultError(DkimResult.PERMERROR, "From is not signed")
+        raise _FaultError(DkimResult.PERMERROR, DkimReason.FROM_NOT_SIGNED())
     return names
 
 
@@ -270,7 +269,7 @@ def _body_length(found: dict[str, bytes]) -> int | None:
     if "l" not in found:
         return None
     if _LENGTH.fullmatch(found["l"]) is None:
-        raise _FaultError(DkimResult.NEUTRAL, "l= is not a number")
+        raise _FaultError(DkimResult.NEUTRAL, DkimReason.NO_LENGTH())
     return int(found["l"])
 
 
@@ -280,19 +279,19 @@ def _check_times(found: dict[str, bytes], now: int) -> None:
     for name in ("t", "x"):
         if name in found:
             if _TIMESTAMP.fullmatch(found[name]) is None:
-                raise _FaultError(DkimResult.NEUTRAL, f"{name}= is not a time")
+                raise _FaultError(DkimResult.NEUTRAL, DkimReason.NO_TIME(tag=name))
             times[name] = int(found[name])
     if times.get("t", 0) > now + CLOCK_SKEW:
-        raise _FaultError(DkimResult.PERMERROR, "signed in the future")
+        raise _FaultError(DkimResult.PERMERROR, DkimReason.SIGNED_IN_FUTURE())
     if "x" in times:
         if times["x"] <= times.get("t", -1):
-            raise _FaultError(DkimResult.NEUTRAL, "expires before it was signed")
+            raise _FaultError(DkimResult.NEUTRAL, DkimReason.EXPIRES_BEFORE_SIGNED())
         if times["x"] < now - CLOCK_SKEW:
-            raise _FaultError(DkimResult.PERMERROR, "signature expired")
+            raise _FaultError(DkimResult.PERMERROR, DkimReason.EXPIRED())
 
 
 def _base64(found: dict[str, bytes], name: str, limit: int) -> bytes:
     octets = tags.base64(_required(found, name))
     if octets is None or len(octets) > limit:
-        raise _FaultError(DkimResult.NEUTRAL, f"{name}= is not base64 of a fitting length")
+        raise _FaultError(DkimResult.NEUTRAL, DkimReason.NO_BASE64(tag=name))
     return octets

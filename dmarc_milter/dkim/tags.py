@@ -5,6 +5,9 @@ from base64 import b64decode
 
 from dkim.util import InvalidTagValueList, parse_tag_value
 
+from dmarc_milter.common.reason import Unreadable
+from dmarc_milter.dkim.reasons import DkimReason
+
 MAX_OCTETS = 64 << 10
 """A longer tag list is not read."""
 
@@ -16,23 +19,19 @@ _WHITE_SPACE = b" \t\r\n"
 _BASE64 = re.compile(rb"([A-Za-z0-9+/]+)={0,2}")
 
 
-class TagError(ValueError):
-    """Text that is no tag list; the text says why, for people."""
-
-
-def parse(text: bytes) -> dict[str, bytes]:
-    """The tags by name, values without white space around them. Raises TagError."""
+def parse(text: bytes) -> dict[str, bytes] | Unreadable:
+    """The tags by name, values without white space around them."""
     if len(text) > MAX_OCTETS:
-        raise TagError(f"longer than {MAX_OCTETS} octets")
+        return Unreadable(DkimReason.TAG_LIST_TOO_LONG(limit=MAX_OCTETS))
     if text.count(b";") > MAX_TAGS:
-        raise TagError(f"more than {MAX_TAGS} tags")
+        return Unreadable(DkimReason.TOO_MANY_TAGS(limit=MAX_TAGS))
     try:
         tags: dict[bytes, bytes] = parse_tag_value(text)
     except InvalidTagValueList as error:
-        raise TagError(f"not a tag list ({type(error).__name__})") from None
+        return Unreadable(DkimReason.NO_TAG_LIST(error=type(error).__name__))
     for name in tags:
         if _NAME.fullmatch(name) is None:
-            raise TagError("a tag name that is not allowed")
+            return Unreadable(DkimReason.INVALID_TAG_NAME())
     return {name.decode("ascii"): value for name, value in tags.items()}
 
 

@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from dmarc_milter.common.reason import Reason
 from dmarc_milter.dkim import key, signature
 from dmarc_milter.dkim.body import BodyHash, BodyHashKind
 from dmarc_milter.dkim.key import Key, UnusableKey
+from dmarc_milter.dkim.reasons import DkimReason
 from dmarc_milter.dkim.signature import DkimResult, Signature, UnusableSignature
 from dmarc_milter.dkim.work import Exceeded, Work
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType, Resolver, text_records
@@ -18,8 +20,8 @@ class SignatureResult:
     """What was found out about one signature."""
 
     result: DkimResult
-    reason: str
-    """For people; empty for a pass."""
+    reason: Reason | None
+    """None for a pass."""
     domain: str | None = None
     """d="""
     selector: str | None = None
@@ -150,9 +152,9 @@ def judge(
         return _verified(prepared, DkimResult.PERMERROR, by.reason)
     result, reason = _outcome(prepared.signature, by, body, allow_partial_body=allow_partial_body)
     used = by or keys[0]
-    if result is DkimResult.FAIL and used.is_test:
+    if result is DkimResult.FAIL and reason is not None and used.is_test:
         # 3.6.1: a failure of a domain that is testing is treated as no signature.
-        result, reason = DkimResult.NEUTRAL, f"{reason}; the key is for tests (t=y)"
+        result, reason = DkimResult.NEUTRAL, DkimReason.TESTING(because=reason)
     return _verified(prepared, result, reason, used)
 
 
@@ -164,27 +166,31 @@ def _key_of(keys: Sequence[Key], prepared: PreparedSignature, work: Work) -> Key
 def keys_for(wanted: Signature, answer: Answer[bytes]) -> list[Key] | UnusableKey:
     """The keys published for a signature, or why there is none (6.1.2)."""
     if answer.failed:
-        return UnusableKey(DkimResult.TEMPERROR, f"key look-up failed: {answer.reason}")
+        return UnusableKey(DkimResult.TEMPERROR, DkimReason.KEY_LOOKUP_FAILED(because=answer.failure))
     if answer.outcome is not AnswerOutcome.RECORDS:
-        return UnusableKey(DkimResult.PERMERROR, f"no key published at {wanted.key_name}")
+        return UnusableKey(DkimResult.PERMERROR, DkimReason.NO_KEY(name=wanted.key_name))
     return key.usable(answer.records, wanted)
 
 
-def _outcome(wanted: Signature, by: Key | None, body: BodyHash, *, allow_partial_body: bool) -> tuple[DkimResult, str]:
+def _outcome(
+    wanted: Signature, by: Key | None, body: BodyHash, *, allow_partial_body: bool
+) -> tuple[DkimResult, Reason | None]:
     """Header and body are compared apart, so that the reason says which of them was changed (6.1.3)."""
     length = wanted.body_length
     if length is not None and length > body.octets:
-        return DkimResult.FAIL, f"l={length} is longer than the body"
+        return DkimResult.FAIL, DkimReason.LENGTH_BEYOND_BODY(length=str(length))
     if body.digest != wanted.body_hash:
-        return DkimResult.FAIL, "body was changed" if by else "body and header were changed"
+        return DkimResult.FAIL, DkimReason.BODY_CHANGED() if by else DkimReason.BODY_AND_HEADER_CHANGED()
     if by is None:
-        return DkimResult.FAIL, "signature does not fit header or key"
+        return DkimResult.FAIL, DkimReason.SIGNATURE_DOES_NOT_FIT()
     if length is not None and length < body.octets and not allow_partial_body:
-        return DkimResult.POLICY, f"only the first {length} of {body.octets} octets of the body are signed (l=)"
-    return DkimResult.PASS, ""
+        return DkimResult.POLICY, DkimReason.BODY_PARTLY_SIGNED(length=length, octets=body.octets)
+    return DkimResult.PASS, None
 
 
-def _verified(prepared: PreparedSignature, result: DkimResult, reason: str, used: Key | None = None) -> SignatureResult:
+def _verified(
+    prepared: PreparedSignature, result: DkimResult, reason: Reason | None, used: Key | None = None
+) -> SignatureResult:
     wanted = prepared.signature
     return SignatureResult(
         result,

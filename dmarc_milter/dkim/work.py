@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from dmarc_milter.common.reason import Reason
 from dmarc_milter.dkim.header import canonical, octets_of, select, without_signature
 from dmarc_milter.dkim.key import Key
+from dmarc_milter.dkim.reasons import DkimReason
 from dmarc_milter.dkim.signature import Canonicalization, Signature
 from dmarc_milter.message.header import Field, Header
 
@@ -23,11 +25,11 @@ MAX_TRIES = 128
 class Exceeded:
     """Why a signature was not verified: the message had no such work left."""
 
-    reason: str
+    reason: Reason
 
 
-_TOO_MANY_OCTETS = Exceeded(f"the signatures of this message sign more than {MAX_HASHED >> 20} MB of header")
-_TOO_MANY_TRIES = Exceeded(f"more than {MAX_TRIES} keys would have to be tried for this message")
+_TOO_MANY_OCTETS = Exceeded(DkimReason.TOO_MUCH_HEADER(limit=MAX_HASHED >> 20))
+_TOO_MANY_TRIES = Exceeded(DkimReason.TOO_MANY_KEYS(limit=MAX_TRIES))
 
 
 class Work:

@@ -161,7 +161,7 @@ async def _dkim(found: Report, resolver: Resolver, name: str) -> None:
     for record in answer.records:
         read = key.parse(record)
         if isinstance(read, UnusableKey):
-            found.fault(below, read.reason)
+            found.fault(below, wording.text(read.reason))
         else:
             below.add(f"{read.key_type}, {read.bits} bits", Severity.GOOD)
             if read.key_type == "rsa" and read.bits < 2048:

@@ -100,7 +100,7 @@ def _dkim(verified: SignatureResult) -> object:
     return _result(
         "dkim",
         verified.result.value,
-        verified.reason,
+        wording.text(verified.reason),
         [
             ("header", "d", verified.domain),
             ("header", "s", verified.selector),
@@ -117,7 +117,7 @@ def _arc(verdict: Verdict) -> object:
     return _result(
         "arc",
         verdict.arc.status.value,
-        verdict.arc.reason,
+        wording.text(verdict.arc.reason),
         [
             ("header", "oldest-pass", None if oldest is None else str(oldest)),
             ("smtp", "remote-ip", address_text(address)),

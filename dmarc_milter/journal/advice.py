@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from dmarc_milter.dkim.reasons import DkimReason
+
 Found = Mapping[str, Any]
 """The columns of journal.schema.messages."""
 
@@ -30,29 +32,39 @@ def _about_from(found: Found) -> list[str]:
     return [f"The message has {reason}: its sender has to write one address of one domain."] if reason else []
 
 
-_SIGNATURE_FAULTS = (
-    ("body was changed", "Somebody changed the body after {domain} had signed it: a mailing list's footer, a gateway."),
-    ("body and header", "Somebody changed the message after {domain} had signed it, or the signature is forged."),
-    ("does not fit header", "A signed header field was changed after {domain} had signed it, or the key is another."),
-    ("no key published", "{domain} signs with a key that it does not publish: publish {selector}._domainkey.{domain}."),
-    ("revoked", "{domain} has withdrawn the key {selector}: sign with another one."),
-    ("too short", "The key {selector} of {domain} is too short: make one of 2048 bits."),
-    ("only the first", "{domain} signs only the start of the body (l=): sign without l=."),
-    ("expired", "The signature of {domain} was too old when the message came: it was delayed, or x= is too tight."),
-    ("rsa-sha1", "{domain} signs with rsa-sha1, which does not count any more: sign with rsa-sha256."),
-)
+_SIGNATURE_FAULTS: dict[str, str] = {
+    code.value: sentence
+    for code, sentence in {
+        DkimReason.BODY_CHANGED: (
+            "Somebody changed the body after {domain} had signed it: a mailing list's footer, a gateway."
+        ),
+        DkimReason.BODY_AND_HEADER_CHANGED: (
+            "Somebody changed the message after {domain} had signed it, or the signature is forged."
+        ),
+        DkimReason.SIGNATURE_DOES_NOT_FIT: (
+            "A signed header field was changed after {domain} had signed it, or the key is another."
+        ),
+        DkimReason.NO_KEY: (
+            "{domain} signs with a key that it does not publish: publish {selector}._domainkey.{domain}."
+        ),
+        DkimReason.KEY_REVOKED: "{domain} has withdrawn the key {selector}: sign with another one.",
+        DkimReason.KEY_TOO_SHORT: "The key {selector} of {domain} is too short: make one of 2048 bits.",
+        DkimReason.BODY_PARTLY_SIGNED: "{domain} signs only the start of the body (l=): sign without l=.",
+        DkimReason.EXPIRED: (
+            "The signature of {domain} was too old when the message came: it was delayed, or x= is too tight."
+        ),
+        DkimReason.RSA_SHA1: "{domain} signs with rsa-sha1, which does not count any more: sign with rsa-sha256.",
+    }.items()
+}
 
 
 def _about_signatures(found: Found) -> list[str]:
     lines = []
     for each in found["dkim"] or ():
-        if each["result"] == "pass":
-            continue
-        names = {"domain": each["domain"] or "the signer", "selector": each["selector"] or "?"}
-        for text, sentence in _SIGNATURE_FAULTS:
-            if text in each["reason"]:
-                lines.append(sentence.format(**names))
-                break
+        # Records of older versions have no codes.
+        sentence = _SIGNATURE_FAULTS.get(each.get("code") or "")
+        if sentence is not None and each["result"] != "pass":
+            lines.append(sentence.format(domain=each["domain"] or "the signer", selector=each["selector"] or "?"))
     return lines
 
 

@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING
 
 from dmarc_milter.common.reason import Reason, ReasonCode, Value
 from dmarc_milter.common.text import plain
-from dmarc_milter.wording import dmarc, dns, judging, message, spf
+from dmarc_milter.wording import arc, dkim, dmarc, dns, judging, message, spf
 from dmarc_milter.wording.table import Sentence, Wording, Wordings, sentences
 
 if TYPE_CHECKING:
     # Whoever asks has it already; who only wants words does not load what judges mail.
     from dmarc_milter.judging.verdict import Disposition
 
-_TABLES: tuple[Wordings, ...] = (dns.WORDINGS, message.WORDINGS, spf.WORDINGS, dmarc.WORDINGS, judging.WORDINGS)
+_TABLES: tuple[Wordings, ...] = (
+    dns.WORDINGS,
+    message.WORDINGS,
+    spf.WORDINGS,
+    dkim.WORDINGS,
+    arc.WORDINGS,
+    dmarc.WORDINGS,
+    judging.WORDINGS,
+)
 WORDINGS: dict[ReasonCode, Wording] = {code: wording for table in _TABLES for code, wording in table.items()}
 SENTENCES = {code: sentences(wording) for code, wording in WORDINGS.items()}
 """What is looked up: templates are taken apart once."""

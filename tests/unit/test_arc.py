@@ -6,6 +6,7 @@ from typing import Any
 import dkim
 import pytest
 
+from dmarc_milter import wording
 from dmarc_milter.arc import chain as arc_chain
 from dmarc_milter.arc.chain import ArcStatus, Chain, PreparedChain, prepare, validate
 from dmarc_milter.dkim.body import BodyHashes
@@ -103,7 +104,7 @@ def test_what_fails_first_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(ZoneResolver, "look_up", look_up)
     found = chain(twice() + b"more\r\n")
-    assert found.reason == "message signature i=2: body was changed"
+    assert wording.text(found.reason) == "message signature i=2: body was changed"
     assert (found.status, found.oldest_pass, found.results) == (ArcStatus.FAIL, None, ())
     assert asked == ["s._domainkey.second.example"]
 
@@ -113,4 +114,4 @@ def test_a_broken_seal_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(arc_chain, "parse", lambda sealer, _: done.append(sealer))
     found = chain(twice().replace(b"dmarc=pass", b"dmarc=none", 1))
     assert (found.status, found.results, done) == (ArcStatus.FAIL, (), [])
-    assert found.reason.startswith("seal i=2")
+    assert wording.text(found.reason).startswith("seal i=2")

@@ -29,12 +29,13 @@ def test_a_quarantined_message_says_so() -> None:
 
 
 def verdict(reason: str = "", shown: str = "abcd/+12", domain: str = "example.com") -> Verdict:
+    dkim_reason = PolicyReason.UNUSABLE_FROM(because=reason) if reason else None
     return Verdict(
         Envelope(b"\xc0\x00\x02\x01", "h", "a@example.com"),
         SpfFinding(Check(SpfResult.PERMERROR, SpfReason.UNKNOWN_CLIENT(because=reason)), SpfIdentity.MAIL_FROM, domain),
-        (SignatureResult(DkimResult.FAIL, reason, domain, "sel", "rsa-sha256", shown),),
+        (SignatureResult(DkimResult.FAIL, dkim_reason, domain, "sel", "rsa-sha256", shown),),
         0,
-        Chain(ArcStatus.PASS, "", 0),
+        Chain(ArcStatus.PASS, None, 0),
         Author(domain),
         DmarcEvaluation(DmarcResult.FAIL, DmarcReason.NO_RECORD(), domain, None, Policy.REJECT, Policy.QUARANTINE),
     )

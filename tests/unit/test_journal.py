@@ -528,7 +528,7 @@ def test_what_if(engine: Engine) -> None:
     spoofed = record(
         "S", mode=Mode.MONITOR, disposition=SPARED, envelope=replace(ENVELOPE, client_address=bytes([203, 0, 113, 9]))
     )
-    signed = verdict("fail", "reject", signatures=(SignatureResult(DkimResult.PASS, "", "fwd.example"),))
+    signed = verdict("fail", "reject", signatures=(SignatureResult(DkimResult.PASS, None, "fwd.example"),))
     fill(
         engine,
         by_list(1),
@@ -569,8 +569,8 @@ def listed(list_id: str, spf_domain: str | None, has_address: bool = True, **mor
 
 def test_the_lists_of_what_if(engine: Engine) -> None:
     signed = (
-        SignatureResult(DkimResult.PASS, "", "esp.example"),
-        SignatureResult(DkimResult.FAIL, "", "broken.example"),
+        SignatureResult(DkimResult.PASS, None, "esp.example"),
+        SignatureResult(DkimResult.FAIL, None, "broken.example"),
     )
     fill(
         engine,
@@ -674,11 +674,11 @@ FAULTS = {
         "from other.example, which is not example.com",
     ),
     "list footer": (
-        {"dkim": [{"result": "fail", "reason": "body was changed", "domain": "a.example", "selector": "s"}]},
+        {"dkim": [{"result": "fail", "code": "body-changed", "domain": "a.example", "selector": "s"}]},
         "changed the body after a.example",
     ),
     "no key": (
-        {"dkim": [{"result": "permerror", "reason": "no key published at x", "domain": "a.example", "selector": "s"}]},
+        {"dkim": [{"result": "permerror", "code": "no-key", "domain": "a.example", "selector": "s"}]},
         "publish s._domainkey.a.example",
     ),
     "eleven look-ups": (

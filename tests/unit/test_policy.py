@@ -166,7 +166,7 @@ def by(domain: str) -> dict[str, Any]:
 def chain(*sealed: tuple[str, str], status: ArcStatus = ArcStatus.PASS) -> dict[str, Any]:
     """An ARC chain: who sealed, and what the sealer saw of DMARC."""
     results = tuple(parse(sealer, b" mx; " + seen.encode()) for sealer, seen in sealed)
-    return {"arc": Chain(status, "", 0, tuple(sealer for sealer, _ in sealed), results)}
+    return {"arc": Chain(status, None, 0, tuple(sealer for sealer, _ in sealed), results)}
 
 
 DEV = MailingList("dev.lists.example", has_address=True)
@@ -199,13 +199,13 @@ INDIRECT = {
     ),
     "a trusted list": ({"mailing_list": DEV, **by("lists.example")}, NAMED, "quarantine", LIST),
     "a trusted list, by its signature": (
-        {"mailing_list": DEV, "signatures": (SignatureResult(DkimResult.PASS, "", "lists.example"),)},
+        {"mailing_list": DEV, "signatures": (SignatureResult(DkimResult.PASS, None, "lists.example"),)},
         NAMED,
         "quarantine",
         LIST,
     ),
     "a trusted list, by a signature that fails": (
-        {"mailing_list": DEV, "signatures": (SignatureResult(DkimResult.FAIL, "", "lists.example"),)},
+        {"mailing_list": DEV, "signatures": (SignatureResult(DkimResult.FAIL, None, "lists.example"),)},
         NAMED,
         "reject",
         NO,
@@ -354,7 +354,10 @@ def domains(*texts: str) -> tuple[DomainPattern, ...]:
 CLIENT: dict[str, Any] = {"envelope": Envelope(bytes([192, 0, 2, 7]), "h.example", "a@b.example")}
 HERE: dict[str, Any] = {"client": (network.parse("192.0.2.0/24"),)}
 SIGNED: dict[str, Any] = {
-    "signatures": (SignatureResult(DkimResult.PASS, "", "s.example"), SignatureResult(DkimResult.FAIL, "", "f.example"))
+    "signatures": (
+        SignatureResult(DkimResult.PASS, None, "s.example"),
+        SignatureResult(DkimResult.FAIL, None, "f.example"),
+    )
 }
 RULES = {
     # the rule's conditions                      what came                     does it fit?

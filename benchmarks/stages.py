@@ -13,7 +13,6 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import milter
 
@@ -29,39 +28,17 @@ from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.journal.insertion import _flat
 from dmarc_milter.journal.row import row
 from dmarc_milter.judging.site import Site
-from dmarc_milter.milter import callbacks, worker_state
+from dmarc_milter.milter import worker_state
 from dmarc_milter.milter.worker_state import WorkerState
 from dmarc_milter.settings.config import Settings
 from dmarc_milter.telemetry import metrics
 from dmarc_milter.telemetry.log import message_line
+from tests.support.libmilter import ALL_ACTIONS, ALL_STEPS, Callbacks, Context, registered
 
 SENDERS = 40
 MESSAGES = 200
 ROUNDS = 10
 _CHUNK = 65_535
-_ALL_STEPS = [0x1FF, 0x1FFFFF, 0, 0]
-
-
-class Context:
-    """What pymilter hands to callbacks, without libmilter."""
-
-    def __init__(self) -> None:
-        self._private: object = None
-
-    def getpriv(self) -> object:
-        return self._private
-
-    def setpriv(self, value: object) -> None:
-        self._private = value
-
-    def getsymval(self, name: str) -> str | None:
-        return {"j": "mx.example.org", "i": "4XBENCH"}.get(name)
-
-    def addheader(self, *_: object) -> None: ...
-
-    def chgheader(self, *_: object) -> None: ...
-
-    def setreply(self, *_: object) -> None: ...
 
 
 class Stages:
@@ -77,27 +54,9 @@ class Stages:
         return value
 
 
-def _registered(service: WorkerState) -> dict[str, Callable[..., int]]:
-    """The callbacks by their names in pymilter."""
-    found: dict[str, Callable[..., int]] = {}
-    setters = [name for name in dir(milter) if name.startswith("set_") and name.endswith("_callback")]
-    keepers: dict[str, Any] = {name: _keeper(found, name[4:-9]) for name in setters}
-
-    def register(_name: str, **callbacks_of_stages: Callable[..., int]) -> None:
-        found.update(callbacks_of_stages)
-
-    with mock.patch.multiple(milter, register=register, **keepers):
-        callbacks.register(service)
-    return found
-
-
-def _keeper(found: dict[str, Callable[..., int]], name: str) -> Callable[[Callable[..., int]], None]:
-    return lambda callback: found.update({name: callback})
-
-
-def _play(stages: Stages, call: dict[str, Callable[..., int]], message: Message) -> None:
+def _play(stages: Stages, call: Callbacks, message: Message) -> None:
     context = Context()
-    stages.timed("connection", call["negotiate"], context, list(_ALL_STEPS))
+    stages.timed("connection", call["negotiate"], context, [ALL_ACTIONS, ALL_STEPS, 0, 0])
     stages.timed("connection", call["connect"], context, message.helo, 2, (message.client, 25))
     stages.timed("connection", call["helo"], context, message.helo)
     stages.timed("MAIL FROM: SPF", call["envfrom"], context, f"<{message.mail_from}>".encode())
@@ -156,7 +115,7 @@ def measure(folder: Path) -> dict[str, float]:
     observing = [_observer(stages, name, each) for name, each in observers.items()]
     setattr(worker_state, "told", partial(stages.timed, _TOLD, told))  # noqa: B010 - a name that it imports
     service = WorkerState(Site.of(settings, Runner(source), source), observing)
-    call = _registered(service)
+    call = registered(service)
     messages = [_as_libmilter(each) for each in corpus.messages(MESSAGES, SENDERS)]
     for message in messages:
         _play(stages, call, message)

@@ -61,10 +61,14 @@ _SIGNATURE_FAULTS: dict[str, str] = {
 def _about_signatures(found: Found) -> list[str]:
     lines = []
     for each in found["dkim"] or ():
-        # Records of older versions have no codes.
-        sentence = _SIGNATURE_FAULTS.get(each.get("code") or "")
-        if sentence is not None and each["result"] != "pass":
-            lines.append(sentence.format(domain=each["domain"] or "the signer", selector=each["selector"] or "?"))
+        if each["result"] == "pass":
+            continue
+        code, reason, domain = each.get("code"), each.get("reason"), each["domain"] or "the signer"
+        if code in _SIGNATURE_FAULTS:
+            lines.append(_SIGNATURE_FAULTS[code].format(domain=domain, selector=each["selector"] or "?"))
+        elif code is None and reason:
+            # Records of older versions have no codes.
+            lines.append(f"The signature of {domain} does not count: {reason}.")
     return lines
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from prometheus_client import values
 
 from dmarc_milter.demo.examples import zone_text
 from dmarc_milter.dns.zone import ZoneResolver
@@ -38,6 +39,12 @@ def logging_as_it_was() -> Iterator[None]:
     yield
     logger.handlers[:], logger.propagate = handlers, propagate
     logger.setLevel(level)
+
+
+@pytest.fixture(autouse=True)
+def counts_as_they_were(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A supervisor in this process has all later counts kept in files, whose folder goes with it."""
+    monkeypatch.setattr(values, "ValueClass", values.ValueClass)
 
 
 @pytest.fixture(scope="session")

@@ -92,6 +92,7 @@ class RunningFilter:
         kind, _, rest = self.address.partition(":")
         if kind == "unix":
             connected = socket.socket(socket.AF_UNIX)
+            self._connections.append(connected)
             connected.connect(rest)
         else:
             port, _, host = rest.partition("@")

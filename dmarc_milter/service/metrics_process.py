@@ -75,11 +75,15 @@ class MetricsProcess:
         return True
 
     def renew(self) -> None:
-        """Settings have changed: end it, to be started anew."""
+        """Settings have changed: end it, to be started anew at once."""
+        self._close_control()
+        self.start_again_at = 0.0
+
+    def _close_control(self) -> None:
+        """Without it, the process ends."""
         if self._control is not None:
             self._control.close()
             self._control = None
-        self.start_again_at = 0.0
 
     def reap(self) -> None:
         """See whether it has ended."""
@@ -89,7 +93,8 @@ class MetricsProcess:
             if os.waitpid(self._pid, os.WNOHANG)[0] == 0:
                 return
         self._pid = None
-        self.renew()
+        # When it may be started again stays: one that ends at once is not started in a circle.
+        self._close_control()
 
     def spend(self, seconds: float) -> None:
         """So much time has passed: end it by force where it gave no sign of life for too long."""

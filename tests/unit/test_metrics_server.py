@@ -119,8 +119,10 @@ def test_a_request_that_is_too_long_or_none_gets_no_answer(service: Service) -> 
     for octets in (b"GET /" + b"x" * 10_000, b""):
         with socket.create_connection(("127.0.0.1", service.port)) as client:
             client.settimeout(20)
-            client.sendall(octets)
-            client.shutdown(socket.SHUT_WR)
+            # The server may have closed it before all of it is sent.
+            with contextlib.suppress(OSError):
+                client.sendall(octets)
+                client.shutdown(socket.SHUT_WR)
             with contextlib.suppress(ConnectionResetError):
                 assert client.recv(100) == b""
     assert service.get("/healthz")[0] == 200

@@ -483,6 +483,31 @@ def test_so_is_that_of_the_metrics_server(monkeypatch: pytest.MonkeyPatch, caplo
     process.stop()
 
 
+def test_a_metrics_server_that_ends_at_once_is_not_started_in_a_circle(monkeypatch: pytest.MonkeyPatch) -> None:
+    from dmarc_milter.service import metrics_process
+
+    forks: list[Forked] = []
+
+    def fork(what: str) -> Forked:
+        forks.append(Forked(4711, *socket.socketpair()))
+        return forks[-1]
+
+    monkeypatch.setattr(metrics_process, "fork", fork)
+    monkeypatch.setattr(os, "waitpid", lambda pid, options: (pid, 0))
+    settings = config.parse({"metrics": {"listen": "127.0.0.1:0"}})
+    process = MetricsProcess()
+    for _ in range(3):
+        process.keep(settings, lambda: None)
+        process.reap()
+    assert len(forks) == 1
+    # A reload waits for nothing.
+    process.renew()
+    process.keep(settings, lambda: None)
+    assert len(forks) == 2
+    process.reap()
+    process.stop()
+
+
 def test_it_ends_where_workers_end_again_and_again(
     supervisor: Supervisor, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:

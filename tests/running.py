@@ -102,6 +102,10 @@ class RunningFilter:
         self._connections.append(connected)
         return Mta(connected, **options)
 
+    def keep(self, connected: socket.socket) -> None:
+        """Close it when the filter is stopped."""
+        self._connections.append(connected)
+
     def stop(self, number: int = signal.SIGTERM) -> int:
         """End it; returns its exit status."""
         if self.process.poll() is None:

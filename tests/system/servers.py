@@ -96,7 +96,8 @@ class Prometheus:
             f"--storage.tsdb.path={folder}/tsdb",
             f"--web.listen-address=127.0.0.1:{self._port}",
         ]
-        self._process = subprocess.Popen(command, stderr=(folder / "prometheus.log").open("w"))
+        with (folder / "prometheus.log").open("w") as log:
+            self._process = subprocess.Popen(command, stderr=log)
         wait_for(self._is_ready, "Prometheus")
 
     def _is_ready(self) -> bool:

@@ -137,6 +137,8 @@ def connected(
 ) -> Attacker:
     """A new connection to the filter."""
     made = socket.socket(socket.AF_UNIX)
+    # An attacker leaves connections as they are; they are closed with the filter.
+    running.keep(made)
     made.settimeout(patience)
     made.connect(running.address.removeprefix("unix:"))
     return Attacker(made, steps=steps, actions=actions)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, get_type_hints
 
 from dmarc_milter import arc, dkim, dmarc, message, spf
-from dmarc_milter.common.text import plain
+from dmarc_milter.common.text import plain, printable
 from dmarc_milter.dkim import header as dkim_header
 from dmarc_milter.dkim import key, signature
 from dmarc_milter.dkim.signature import Canonicalization, Signature
@@ -96,6 +96,7 @@ CALLS: dict[str, Call] = {
     "dns.wire.is_response": lambda octets: wire.is_response(_ASKED, _ASKED[:2] + octets),
     "dns.wire.answer": TARGETS["dns_packet"],
     "common.text.plain": lambda octets: plain(_text(octets), 1 << 20),
+    "common.text.printable": lambda octets: printable(_text(octets), 1 << 20),
     "fields.authentication_results.unjudged": lambda octets: results_field.unjudged(
         _text(octets), SpfReason.UNKNOWN_CLIENT(because=_text(octets))
     ),

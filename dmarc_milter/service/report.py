@@ -25,8 +25,6 @@ class Report:
         self._systemd = systemd
         self._counted = counted
         self._file = StateFile()
-        self._settings = settings
-        self._worker_count = 0
         self._state = ServiceState(
             version=VERSION,
             pid=os.getpid(),
@@ -41,14 +39,14 @@ class Report:
     @property
     def status(self) -> str:
         """One line for people."""
-        serving = f"serving on {', '.join(self._state.addresses)} with {self._worker_count} workers"
+        count = self._state.workers.get("ready", 0) + self._state.workers.get("starting", 0)
+        serving = f"serving on {', '.join(self._state.addresses)} with {count} workers"
         journal = "" if self._state.can_write_journal else "; the journal cannot be written"
         return f"{serving}, mode {self._state.mode}{journal}"
 
     def workers(self, counts: Mapping[str, int], *, can_write_journal: bool) -> None:
         """How many there are now, by state."""
         self._counted.workers(counts["ready"], counts["starting"], counts["leaving"])
-        self._worker_count = counts["ready"] + counts["starting"]
         was_written = self._state.can_write_journal
         self._tell(workers=dict(counts), can_write_journal=can_write_journal)
         if was_written != can_write_journal:
@@ -72,10 +70,9 @@ class Report:
         self._counted.reloaded("refused")
         self._tell_reload(ReloadOutcome.REFUSED, error=why)
 
-    def taken(self, settings: Settings) -> None:
+    def taken(self, before: Settings, settings: Settings) -> None:
         """They are those of the workers that are started now."""
-        changed = changes(self._settings, settings)
-        self._settings = settings
+        changed = changes(before, settings)
         self._counted.reloaded("done")
         self._counted.configured(_digest(settings), time.time())
         logger.info("settings reloaded, mode %s; %s", settings.policy.mode, "; ".join(changed) or "no change")

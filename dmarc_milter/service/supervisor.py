@@ -95,15 +95,18 @@ class Supervisor:
             status = self._exit_status()
             if status is not None:
                 return status
-            self._look_after_others()
+            self._systemd.alive()
+            self._metrics_process.keep(self._settings, self._close_in_child)
+            if self._kill_at is None:
+                self._pruning.keep(self._settings.journal)
             for key, _ in self._selector.select(self._patience()):
                 if key.fileobj is not self._signals:
                     self._pool.hear(key.data)
             self._handle_signals()
-            self._pool.end_hanging()
-            self._metrics_process.spend(self._running_time.passed(time.monotonic()))
+            self._end_hanging()
             self._metrics_process.reap()
             self._pool.reap()
+            self._report.workers(self._pool.counts._asdict(), can_write_journal=self._pool.can_write_journal)
             self._announce()
 
     def _exit_status(self) -> int | None:
@@ -118,12 +121,11 @@ class Supervisor:
             self._pool.kill()
         return None
 
-    def _look_after_others(self) -> None:
-        self._systemd.alive()
-        self._report.workers(self._pool.counts._asdict(), can_write_journal=self._pool.can_write_journal)
-        self._metrics_process.keep(self._settings, self._close_in_child)
-        if self._kill_at is None:
-            self._pruning.keep(self._settings.journal)
+    def _end_hanging(self) -> None:
+        """End processes that hang by force: others take their place."""
+        passed = self._running_time.passed(time.monotonic())
+        self._pool.end_hanging(passed)
+        self._metrics_process.spend(passed)
 
     def _patience(self) -> float | None:
         """Seconds until there is something to do, whatever happens."""
@@ -155,7 +157,6 @@ class Supervisor:
             return
         if not self._is_announced:
             self._is_announced = True
-            self._report.workers(self._pool.counts._asdict(), can_write_journal=self._pool.can_write_journal)
             self._report.ready()
         self._pool.let_leave()
 
@@ -185,7 +186,7 @@ class Supervisor:
         # Other name servers may answer otherwise.
         self._answers = SharedAnswers()
         log.set_up(settings.log.format)
-        self._report.taken(settings)
+        self._report.taken(before, settings)
         self._metrics_process.renew()
         self._pruning.renew(before.journal, settings.journal)
         self._pool.renew(settings)

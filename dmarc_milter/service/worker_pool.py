@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from dmarc_milter.service.accept_gate import WorkerSessions
 from dmarc_milter.service.backoff import StartBackoff
 from dmarc_milter.service.forking import TRY_AGAIN_SECONDS, fork
-from dmarc_milter.service.heartbeat import ALIVE, WORDS, Hang, RunningTime
+from dmarc_milter.service.heartbeat import ALIVE, WORDS, Hang
 from dmarc_milter.service.systemd import name_process
 from dmarc_milter.service.worker import (
     DRAIN,
@@ -76,7 +76,6 @@ class WorkerPool:
         self._role = role
         self._in_child = in_child
         self._workers: dict[int, WorkerProcess] = {}
-        self._running_time = RunningTime(time.monotonic())
         self._is_stopping = False
         self._lost_records: dict[int, int] = {}
         """By number of the worker, since the start."""
@@ -172,11 +171,10 @@ class WorkerPool:
         else:
             self._forget_control(worker)
 
-    def end_hanging(self) -> None:
-        """End processes that hang by force: others take their place."""
-        passed = self._running_time.passed(time.monotonic())
+    def end_hanging(self, seconds: float) -> None:
+        """So much time has passed: end workers that hang by force."""
         for worker in self:
-            worker.spend(passed)
+            worker.spend(seconds)
             if worker.silent >= UNBALANCED_SECONDS:
                 self._listeners[worker.address_index].sessions.leaves(worker.number)
             hang = worker.find_hang()

@@ -242,7 +242,7 @@ def test_at_a_stop_all_are_told_and_none_is_started(pool: Pool) -> None:
 def test_a_worker_that_says_that_it_hangs_is_ended(pool: Pool, hang: Hang) -> None:
     pool.pool.start_missing()
     pool.say(1000, WORDS[hang])
-    pool.pool.end_hanging()
+    pool.pool.end_hanging(0.0)
     assert 1000 in pool.killed
     assert pool.counted.told == [("hung", hang.label)]
 
@@ -254,7 +254,7 @@ def test_a_silent_worker_is_ended_and_one_that_speaks_is_not(pool: Pool) -> None
     for each in pool.pool:
         each.spend(SILENT_SECONDS)
     pool.say(1001, ALIVE)
-    pool.pool.end_hanging()
+    pool.pool.end_hanging(0.0)
     assert pool.killed == [1000]
 
 
@@ -534,8 +534,9 @@ def test_reload(supervisor: Supervisor, tmp_path: Path) -> None:
     supervisor._report = report  # type: ignore[assignment]
     other = config.parse({"milter": {"listen": f"unix:{tmp_path}/socket", "workers": 1}})
     supervisor._reload = lambda: other
+    before = supervisor._settings
     supervisor._take_new_settings()
-    assert report.told == [("reloading",), ("taken", other)]
+    assert report.told == [("reloading",), ("taken", before, other)]
     moved = config.parse({"milter": {"listen": "unix:/elsewhere"}})
     supervisor._reload = lambda: moved
     supervisor._take_new_settings()
@@ -567,7 +568,7 @@ def test_what_is_told_of_the_service(tmp_path: Path, monkeypatch: pytest.MonkeyP
     report.workers({"ready": 2, "starting": 0, "leaving": 1}, can_write_journal=False)
     assert report.status == "serving on unix:/s with 2 workers, mode monitor; the journal cannot be written"
     report.refused("why")
-    report.taken(config.parse({"milter": {"listen": "unix:/s"}, "policy": {"mode": "enforce"}}))
+    report.taken(settings, config.parse({"milter": {"listen": "unix:/s"}, "policy": {"mode": "enforce"}}))
     report.ready()
     assert '"changes": ["policy.mode: monitor -> enforce"]' in (tmp_path / "state.json").read_text()
     assert ("reloaded", "refused") in counted.told

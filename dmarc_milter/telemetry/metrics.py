@@ -143,12 +143,7 @@ class WorkerMetrics:
         )
         self._in_progress = _gauge("messages_in_progress", "Messages between MAIL FROM and their end.")
         self._sessions = _gauge("sessions", "Connections of the MTA.")
-        self._journal = _Children(
-            _counter("journal_records_total", "Records for the journal, by what became of them.", ("outcome",))
-        )
-        for outcome in ("written", "dropped"):
-            # Without it, the first that are dropped are no increase.
-            self._journal.inc(outcome, by=0)
+        self._journal = _journal_records("written", "dropped")
         self._journal_taken = _counter("journal_records_taken_total", "Records that a worker has for the journal.")
         self._journal_waiting = _gauge("journal_waiting_records", "Records that are not in the journal yet.")
         self._journal_written = Gauge(
@@ -227,10 +222,7 @@ class SupervisorMetrics:
         self._hangs = _Children(_counter("worker_hangs_total", "Workers ended because they hung.", ("how",)))
         for how in hangs:
             self._hangs.inc(how, by=0)
-        self._lost = _Children(
-            _counter("journal_records_total", "Records for the journal, by what became of them.", ("outcome",))
-        )
-        self._lost.inc("lost", by=0)
+        self._journal = _journal_records("lost")
         self._reloads = _Children(_counter("reloads_total", "Reloads of the settings.", ("outcome",)))
         for outcome in ("done", "refused"):
             self._reloads.inc(outcome, by=0)
@@ -249,7 +241,7 @@ class SupervisorMetrics:
 
     def lost_records(self, count: int) -> None:
         """Records for the journal that died with a worker."""
-        self._lost.inc("lost", by=count)
+        self._journal.inc("lost", by=count)
 
     def hung(self, how: str) -> None:
         """A worker was ended because it hung."""
@@ -266,6 +258,16 @@ class SupervisorMetrics:
     def reloaded(self, outcome: str) -> None:
         """Settings were read again: done, or refused."""
         self._reloads.inc(outcome)
+
+
+def _journal_records(*outcomes: str) -> "_Children":
+    """There from the start as 0: without that, the first that are dropped are no increase."""
+    records = _Children(
+        _counter("journal_records_total", "Records for the journal, by what became of them.", ("outcome",))
+    )
+    for outcome in outcomes:
+        records.inc(outcome, by=0)
+    return records
 
 
 class _Children:

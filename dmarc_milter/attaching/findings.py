@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from dmarc_milter.attaching.milters import entries
 from dmarc_milter.attaching.postfix import Configuration, Service
+from dmarc_milter.settings.policy import LOOPBACK
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 _NO_MILTERS = "no_milters"
 

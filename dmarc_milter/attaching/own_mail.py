@@ -4,9 +4,10 @@ import ipaddress
 from collections.abc import Sequence
 
 from dmarc_milter.attaching.address import in_postfix
-from dmarc_milter.attaching.findings import LOOPBACK, Network, not_trusted, own_networks
+from dmarc_milter.attaching.findings import Network, not_trusted, own_networks
 from dmarc_milter.attaching.postfix import AttachError, Postfix
 from dmarc_milter.settings.config import Settings
+from dmarc_milter.settings.policy import LOOPBACK
 
 
 def warnings(settings: Settings) -> tuple[str, ...]:

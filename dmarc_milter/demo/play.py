@@ -1,4 +1,4 @@
-"""Plays the scenes to the real filter, started as an operator would, and tells what came of them."""
+"""Plays the examples to the real filter, started as an operator would, and tells what came of them."""
 
 import re
 import signal
@@ -64,9 +64,9 @@ def run(out: TextIO, *, is_coloured: bool) -> int:
     printer.line("The DNS answers from a zone on loopback; the messages come in over the milter protocol,")
     printer.line("stage by stage, as Postfix would send them. The filter enforces: it may refuse.")
     with NameServerThread(ZoneResolver.from_text(zone_text())) as server, _filter(server.address) as (path, log):
-        for number, scene in enumerate(EXAMPLES, 1):
-            answer = _play(path, scene)
-            _tell(printer, number, scene, answer, _last_line(log, scene.name))
+        for number, example in enumerate(EXAMPLES, 1):
+            answer = _play(path, example)
+            _tell(printer, number, example, answer, _last_line(log, example.name))
     return 0
 
 
@@ -94,14 +94,14 @@ def _wait_until_ready(log: Path, process: "subprocess.Popen[bytes]") -> None:
         time.sleep(0.02)
 
 
-def _play(path: str, scene: Example) -> MtaResponse:
+def _play(path: str, example: Example) -> MtaResponse:
     with socket.socket(socket.AF_UNIX) as connected:
         connected.connect(path)
         mta = Mta(connected)
-        mta.connect(scene.helo, scene.client)
-        mta.helo(scene.helo)
-        fields, body = scene.content
-        answer = mta.message(scene.mail_from, ["you@example.org"], fields, body, queue_id=scene.name)
+        mta.connect(example.helo, example.client)
+        mta.helo(example.helo)
+        fields, body = example.content
+        answer = mta.message(example.mail_from, ["you@example.org"], fields, body, queue_id=example.name)
         mta.quit()
     return answer
 
@@ -113,11 +113,11 @@ def _last_line(log: Path, queue_id: str) -> dict[str, str]:
     return {name: quoted or plain for name, quoted, plain in pairs}
 
 
-def _tell(printer: _Printer, number: int, scene: Example, answer: MtaResponse, found: dict[str, str]) -> None:
+def _tell(printer: _Printer, number: int, example: Example, answer: MtaResponse, found: dict[str, str]) -> None:
     printer.line()
-    printer.line(printer.paint(f"{number}. {scene.title}", BOLD))
-    author = next(value for name, value in scene.content[0] if name.lower() == b"from").decode().strip()
-    printer.pair("sent", f"client {scene.client}, EHLO {scene.helo}, MAIL FROM <{scene.mail_from}>")
+    printer.line(printer.paint(f"{number}. {example.title}", BOLD))
+    author = next(value for name, value in example.content[0] if name.lower() == b"from").decode().strip()
+    printer.pair("sent", f"client {example.client}, EHLO {example.helo}, MAIL FROM <{example.mail_from}>")
     printer.pair("From", author)
     spf = found.get("spf", "none")
     printer.pair("SPF", f"{spf} ({found.get('spf_reason', '')})", _COLOURS.get(spf))
@@ -132,7 +132,7 @@ def _tell(printer: _Printer, number: int, scene: Example, answer: MtaResponse, f
         printer.pair("reply", answer.reply, RED)
     else:
         printer.pair("header", "Authentication-Results:" + answer.results.replace("\t", "    "))
-    printer.pair("why", _wrapped(scene.lesson))
+    printer.pair("why", _wrapped(example.lesson))
 
 
 def _action_colour(found: dict[str, str]) -> str | None:

@@ -1,1 +1,1 @@
-"""DMARC, RFC 9989: `record` reads a policy record, `tree_walk` finds it, `alignment` and `evaluation` judge."""
+"""DMARC, RFC 9989: `record` reads a policy record, `tree_walk` finds it, `evaluation` judges."""

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from dmarc_milter.settings import installed
 from dmarc_milter.settings.dkim import DkimSection
 from dmarc_milter.settings.dns import DnsSection
-from dmarc_milter.settings.error import ConfigError, UnreadableError
+from dmarc_milter.settings.error import ConfigError, NotPermittedError
 from dmarc_milter.settings.journal import JournalSection
 from dmarc_milter.settings.location import DEFAULT_PATH
 from dmarc_milter.settings.log import LogSection
@@ -81,7 +81,7 @@ def _text(path: Path, *, may_be_missing: bool) -> str | None:
             return None
         raise ConfigError(f"{path}: {error.strerror}") from None
     except PermissionError as error:
-        raise UnreadableError(f"{path}: {error.strerror}. {_WHAT_USERS_MAY_DO}") from None
+        raise NotPermittedError(f"{path}: {error.strerror}. {_WHAT_USERS_MAY_DO}") from None
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError:

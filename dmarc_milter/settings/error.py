@@ -5,5 +5,5 @@ class ConfigError(Exception):
     """Settings that cannot be used; the text is one line that names the key."""
 
 
-class UnreadableError(ConfigError):
+class NotPermittedError(ConfigError):
     """Whoever asks may not read the file."""

@@ -13,7 +13,7 @@ from dmarc_milter.cli.main import COMMANDS, main, make_parser
 from dmarc_milter.service import supervisor
 from dmarc_milter.settings import config, renamed
 from dmarc_milter.settings.config import Settings
-from dmarc_milter.settings.error import ConfigError, UnreadableError
+from dmarc_milter.settings.error import ConfigError, NotPermittedError
 from dmarc_milter.settings.renamed import Renamed, with_new_names
 from dmarc_milter.telemetry import log
 
@@ -112,7 +112,7 @@ def refuse(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_file_that_may_not_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = installed(monkeypatch, tmp_path / "x.toml")
     refuse(monkeypatch)
-    with pytest.raises(UnreadableError, match="Permission denied") as error:
+    with pytest.raises(NotPermittedError, match="Permission denied") as error:
         config.load_file(None)
     assert str(path) in str(error.value)
     assert "sudo" in str(error.value)
@@ -126,7 +126,7 @@ def test_a_file_that_may_really_not_be_read(tmp_path: Path) -> None:
     if user == 0:
         os.seteuid(65_534)
     try:
-        with pytest.raises(UnreadableError):
+        with pytest.raises(NotPermittedError):
             config.load_file(tmp_path / "x.toml")
     finally:
         os.seteuid(user)

@@ -33,7 +33,7 @@ from dmarc_milter.message.header import split_message
 from dmarc_milter.settings import config
 from dmarc_milter.settings.addresses import name_server
 from dmarc_milter.settings.config import Settings
-from dmarc_milter.settings.error import ConfigError, UnreadableError
+from dmarc_milter.settings.error import ConfigError, NotPermittedError
 
 PASS, FAIL, ERROR = 0, 1, 2
 THREADS = 8
@@ -79,7 +79,7 @@ def _settings(options: argparse.Namespace) -> Settings:
     """Users who may not read the filter's settings can check all the same, and are told so. Raises ConfigError."""
     try:
         return config.load_default(options.config)
-    except UnreadableError as error:
+    except NotPermittedError as error:
         if options.config is not None:
             raise
         print(f"dmarc-milter: warning: {error}. The built-in settings are used now.", file=sys.stderr)

@@ -21,9 +21,10 @@ def _shown_outer_client(row: Row) -> str | None:
     return (row["outer_client"] or "unknown") if row["is_relayed"] else None
 
 
-def without_local_part(row: Row) -> Row:
-    """Of MAIL FROM, the domain alone: `addresses = false`."""
-    return {**row, "mail_from": row["mail_from"].rpartition("@")[2]}
+def mail_from(row: Row, *, addresses: bool) -> str:
+    """MAIL FROM as it may be told: with `addresses = false`, its domain alone."""
+    whole: str = row["mail_from"]
+    return whole if addresses else whole.rpartition("@")[2]
 
 
 def _lines(row: Row) -> Iterator[Line]:

@@ -1,7 +1,7 @@
 """What is told of a message as a row of the journal."""
 
 from dmarc_milter.columns.column import Column, Kind, Reader, Row
-from dmarc_milter.columns.message import without_local_part
+from dmarc_milter.columns.message import mail_from
 from dmarc_milter.columns.table import read_by
 
 OWN = (
@@ -25,5 +25,6 @@ JSON_COLUMNS = tuple(column.name for column in TABLE if column.kind is Kind.JSON
 
 def row(told: Row, *, uid: str, host: str, worker_number: int, addresses: bool) -> Row:
     """The columns of one message; without `addresses`, of MAIL FROM only the domain."""
-    shown = told if addresses else without_local_part(told)
-    return {"uid": uid, "host": host, "worker": worker_number, **{name: shown[name] for name in _TOLD}}
+    made = {"uid": uid, "host": host, "worker": worker_number, **{name: told[name] for name in _TOLD}}
+    made["mail_from"] = mail_from(told, addresses=addresses)
+    return made

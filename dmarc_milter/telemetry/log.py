@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Mapping
 
 from dmarc_milter.columns.column import Row
-from dmarc_milter.columns.message import without_local_part
+from dmarc_milter.columns.message import mail_from
 from dmarc_milter.columns.table import logged
 from dmarc_milter.common.text import printable
 from dmarc_milter.settings.log import LogSection
@@ -67,22 +67,28 @@ def set_up(format_: str) -> None:
 
 def message_line(row: Row, settings: LogSection) -> str:
     """The line about one message."""
-    return formatted(logged(row if settings.addresses else without_local_part(row)), settings.format)
+    told = {**row, "mail_from": mail_from(row, addresses=settings.addresses)}
+    return formatted(logged(told), settings.format)
 
 
 def formatted(pairs: Iterable[tuple[str, str]], format_: str) -> str:
     """One line of keys and values."""
     if format_ == "json":
         return json.dumps({key: printable(value, MAX_VALUE) for key, value in pairs})
-    return " ".join([f"{key}={_logfmt(printable(value, MAX_VALUE))}" for key, value in pairs])
+    return " ".join([f"{key}={_logfmt(value)}" for key, value in pairs])
 
 
 MAX_VALUE = 300
-_PLAIN = re.compile(r'[^ ="\\]+')
+_BARE = re.compile(rf"[!#-<>-\[\]-~]{{1,{MAX_VALUE}}}")
+"""Most values: nothing has to be replaced, cut or quoted in them, which one look tells."""
+_UNQUOTED = re.compile(r'[^ ="\\]+')
 
 
 def _logfmt(value: str) -> str:
-    if _PLAIN.fullmatch(value):
+    if _BARE.fullmatch(value):
         return value
-    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    text = printable(value, MAX_VALUE)
+    if _UNQUOTED.fullmatch(text):
+        return text
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -136,3 +136,23 @@ def test_only_journald_is_told_priorities() -> None:
     assert not log.is_read_by_journald(2, {"JOURNAL_STREAM": f"{status.st_dev}:{status.st_ino + 1}"})
     assert not log.is_read_by_journald(2, {})
     assert not log.is_read_by_journald(-1, {"JOURNAL_STREAM": "1:1"})
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("pass", "pass"),
+        ("bank.example/s1", "bank.example/s1"),
+        ("", '""'),
+        ("two words", '"two words"'),
+        ("a=b", '"a=b"'),
+        ('a"b\\c', '"a\\"b\\\\c"'),
+        ("b\u00fccher", "b\u00fccher"),
+        ("a\nb\x7f", "a?b?"),
+        ("\u202ea", "?a"),
+        ("x" * log.MAX_VALUE, "x" * log.MAX_VALUE),
+        ("x" * (log.MAX_VALUE + 1), "x" * (log.MAX_VALUE - 3) + "..."),
+    ],
+)
+def test_a_value_in_a_line(value: str, shown: str) -> None:
+    assert log.formatted([("key", value)], "logfmt") == f"key={shown}"

@@ -21,7 +21,7 @@ PAUSE_SECONDS = 0.5
 
 
 def prune(engine: Engine, keep_days: float, limit: int) -> int:
-    """Delete at most `most` rows that are older than `keep_days`; returns how many there were."""
+    """Delete at most `limit` rows that are older than `keep_days`; returns how many there were."""
     old = sa.select(messages.c.uid).where(messages.c.time < time.time() - keep_days * 86_400).limit(limit)
     with engine.begin() as connection:
         return int(connection.execute(messages.delete().where(messages.c.uid.in_(old))).rowcount)

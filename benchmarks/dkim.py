@@ -10,7 +10,7 @@ import dkim
 
 from benchmarks.spf import seconds_each
 from dmarc_milter.dkim.body import BodyHashes
-from dmarc_milter.dkim.signature import DkimResult
+from dmarc_milter.dkim.result import DkimResult
 from dmarc_milter.dkim.verification import prepare, verify_all
 from dmarc_milter.dns.answer import RecordType
 from dmarc_milter.dns.zone import ZoneResolver, records_of

@@ -9,12 +9,11 @@ from typing import NamedTuple
 
 from dmarc_milter.arc.reasons import ArcReason
 from dmarc_milter.arc.results import SealedResults, parse
-from dmarc_milter.common.reason import Reason, Unreadable
+from dmarc_milter.common.reason import Reason, Unreadable, UnreadableError
 from dmarc_milter.dkim import signature, tags
 from dmarc_milter.dkim.body import BodyHash, BodyHashKind
 from dmarc_milter.dkim.header import canonical, without_signature
-from dmarc_milter.dkim.key import UnusableKey
-from dmarc_milter.dkim.signature import Canonicalization, Signature, UnusableSignature
+from dmarc_milter.dkim.signature import Canonicalization, Signature
 from dmarc_milter.dkim.verification import MAX_KEYS_PREFETCHED, PreparedSignature, judge, keys_for
 from dmarc_milter.dkim.work import Exceeded, Work
 from dmarc_milter.dns.answer import Question, RecordType, Resolver, text_records
@@ -76,14 +75,6 @@ class PreparedChain:
         return [Question(name, RecordType.TXT) for name in dict.fromkeys(names)][:MAX_KEYS_PREFETCHED]
 
 
-class _BrokenError(Exception):
-    """The chain cannot be valid."""
-
-    def __init__(self, reason: Reason) -> None:
-        super().__init__(str(reason))
-        self.reason = reason
-
-
 _KEYS = ("arc-authentication-results", "arc-message-signature", "arc-seal")
 _RESULT_INSTANCE = re.compile(rb"[ \t\r\n]*i[ \t\r\n]*=[ \t\r\n]*([0-9]{1,3})[ \t\r\n]*;")
 
@@ -111,20 +102,20 @@ def prepare(header: Header, now: int, work: Work | None = None) -> PreparedChain
         _check_chain_values(seals, count)
         sets = [_set(instance, results, signatures, seals, now) for instance in range(1, count + 1)]
         return PreparedChain(tuple(sets), work or Work(header))
-    except _BrokenError as error:
-        return Chain(ArcStatus.FAIL, error.reason)
+    except UnreadableError as error:
+        return Chain(ArcStatus.FAIL, error.unreadable.reason)
 
 
 def _by_instance(header: Header, key: str) -> _Instances:
     found: _Instances = {}
     fields = header.all(key)
     if len(fields) > MAX_SETS:
-        raise _BrokenError(ArcReason.TOO_MANY_SETS(limit=MAX_SETS))
+        raise UnreadableError(ArcReason.TOO_MANY_SETS(limit=MAX_SETS))
     for field in fields:
         read = _Read(field, _tags(field, key))
         instance = _instance(read)
         if instance in found:
-            raise _BrokenError(ArcReason.REPEATED_INSTANCE(field=field.name, instance=instance))
+            raise UnreadableError(ArcReason.REPEATED_INSTANCE(field=field.name, instance=instance))
         found[instance] = read
     return found
 
@@ -132,7 +123,7 @@ def _by_instance(header: Header, key: str) -> _Instances:
 def _instance(read: _Read) -> int:
     text = read.tags.get("i", b"")
     if not text.isdigit() or len(text) > 3 or not 1 <= int(text) <= MAX_SETS:
-        raise _BrokenError(ArcReason.NO_INSTANCE(field=read.field.name))
+        raise UnreadableError(ArcReason.NO_INSTANCE(field=read.field.name))
     return int(text)
 
 
@@ -142,7 +133,7 @@ def _tags(field: Field, key: str) -> dict[str, bytes]:
         return {"i": match.group(1)} if match else {}
     found = tags.parse(field.value)
     if isinstance(found, Unreadable):
-        raise _BrokenError(ArcReason.UNREADABLE_FIELD(field=field.name, because=found.reason))
+        raise UnreadableError(ArcReason.UNREADABLE_FIELD(field=field.name, because=found.reason))
     return found
 
 
@@ -150,7 +141,7 @@ def _check_sequence(*fields: _Instances) -> int:
     """5.2, step 3, A and B: one of each field an instance, and no gaps."""
     count = max(len(each) for each in fields)
     if any(sorted(each) != list(range(1, count + 1)) for each in fields):
-        raise _BrokenError(ArcReason.INCOMPLETE_SETS())
+        raise UnreadableError(ArcReason.INCOMPLETE_SETS())
     return count
 
 
@@ -160,7 +151,7 @@ def _check_chain_values(seals: _Instances, count: int) -> None:
         value = seals[instance].tags.get("cv", b"").lower()
         if value != (b"none" if instance == 1 else b"pass"):
             shown = value[:8].decode("ascii", "replace")
-            raise _BrokenError(ArcReason.CHAIN_VALUE(instance=instance, value=shown))
+            raise UnreadableError(ArcReason.CHAIN_VALUE(instance=instance, value=shown))
 
 
 def _set(instance: int, results: _Instances, signatures: _Instances, seals: _Instances, now: int) -> _Set:
@@ -174,21 +165,21 @@ def _set(instance: int, results: _Instances, signatures: _Instances, seals: _Ins
 
 def _message_signature(read: _Read, instance: int, now: int) -> PreparedSignature:
     parsed = signature.parse_arc(read.tags, now)
-    if isinstance(parsed, UnusableSignature):
-        raise _BrokenError(ArcReason.MESSAGE_SIGNATURE(instance=instance, because=parsed.reason))
+    if isinstance(parsed, Unreadable):
+        raise UnreadableError(ArcReason.MESSAGE_SIGNATURE(instance=instance, because=parsed.reason))
     if "arc-seal" in parsed.signed_fields:
         # 4.1.2; the other ARC fields must not be signed either, but their presence breaks nothing.
-        raise _BrokenError(ArcReason.SIGNS_SEALS(instance=instance))
+        raise UnreadableError(ArcReason.SIGNS_SEALS(instance=instance))
     return PreparedSignature(parsed, read.field)
 
 
 def _seal(read: _Read, instance: int, now: int) -> Signature:
     """4.1.3: a signature without body and without h=; its canonicalization is relaxed."""
     if "h" in read.tags:
-        raise _BrokenError(ArcReason.SEAL_WITH_FIELDS(instance=instance))
+        raise UnreadableError(ArcReason.SEAL_WITH_FIELDS(instance=instance))
     parsed = signature.parse_seal(read.tags, now)
-    if isinstance(parsed, UnusableSignature):
-        raise _BrokenError(ArcReason.SEAL(instance=instance, because=parsed.reason))
+    if isinstance(parsed, Unreadable):
+        raise UnreadableError(ArcReason.SEAL(instance=instance, because=parsed.reason))
     return parsed
 
 
@@ -229,7 +220,7 @@ async def _message_failure(
 ) -> Reason | None:
     answer = await text_records(resolver, prepared.signature.key_name)
     verified = judge(prepared, answer, bodies[prepared.body], work)
-    return None if verified.result is signature.DkimResult.PASS else verified.reason
+    return verified.reason
 
 
 async def _oldest_pass(
@@ -271,7 +262,7 @@ def _line(field: Field) -> bytes:
 
 async def _seal_failure(resolver: Resolver, seal: Signature, seal_hash: bytes, work: Work) -> Reason | None:
     keys = keys_for(seal, await text_records(resolver, seal.key_name))
-    if isinstance(keys, UnusableKey):
+    if isinstance(keys, Unreadable):
         return keys.reason
     by = work.key_of(keys, seal.signature, seal_hash)
     if isinstance(by, Exceeded):

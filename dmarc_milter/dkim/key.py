@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from dmarc_milter.common.memo import Memo
-from dmarc_milter.common.reason import Reason, Unreadable
+from dmarc_milter.common.reason import Unreadable
 from dmarc_milter.dkim import tags
 from dmarc_milter.dkim.reasons import DkimReason
-from dmarc_milter.dkim.signature import DkimResult, Signature
+from dmarc_milter.dkim.signature import Signature
 
 MIN_RSA_BITS = 1_024
 """Shorter keys do not count (RFC 8301 3.2)."""
@@ -57,34 +57,26 @@ class Key:
         return True
 
 
-@dataclass(frozen=True, slots=True)
-class UnusableKey:
-    """Why a key record is of no use."""
-
-    result: DkimResult
-    reason: Reason
-
-
-def parse(record: bytes) -> Key | UnusableKey:
+def parse(record: bytes) -> Key | Unreadable:
     """Read a key record."""
     return _parse_once(record)
 
 
-def _parse(record: bytes) -> Key | UnusableKey:
+def _parse(record: bytes) -> Key | Unreadable:
     found = tags.parse(record)
     if isinstance(found, Unreadable):
-        return UnusableKey(DkimResult.PERMERROR, DkimReason.UNREADABLE_KEY_RECORD(because=found.reason))
+        return Unreadable(DkimReason.UNREADABLE_KEY_RECORD(because=found.reason))
     if "v" in found and (found["v"] != b"DKIM1" or next(iter(found)) != "v"):
-        return UnusableKey(DkimResult.PERMERROR, DkimReason.UNKNOWN_KEY_VERSION())
+        return Unreadable(DkimReason.UNKNOWN_KEY_VERSION())
     if "p" not in found:
-        return UnusableKey(DkimResult.PERMERROR, DkimReason.EMPTY_KEY_RECORD())
+        return Unreadable(DkimReason.EMPTY_KEY_RECORD())
     if not found["p"]:
-        return UnusableKey(DkimResult.PERMERROR, DkimReason.KEY_REVOKED())
+        return Unreadable(DkimReason.KEY_REVOKED())
     services = tags.listed(found.get("s", b"*"))
     if "*" not in services and "email" not in services:
-        return UnusableKey(DkimResult.PERMERROR, DkimReason.KEY_NOT_FOR_MAIL())
+        return Unreadable(DkimReason.KEY_NOT_FOR_MAIL())
     loaded = _load(found.get("k", b"rsa").decode("ascii", "replace").lower(), found["p"])
-    if isinstance(loaded, UnusableKey):
+    if isinstance(loaded, Unreadable):
         return loaded
     flags = tags.listed(found.get("t", b""))
     return Key(
@@ -97,51 +89,51 @@ def _parse(record: bytes) -> Key | UnusableKey:
     )
 
 
-def _kept_octets(record: bytes, read: Key | UnusableKey) -> int:
+def _kept_octets(record: bytes, read: Key | Unreadable) -> int:
     """What a record and a key of OpenSSL take in memory, once it has verified something; by measurement, rounded up."""
-    return 2 * len(record) + (1_000 if isinstance(read, UnusableKey) else 3_000 + read.bits)
+    return 2 * len(record) + (1_000 if isinstance(read, Unreadable) else 3_000 + read.bits)
 
 
 _parse_once = Memo(_parse, _kept_octets, max_octets=4 << 20, max_key=2_048)
 """The longest honest records, of 8192 bits, have 1400 octets."""
 
 
-def _load(key_type: str, text: bytes) -> RSAPublicKey | Ed25519PublicKey | UnusableKey:
+def _load(key_type: str, text: bytes) -> RSAPublicKey | Ed25519PublicKey | Unreadable:
     octets = tags.base64(text)
     if octets is None:
-        return UnusableKey(DkimResult.PERMERROR, DkimReason.UNREADABLE_KEY())
+        return Unreadable(DkimReason.UNREADABLE_KEY())
     try:
         if key_type == "ed25519":
             return Ed25519PublicKey.from_public_bytes(octets)
         if key_type != "rsa":
-            return UnusableKey(DkimResult.PERMERROR, DkimReason.UNKNOWN_KEY_TYPE())
+            return Unreadable(DkimReason.UNKNOWN_KEY_TYPE())
         # SubjectPublicKeyInfo, as everybody writes, or the RSAPublicKey of RFC 6376 3.6.1: both are accepted.
         key = load_der_public_key(octets)
     except (ValueError, UnsupportedAlgorithm):
-        return UnusableKey(DkimResult.PERMERROR, DkimReason.UNREADABLE_KEY())
+        return Unreadable(DkimReason.UNREADABLE_KEY())
     if not isinstance(key, RSAPublicKey):
-        return UnusableKey(DkimResult.PERMERROR, DkimReason.OTHER_KEY_TYPE())
+        return Unreadable(DkimReason.OTHER_KEY_TYPE())
     return _unusable_size(key) or key
 
 
-def _unusable_size(key: RSAPublicKey) -> UnusableKey | None:
+def _unusable_size(key: RSAPublicKey) -> Unreadable | None:
     if key.key_size < MIN_RSA_BITS:
-        return UnusableKey(DkimResult.POLICY, DkimReason.KEY_TOO_SHORT(bits=key.key_size))
+        return Unreadable(DkimReason.KEY_TOO_SHORT(bits=key.key_size))
     if key.key_size > MAX_RSA_BITS:
-        return UnusableKey(DkimResult.POLICY, DkimReason.KEY_TOO_LONG(bits=key.key_size))
+        return Unreadable(DkimReason.KEY_TOO_LONG(bits=key.key_size))
     exponent = key.public_numbers().e
     if exponent.bit_length() > MAX_EXPONENT_BITS:
-        return UnusableKey(DkimResult.PERMERROR, DkimReason.EXPONENT_TOO_LONG(bits=exponent.bit_length()))
+        return Unreadable(DkimReason.EXPONENT_TOO_LONG(bits=exponent.bit_length()))
     return None
 
 
-def usable(records: Sequence[bytes], signature: Signature) -> list[Key] | UnusableKey:
+def usable(records: Sequence[bytes], signature: Signature) -> list[Key] | Unreadable:
     """The keys among the TXT records of a name that may have made `signature`; else why there is none (6.1.2)."""
-    fault = UnusableKey(DkimResult.PERMERROR, DkimReason.NO_KEY_RECORD())
+    fault = Unreadable(DkimReason.NO_KEY_RECORD())
     keys = []
     for record in records[:MAX_KEYS]:
         key = parse(record)
-        unfit = key if isinstance(key, UnusableKey) else _unfit(key, signature)
+        unfit = key if isinstance(key, Unreadable) else _unfit(key, signature)
         if isinstance(key, Key) and unfit is None:
             keys.append(key)
         elif unfit is not None:
@@ -149,15 +141,12 @@ def usable(records: Sequence[bytes], signature: Signature) -> list[Key] | Unusab
     return keys or fault
 
 
-def _unfit(key: Key, signature: Signature) -> UnusableKey | None:
+def _unfit(key: Key, signature: Signature) -> Unreadable | None:
     """6.1.2, steps 4 to 6, and t=s (3.6.1)."""
     if key.key_type != signature.algorithm.key_type:
-        return UnusableKey(
-            DkimResult.PERMERROR,
-            DkimReason.KEY_OF_OTHER_ALGORITHM(key=key.key_type, algorithm=signature.algorithm.value),
-        )
+        return Unreadable(DkimReason.KEY_OF_OTHER_ALGORITHM(key=key.key_type, algorithm=signature.algorithm.value))
     if key.hashes is not None and "sha256" not in key.hashes:
-        return UnusableKey(DkimResult.PERMERROR, DkimReason.HASH_NOT_ALLOWED())
+        return Unreadable(DkimReason.HASH_NOT_ALLOWED())
     if key.is_strict and signature.identity_domain != signature.domain:
-        return UnusableKey(DkimResult.PERMERROR, DkimReason.SUBDOMAIN_NOT_ALLOWED())
+        return Unreadable(DkimReason.SUBDOMAIN_NOT_ALLOWED())
     return None

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from dmarc_milter.common.reason import Reason, Unreadable
+from dmarc_milter.common.reason import Unreadable, UnreadableError
 from dmarc_milter.dkim import tags
 from dmarc_milter.dkim.reasons import DkimReason
 from dmarc_milter.dns.name import is_at_or_below, to_identifier
@@ -27,18 +27,6 @@ class Algorithm(Enum):
     def key_type(self) -> str:
         """The value of k= that a key for it has."""
         return "rsa" if self is Algorithm.RSA_SHA256 else "ed25519"
-
-
-class DkimResult(Enum):
-    """What became of one signature (RFC 8601 2.7.1)."""
-
-    NONE = "none"
-    PASS = "pass"  # noqa: S105 - a DKIM result
-    FAIL = "fail"
-    NEUTRAL = "neutral"
-    POLICY = "policy"
-    TEMPERROR = "temperror"
-    PERMERROR = "permerror"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,15 +60,17 @@ class Signature:
 
 
 @dataclass(frozen=True, slots=True)
-class UnusableSignature:
-    """A signature that is not worth verifying; what could be read of it, for the report."""
+class Claims:
+    """What a field says of itself, as far as it is safe to show; nothing of it is proven."""
 
-    result: DkimResult
-    reason: Reason
     domain: str | None = None
+    """d="""
     selector: str | None = None
+    """s="""
     algorithm: str | None = None
+    """a="""
     header_b: str | None = None
+    """The start of b=."""
 
 
 CLOCK_SKEW = 300
@@ -98,33 +88,34 @@ _SHOWABLE = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
 _FIELD_NAME = re.compile(r"[!-9;-~]+")
 
 
-class _FaultError(Exception):
-    def __init__(self, result: DkimResult, reason: Reason) -> None:
-        super().__init__(str(reason))
-        self.result = result
-        self.reason = reason
-
-
-def parse(value: bytes, now: int) -> Signature | UnusableSignature:
+def parse(value: bytes, now: int) -> Signature | Unreadable:
     """Read the value of a DKIM-Signature field. `now` is the time in seconds since 1970."""
     found = tags.parse(value)
     if isinstance(found, Unreadable):
-        return UnusableSignature(DkimResult.NEUTRAL, DkimReason.UNREADABLE_SIGNATURE(because=found.reason))
+        return Unreadable(DkimReason.UNREADABLE_SIGNATURE(because=found.reason))
     return _read(found, now, is_arc=False)
 
 
-def claimed_domain(value: bytes) -> str | None:
-    """d= of a DKIM-Signature field, whatever else is in it; None where that is no domain."""
+def claims(value: bytes) -> Claims:
+    """What can be read of a DKIM-Signature field, whatever else is in it."""
     found = tags.parse(value)
-    return None if isinstance(found, Unreadable) else to_identifier(_text(found.get("d", b"")))
+    if isinstance(found, Unreadable):
+        return Claims()
+    algorithm = _text(found.get("a", b"")).lower()
+    return Claims(
+        to_identifier(_text(found.get("d", b""))),
+        to_identifier(_text(found.get("s", b""))),
+        algorithm if _ALGORITHM_NAME.fullmatch(algorithm) else None,
+        _header_b(found),
+    )
 
 
-def parse_arc(found: dict[str, bytes], now: int) -> Signature | UnusableSignature:
+def parse_arc(found: dict[str, bytes], now: int) -> Signature | Unreadable:
     """Read the tags of an ARC-Message-Signature: no v=, and i= is the instance (RFC 8617 4.1.2)."""
     return _read(found, now, is_arc=True)
 
 
-def parse_seal(found: dict[str, bytes], now: int) -> Signature | UnusableSignature:
+def parse_seal(found: dict[str, bytes], now: int) -> Signature | Unreadable:
     """Read the tags of an ARC-Seal (RFC 8617 4.1.3): no body, no h=, relaxed."""
     try:
         _check_times(found, now)
@@ -139,11 +130,11 @@ def parse_seal(found: dict[str, bytes], now: int) -> Signature | UnusableSignatu
             header_canonicalization=Canonicalization.RELAXED,
             identity_domain=domain,
         )
-    except _FaultError as fault:
-        return _refused(fault, found)
+    except UnreadableError as error:
+        return error.unreadable
 
 
-def _read(found: dict[str, bytes], now: int, *, is_arc: bool) -> Signature | UnusableSignature:
+def _read(found: dict[str, bytes], now: int, *, is_arc: bool) -> Signature | Unreadable:
     try:
         if not is_arc:
             _check_version(found)
@@ -163,21 +154,8 @@ def _read(found: dict[str, bytes], now: int, *, is_arc: bool) -> Signature | Unu
             identity_domain=domain if is_arc else _identity_domain(found, domain),
             header_b=_header_b(found) or "",
         )
-    except _FaultError as fault:
-        return _refused(fault, found)
-
-
-def _refused(fault: _FaultError, found: dict[str, bytes]) -> UnusableSignature:
-    """Whatever of the field is safe to show."""
-    algorithm = _text(found.get("a", b"")).lower()
-    return UnusableSignature(
-        fault.result,
-        fault.reason,
-        to_identifier(_text(found.get("d", b""))),
-        to_identifier(_text(found.get("s", b""))),
-        algorithm if _ALGORITHM_NAME.fullmatch(algorithm) else None,
-        _header_b(found),
-    )
+    except UnreadableError as error:
+        return error.unreadable
 
 
 def _text(value: bytes) -> str:
@@ -193,25 +171,25 @@ def _required(found: dict[str, bytes], name: str) -> bytes:
     """3.5, 6.1.1: v, a, b, bh, d, h and s are required."""
     value = found.get(name)
     if not value:
-        raise _FaultError(DkimResult.PERMERROR, DkimReason.MISSING_TAG(tag=name))
+        raise UnreadableError(DkimReason.MISSING_TAG(tag=name))
     return value
 
 
 def _check_version(found: dict[str, bytes]) -> None:
     """v= is 1, compared as text (3.5)."""
     if _required(found, "v") != b"1":
-        raise _FaultError(DkimResult.NEUTRAL, DkimReason.UNKNOWN_VERSION())
+        raise UnreadableError(DkimReason.UNKNOWN_VERSION())
 
 
 def _algorithm(found: dict[str, bytes]) -> Algorithm:
     """a= (3.5); rsa-sha1 has permanently failed (RFC 8301 3.1)."""
     name = _text(_required(found, "a")).lower()
     if name == "rsa-sha1":
-        raise _FaultError(DkimResult.PERMERROR, DkimReason.RSA_SHA1())
+        raise UnreadableError(DkimReason.RSA_SHA1())
     try:
         return Algorithm(name)
     except ValueError:
-        raise _FaultError(DkimResult.NEUTRAL, DkimReason.UNKNOWN_ALGORITHM()) from None
+        raise UnreadableError(DkimReason.UNKNOWN_ALGORITHM()) from None
 
 
 def _canonicalizations(found: dict[str, bytes]) -> tuple[Canonicalization, Canonicalization]:
@@ -220,14 +198,14 @@ def _canonicalizations(found: dict[str, bytes]) -> tuple[Canonicalization, Canon
     try:
         return Canonicalization(header), Canonicalization(body or "simple")
     except ValueError:
-        raise _FaultError(DkimResult.NEUTRAL, DkimReason.UNKNOWN_CANONICALIZATION()) from None
+        raise UnreadableError(DkimReason.UNKNOWN_CANONICALIZATION()) from None
 
 
 def _domain(found: dict[str, bytes]) -> str:
     """d= (3.5), U-labels as A-labels (RFC 8616 5)."""
     domain = to_identifier(_text(_required(found, "d")))
     if domain is None:
-        raise _FaultError(DkimResult.NEUTRAL, DkimReason.NO_DOMAIN())
+        raise UnreadableError(DkimReason.NO_DOMAIN())
     return domain
 
 
@@ -235,9 +213,9 @@ def _selector(found: dict[str, bytes]) -> str:
     """s= (3.1, 3.5)"""
     selector = to_identifier(_text(_required(found, "s")))
     if selector is None:
-        raise _FaultError(DkimResult.NEUTRAL, DkimReason.NO_SELECTOR())
+        raise UnreadableError(DkimReason.NO_SELECTOR())
     if "q" in found and "dns/txt" not in tags.listed(found["q"]):
-        raise _FaultError(DkimResult.NEUTRAL, DkimReason.UNKNOWN_QUERY())
+        raise UnreadableError(DkimReason.UNKNOWN_QUERY())
     return selector
 
 
@@ -248,9 +226,9 @@ def _identity_domain(found: dict[str, bytes], domain: str) -> str:
     _, at, written = _text(found["i"]).rpartition("@")
     identity = to_identifier(written) if at else None
     if identity is None:
-        raise _FaultError(DkimResult.NEUTRAL, DkimReason.NO_IDENTITY())
+        raise UnreadableError(DkimReason.NO_IDENTITY())
     if not is_at_or_below(identity, domain):
-        raise _FaultError(DkimResult.PERMERROR, DkimReason.IDENTITY_OUTSIDE())
+        raise UnreadableError(DkimReason.IDENTITY_OUTSIDE())
     return identity
 
 
@@ -258,9 +236,9 @@ def _signed_fields(found: dict[str, bytes], *, needs_from: bool) -> tuple[str, .
     """h= (3.5, 5.4): a list of field names, From among them."""
     names = tuple(tags.listed(_required(found, "h")))
     if len(names) > MAX_SIGNED_FIELDS or any(_FIELD_NAME.fullmatch(name) is None for name in names):
-        raise _FaultError(DkimResult.NEUTRAL, DkimReason.UNREADABLE_FIELDS())
+        raise UnreadableError(DkimReason.UNREADABLE_FIELDS())
     if needs_from and "from" not in names:
-        raise _FaultError(DkimResult.PERMERROR, DkimReason.FROM_NOT_SIGNED())
+        raise UnreadableError(DkimReason.FROM_NOT_SIGNED())
     return names
 
 
@@ -269,7 +247,7 @@ def _body_length(found: dict[str, bytes]) -> int | None:
     if "l" not in found:
         return None
     if _LENGTH.fullmatch(found["l"]) is None:
-        raise _FaultError(DkimResult.NEUTRAL, DkimReason.NO_LENGTH())
+        raise UnreadableError(DkimReason.NO_LENGTH())
     return int(found["l"])
 
 
@@ -279,19 +257,19 @@ def _check_times(found: dict[str, bytes], now: int) -> None:
     for name in ("t", "x"):
         if name in found:
             if _TIMESTAMP.fullmatch(found[name]) is None:
-                raise _FaultError(DkimResult.NEUTRAL, DkimReason.NO_TIME(tag=name))
+                raise UnreadableError(DkimReason.NO_TIME(tag=name))
             times[name] = int(found[name])
     if times.get("t", 0) > now + CLOCK_SKEW:
-        raise _FaultError(DkimResult.PERMERROR, DkimReason.SIGNED_IN_FUTURE())
+        raise UnreadableError(DkimReason.SIGNED_IN_FUTURE())
     if "x" in times:
         if times["x"] <= times.get("t", -1):
-            raise _FaultError(DkimResult.NEUTRAL, DkimReason.EXPIRES_BEFORE_SIGNED())
+            raise UnreadableError(DkimReason.EXPIRES_BEFORE_SIGNED())
         if times["x"] < now - CLOCK_SKEW:
-            raise _FaultError(DkimResult.PERMERROR, DkimReason.EXPIRED())
+            raise UnreadableError(DkimReason.EXPIRED())
 
 
 def _base64(found: dict[str, bytes], name: str, limit: int) -> bytes:
     octets = tags.base64(_required(found, name))
     if octets is None or len(octets) > limit:
-        raise _FaultError(DkimResult.NEUTRAL, DkimReason.NO_BASE64(tag=name))
+        raise UnreadableError(DkimReason.NO_BASE64(tag=name))
     return octets

@@ -3,12 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dmarc_milter.common.reason import Reason
+from dmarc_milter.common.reason import Reason, Unreadable
 from dmarc_milter.dkim import key, signature
 from dmarc_milter.dkim.body import BodyHash, BodyHashKind
-from dmarc_milter.dkim.key import Key, UnusableKey
+from dmarc_milter.dkim.key import Key
 from dmarc_milter.dkim.reasons import DkimReason
-from dmarc_milter.dkim.signature import DkimResult, Signature, UnusableSignature
+from dmarc_milter.dkim.result import DkimResult, result_of
+from dmarc_milter.dkim.signature import Signature
 from dmarc_milter.dkim.work import Exceeded, Work
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType, Resolver, text_records
 from dmarc_milter.dns.name import is_at_or_below
@@ -99,7 +100,7 @@ def _nearest(fields: Sequence[Field], author_domain: str | None, limit: int) -> 
     message fails: whoever put them there has spoiled it, and gained nothing.
     """
     ranked = fields[:_MOST_RANKED]
-    distances = [_distance(signature.claimed_domain(field.value), author_domain) for field in ranked]
+    distances = [_distance(signature.claims(field.value).domain, author_domain) for field in ranked]
     nearest = sorted(range(len(ranked)), key=distances.__getitem__)[:limit]
     return [ranked[index] for index in sorted(nearest)]
 
@@ -114,12 +115,13 @@ def _distance(domain: str | None, author_domain: str | None) -> int:
     return 1 if is_at_or_below(author_domain, domain) or is_at_or_below(domain, author_domain) else 2
 
 
-def _expectation(field: Field, parsed: Signature | UnusableSignature) -> PreparedSignature | SignatureResult:
-    if isinstance(parsed, UnusableSignature):
-        return SignatureResult(
-            parsed.result, parsed.reason, parsed.domain, parsed.selector, parsed.algorithm, parsed.header_b
-        )
-    return PreparedSignature(parsed, field)
+def _expectation(field: Field, parsed: Signature | Unreadable) -> PreparedSignature | SignatureResult:
+    if isinstance(parsed, Signature):
+        return PreparedSignature(parsed, field)
+    claims = signature.claims(field.value)
+    return SignatureResult(
+        result_of(parsed.reason), parsed.reason, claims.domain, claims.selector, claims.algorithm, claims.header_b
+    )
 
 
 async def verify_all(
@@ -145,17 +147,17 @@ def judge(
 ) -> SignatureResult:
     """One signature, given its key record and the body hash (6.1.2, 6.1.3)."""
     keys = keys_for(prepared.signature, answer)
-    if isinstance(keys, UnusableKey):
-        return _verified(prepared, keys.result, keys.reason)
+    if isinstance(keys, Unreadable):
+        return _verified(prepared, keys.reason)
     by = _key_of(keys, prepared, work)
     if isinstance(by, Exceeded):
-        return _verified(prepared, DkimResult.PERMERROR, by.reason)
-    result, reason = _outcome(prepared.signature, by, body, allow_partial_body=allow_partial_body)
+        return _verified(prepared, by.reason)
+    reason = _fault(prepared.signature, by, body, allow_partial_body=allow_partial_body)
     used = by or keys[0]
-    if result is DkimResult.FAIL and reason is not None and used.is_test:
+    if reason is not None and used.is_test and result_of(reason) is DkimResult.FAIL:
         # 3.6.1: a failure of a domain that is testing is treated as no signature.
-        result, reason = DkimResult.NEUTRAL, DkimReason.TESTING(because=reason)
-    return _verified(prepared, result, reason, used)
+        reason = DkimReason.TESTING(because=reason)
+    return _verified(prepared, reason, used)
 
 
 def _key_of(keys: Sequence[Key], prepared: PreparedSignature, work: Work) -> Key | Exceeded | None:
@@ -163,37 +165,33 @@ def _key_of(keys: Sequence[Key], prepared: PreparedSignature, work: Work) -> Key
     return digest if isinstance(digest, Exceeded) else work.key_of(keys, prepared.signature.signature, digest)
 
 
-def keys_for(wanted: Signature, answer: Answer[bytes]) -> list[Key] | UnusableKey:
+def keys_for(wanted: Signature, answer: Answer[bytes]) -> list[Key] | Unreadable:
     """The keys published for a signature, or why there is none (6.1.2)."""
     if answer.failed:
-        return UnusableKey(DkimResult.TEMPERROR, DkimReason.KEY_LOOKUP_FAILED(because=answer.failure))
+        return Unreadable(DkimReason.KEY_LOOKUP_FAILED(because=answer.failure))
     if answer.outcome is not AnswerOutcome.RECORDS:
-        return UnusableKey(DkimResult.PERMERROR, DkimReason.NO_KEY(name=wanted.key_name))
+        return Unreadable(DkimReason.NO_KEY(name=wanted.key_name))
     return key.usable(answer.records, wanted)
 
 
-def _outcome(
-    wanted: Signature, by: Key | None, body: BodyHash, *, allow_partial_body: bool
-) -> tuple[DkimResult, Reason | None]:
+def _fault(wanted: Signature, by: Key | None, body: BodyHash, *, allow_partial_body: bool) -> Reason | None:
     """Header and body are compared apart, so that the reason says which of them was changed (6.1.3)."""
     length = wanted.body_length
     if length is not None and length > body.octets:
-        return DkimResult.FAIL, DkimReason.LENGTH_BEYOND_BODY(length=str(length))
+        return DkimReason.LENGTH_BEYOND_BODY(length=str(length))
     if body.digest != wanted.body_hash:
-        return DkimResult.FAIL, DkimReason.BODY_CHANGED() if by else DkimReason.BODY_AND_HEADER_CHANGED()
+        return DkimReason.BODY_CHANGED() if by else DkimReason.BODY_AND_HEADER_CHANGED()
     if by is None:
-        return DkimResult.FAIL, DkimReason.SIGNATURE_DOES_NOT_FIT()
+        return DkimReason.SIGNATURE_DOES_NOT_FIT()
     if length is not None and length < body.octets and not allow_partial_body:
-        return DkimResult.POLICY, DkimReason.BODY_PARTLY_SIGNED(length=length, octets=body.octets)
-    return DkimResult.PASS, None
+        return DkimReason.BODY_PARTLY_SIGNED(length=length, octets=body.octets)
+    return None
 
 
-def _verified(
-    prepared: PreparedSignature, result: DkimResult, reason: Reason | None, used: Key | None = None
-) -> SignatureResult:
+def _verified(prepared: PreparedSignature, reason: Reason | None, used: Key | None = None) -> SignatureResult:
     wanted = prepared.signature
     return SignatureResult(
-        result,
+        result_of(reason),
         reason,
         wanted.domain,
         wanted.selector,

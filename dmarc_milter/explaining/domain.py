@@ -5,8 +5,8 @@ from typing import Any
 
 from dmarc_milter import wording
 from dmarc_milter.api import Dns
+from dmarc_milter.common.reason import Unreadable
 from dmarc_milter.dkim import key
-from dmarc_milter.dkim.key import UnusableKey
 from dmarc_milter.dmarc import record as dmarc_record
 from dmarc_milter.dmarc.evaluation import Discovery, discover
 from dmarc_milter.dmarc.record import AlignmentMode, DmarcRecord, Policy, PublicSuffix
@@ -160,7 +160,7 @@ async def _dkim(found: Report, resolver: Resolver, name: str) -> None:
         found.fault(below, "no key is published there")
     for record in answer.records:
         read = key.parse(record)
-        if isinstance(read, UnusableKey):
+        if isinstance(read, Unreadable):
             found.fault(below, wording.text(read.reason))
         else:
             below.add(f"{read.key_type}, {read.bits} bits", Severity.GOOD)

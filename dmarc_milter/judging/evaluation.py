@@ -15,7 +15,7 @@ from dmarc_milter.common.network import Network, client_network, contains
 from dmarc_milter.common.reason import Reason
 from dmarc_milter.dkim import verification
 from dmarc_milter.dkim.body import BodyHashes
-from dmarc_milter.dkim.signature import DkimResult
+from dmarc_milter.dkim.result import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.dkim.work import Work
 from dmarc_milter.dmarc import evaluation as dmarc

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from dmarc_milter.arc.chain import ArcStatus
 from dmarc_milter.common import network
 from dmarc_milter.common.network import Network, contains
-from dmarc_milter.dkim.signature import DkimResult
+from dmarc_milter.dkim.result import DkimResult
 from dmarc_milter.dns.name import DomainPattern
 from dmarc_milter.judging.pattern import domain_patterns
 from dmarc_milter.judging.verdict import Action, Verdict

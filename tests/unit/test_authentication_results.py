@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dmarc_milter import wording
 from dmarc_milter.arc.chain import ArcStatus, Chain
-from dmarc_milter.dkim.signature import DkimResult
+from dmarc_milter.dkim.result import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.dmarc.evaluation import DmarcEvaluation, DmarcResult
 from dmarc_milter.dmarc.reasons import DmarcReason

@@ -11,7 +11,7 @@ import pytest
 from dmarc_milter.columns.column import Reader
 from dmarc_milter.columns.table import COLUMNS, FINDINGS, codes, lines, logged, read_by, told
 from dmarc_milter.common.reason import ReasonCode
-from dmarc_milter.dkim.signature import DkimResult
+from dmarc_milter.dkim.result import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.judging.verdict import Envelope
 from dmarc_milter.settings.log import LogSection

@@ -5,7 +5,7 @@ RFC 6376 is printed with two blanks after "game.", of which its own bh= (canonic
 
 import pytest
 
-from dmarc_milter.dkim.signature import DkimResult
+from dmarc_milter.dkim.result import DkimResult
 from tests.unit.test_dkim_verification import NOW, verify
 
 AUTHORED = b"""\

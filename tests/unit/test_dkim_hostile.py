@@ -16,9 +16,9 @@ from dmarc_milter.common.reason import Unreadable
 from dmarc_milter.dkim import header as dkim_header
 from dmarc_milter.dkim import key, tags, work
 from dmarc_milter.dkim.body import BodyHashes, BodyHashKind
-from dmarc_milter.dkim.key import UnusableKey
 from dmarc_milter.dkim.reasons import DkimReason
-from dmarc_milter.dkim.signature import Canonicalization, DkimResult
+from dmarc_milter.dkim.result import DkimResult
+from dmarc_milter.dkim.signature import Canonicalization
 from dmarc_milter.dkim.verification import MAX_KEYS_PREFETCHED, SignatureResult, prepare
 from dmarc_milter.dkim.work import MAX_HASHED, MAX_TRIES
 from dmarc_milter.message.header import MAX_FIELDS, MAX_OCTETS, Field, Header
@@ -141,7 +141,7 @@ def test_more_arc_sets_are_not(count: int) -> None:
 def test_key_records_of_64_kilobytes(record: bytes) -> None:
     with bounded():
         found = key.parse(record)
-    assert isinstance(found, UnusableKey)
+    assert isinstance(found, Unreadable)
 
 
 RSA_768 = (

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmarc_milter.dkim.body import BodyHashes
-from dmarc_milter.dkim.signature import DkimResult
+from dmarc_milter.dkim.reasons import DkimReason
+from dmarc_milter.dkim.result import DkimResult, result_of
 from dmarc_milter.dkim.verification import SignatureResult, prepare, verify_all
 from dmarc_milter.dns.answer import RecordType
 from dmarc_milter.dns.zone import ZoneResolver, records_of
@@ -164,3 +165,22 @@ def test_any_field_gives_a_result(value: bytes) -> None:
 
     prepared = prepare(Header([Field("DKIM-Signature", value)]), None, NOW, 10)
     assert len(prepared.items) == 1
+
+
+_BELOW_OTHERS = {
+    DkimReason.TAG_LIST_TOO_LONG,
+    DkimReason.TOO_MANY_TAGS,
+    DkimReason.NO_TAG_LIST,
+    DkimReason.INVALID_TAG_NAME,
+}
+
+
+@pytest.mark.parametrize("code", [code for code in DkimReason if code not in _BELOW_OTHERS])
+def test_each_reason_has_one_result(code: DkimReason) -> None:
+    assert result_of(code()) is not DkimResult.PASS
+
+
+def test_reasons_of_tag_lists_have_no_result_of_their_own() -> None:
+    for code in _BELOW_OTHERS:
+        with pytest.raises(KeyError):
+            result_of(code())

@@ -24,7 +24,7 @@ from sqlalchemy.engine import Connection, Engine
 from dmarc_milter.cli.main import main
 from dmarc_milter.cli.trace.run import since
 from dmarc_milter.columns.table import told
-from dmarc_milter.dkim.signature import DkimResult
+from dmarc_milter.dkim.result import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.dmarc.reasons import DmarcReason
 from dmarc_milter.journal import advice, schema, upkeep

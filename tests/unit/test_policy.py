@@ -13,7 +13,7 @@ from dmarc_milter.arc.chain import ArcStatus, Chain
 from dmarc_milter.arc.results import parse
 from dmarc_milter.common import network
 from dmarc_milter.common.reason import Reason
-from dmarc_milter.dkim.signature import DkimResult
+from dmarc_milter.dkim.result import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.dmarc.evaluation import Discovery, DmarcEvaluation, DmarcResult
 from dmarc_milter.dmarc.reasons import DmarcReason

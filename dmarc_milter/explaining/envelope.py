@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from dmarc_milter import wording
 from dmarc_milter.common.network import Network, contains
 from dmarc_milter.judging.verdict import Envelope
 from dmarc_milter.message.header import Header
@@ -52,7 +53,7 @@ def derive(header: Header, given: Given) -> Derived:
         if address is None and hop is not None:
             address, client_from = hop.address, where
         elif address is None:
-            client_from = f"unknown: {relayed.reason}"
+            client_from = f"unknown: {wording.text(relayed.reason)}"
     helo, helo_from = given.helo, "as given"
     if helo is None:
         helo, helo_from = _text(header, _HELO_FIELDS)

@@ -154,7 +154,8 @@ def _envelope(root: Node, derived: Derived) -> Node:
 
 def _relayed(below: Node, verdict: Verdict) -> None:
     if verdict.relayed is not None:
-        below.add(f"brought by a trusted relay, from {address_text(verdict.client_address) or verdict.relayed.reason}")
+        client = address_text(verdict.client_address) or wording.text(verdict.relayed.reason)
+        below.add(f"brought by a trusted relay, from {client}")
 
 
 def _from(below: Node, verdict: Verdict) -> None:

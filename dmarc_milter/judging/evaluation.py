@@ -133,9 +133,8 @@ class MessageEvaluation:
         return SpfFinding(check, which, to_identifier(domain))
 
     def _why_no_client(self) -> Reason:
-        return (
-            SpfReason.NO_CLIENT() if self._relayed is None else SpfReason.UNKNOWN_CLIENT(because=self._relayed.reason)
-        )
+        reason = self._relayed.reason if self._relayed is not None else None
+        return SpfReason.NO_CLIENT() if reason is None else SpfReason.UNKNOWN_CLIENT(because=reason)
 
     def _follow_relays(self) -> "Future[_ClientFindings]":
         """The client is a trusted relay: SPF is about the one before it, which only the header tells."""

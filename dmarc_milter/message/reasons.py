@@ -1,17 +1,17 @@
-"""Why a message has no Author Domain. Sections are those of RFC 9989, unless RFC 5322 is named."""
+"""Why a message has no Author Domain, and why it is not known who handed it to a trusted relay."""
 
 from dmarc_milter.common.reason import ReasonCode
 
 
 class Unusable(ReasonCode):
-    """What is wrong with the From field of a message (5.3.1)."""
+    """What is wrong with the From field of a message (RFC 9989 5.3.1)."""
 
     NO_FIELD = "no-field"
     """RFC 5322 3.6: one is required."""
     SEVERAL_FIELDS = "several-fields"
     """RFC 5322 3.6: more than one."""
     SEVERAL_DOMAINS = "several-domains"
-    """11.5: authors of different domains."""
+    """RFC 9989 11.5: authors of different domains."""
     NO_MAILBOX = "no-mailbox"
     NO_DOMAIN = "no-domain"
     """A mailbox has none."""
@@ -30,3 +30,13 @@ class Unusable(ReasonCode):
     def is_always_refused(self) -> bool:
         """Whether no setting accepts it: what the field shows could not be looked at within the bounds."""
         return self is Unusable.TOO_MANY_AUTHORS or self is Unusable.TOO_LONG
+
+
+class ReceivedReason(ReasonCode):
+    """Why the Received fields (RFC 5321 4.4) name no client outside of the trusted relays."""
+
+    UNREADABLE_RECEIVED = "unreadable-received"
+    """`position`, counted from the topmost field, which is 1."""
+    TOO_MANY_RELAYS = "too-many-relays"
+    """`limit`"""
+    NO_OUTSIDE_CLIENT = "no-outside-client"

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from dmarc_milter.common.network import LOOPBACK, contains, unmapped
+from dmarc_milter.common.reason import Reason
+from dmarc_milter.message.reasons import ReceivedReason
 
 MAX_HOPS = 30
 _MAX_FIELD = 4096
@@ -80,8 +82,8 @@ class Relayed(NamedTuple):
 
     client: HandOver | None
     """Who handed it to the outermost trusted relay; None where that cannot be read."""
-    reason: str
-    """For people: why it cannot be read."""
+    reason: Reason | None
+    """Why it cannot be read; None where it can."""
     trusted_fields: int
     """How many of the topmost Received fields were written by trusted relays."""
 
@@ -95,9 +97,9 @@ def outermost(received: Sequence[bytes], is_trusted: Callable[[bytes], bool]) ->
     for index, value in enumerate(received[:MAX_HOPS]):
         client = handed_over(value)
         if client is None:
-            return Relayed(None, f"Received field {index + 1} of the trusted relays cannot be read", index)
+            return Relayed(None, ReceivedReason.UNREADABLE_RECEIVED(position=index + 1), index)
         if not is_trusted(client.address) and not contains(LOOPBACK, client.address):
-            return Relayed(client, "", index + 1)
+            return Relayed(client, None, index + 1)
     if len(received) > MAX_HOPS:
-        return Relayed(None, f"more than {MAX_HOPS} trusted relays in a row", MAX_HOPS)
-    return Relayed(None, "no Received field names a client outside of the trusted relays", len(received))
+        return Relayed(None, ReceivedReason.TOO_MANY_RELAYS(limit=MAX_HOPS), MAX_HOPS)
+    return Relayed(None, ReceivedReason.NO_OUTSIDE_CLIENT(), len(received))

@@ -1,6 +1,6 @@
-"""What is said of From."""
+"""What is said of From, and of Received fields."""
 
-from dmarc_milter.message.reasons import Unusable
+from dmarc_milter.message.reasons import ReceivedReason, Unusable
 from dmarc_milter.wording.table import Wordings
 
 WORDINGS: Wordings = {
@@ -15,4 +15,7 @@ WORDINGS: Wordings = {
     Unusable.MALFORMED: "a From field that cannot be read by RFC 5322",
     Unusable.TOO_MANY_AUTHORS: "a From field that cannot be read by RFC 5322 and shows too many domains",
     Unusable.TOO_LONG: "a From field that is too long",
+    ReceivedReason.UNREADABLE_RECEIVED: "Received field {position} of the trusted relays cannot be read",
+    ReceivedReason.TOO_MANY_RELAYS: "more than {limit} trusted relays in a row",
+    ReceivedReason.NO_OUTSIDE_CLIENT: "no Received field names a client outside of the trusted relays",
 }

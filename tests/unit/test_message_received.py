@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dmarc_milter.message.reasons import ReceivedReason
 from dmarc_milter.message.received import HandOver, handed_over, outermost
 
 FORMS = {
@@ -129,4 +130,4 @@ def test_paths(path: list[str], client: str | None, fields: int) -> None:
 def test_a_field_that_cannot_be_read_ends_the_search() -> None:
     found = outermost([field("192.0.2.2"), b" from nowhere", field("198.51.100.7")], is_trusted)
     assert found.client is None
-    assert found.reason == "Received field 2 of the trusted relays cannot be read"
+    assert found.reason == ReceivedReason.UNREADABLE_RECEIVED(position=2)

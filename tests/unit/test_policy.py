@@ -34,7 +34,7 @@ from dmarc_milter.judging.reply import Reply, ReplySettings, reply
 from dmarc_milter.judging.verdict import Action, Disposition, Envelope, OverrideType, SpfFinding, SpfIdentity, Verdict
 from dmarc_milter.message.author import Author
 from dmarc_milter.message.mailing_list import MailingList, list_pattern
-from dmarc_milter.message.reasons import Unusable
+from dmarc_milter.message.reasons import ReceivedReason, Unusable
 from dmarc_milter.message.received import HandOver, Relayed
 from dmarc_milter.settings.policy import ReplySection
 from dmarc_milter.spf.evaluation import Check, SpfResult
@@ -455,9 +455,14 @@ def test_a_rule_for_one_shown_domain_lets_no_other_one_in() -> None:
 
 def test_behind_a_relay_the_client_is_the_outer_one() -> None:
     settings = PolicySettings(**ENFORCE, overrides=(rule("accept", **HERE),))
-    outer = Relayed(HandOver(bytes([198, 51, 100, 7]), "h"), "", 1)
+    outer = Relayed(HandOver(bytes([198, 51, 100, 7]), "h"), None, 1)
     assert policy.decide(verdict("fail", "reject", **CLIENT, relayed=outer), settings).rule is None
-    assert policy.decide(verdict("fail", "reject", **CLIENT, relayed=Relayed(None, "x", 0)), settings).rule is None
+    assert (
+        policy.decide(
+            verdict("fail", "reject", **CLIENT, relayed=Relayed(None, ReceivedReason.NO_OUTSIDE_CLIENT(), 0)), settings
+        ).rule
+        is None
+    )
 
 
 UNJUDGED = [

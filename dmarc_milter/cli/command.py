@@ -24,3 +24,5 @@ class Command(NamedTuple):
 
 USAGE_ERROR = 2
 """The exit status where options or settings cannot be used."""
+CLOSED_PIPE, INTERRUPTED = 128 + 13, 128 + 2
+"""Those where nobody reads the output any more, and where a person ended it: as a shell has them for signals."""

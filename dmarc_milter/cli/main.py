@@ -1,11 +1,12 @@
 """The command dmarc-milter: a table of its subcommands."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
 from dmarc_milter.cli import attach, check, demo, prune, reload, serve, trace, what_if
-from dmarc_milter.cli.command import USAGE_ERROR
+from dmarc_milter.cli.command import CLOSED_PIPE, INTERRUPTED, USAGE_ERROR
 from dmarc_milter.common.version import VERSION
 from dmarc_milter.settings.error import ConfigError
 
@@ -24,12 +25,26 @@ COMMANDS = (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns its exit status."""
-    options = make_parser().parse_args(arguments)
     try:
-        status: int = options.run(options)
+        return _run(arguments)
     except ConfigError as error:
         print(f"dmarc-milter: {error}", file=sys.stderr)
         return USAGE_ERROR
+    except BrokenPipeError:
+        # Whoever reads has seen enough. What is still in the buffer must not be tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        options = make_parser().parse_args(arguments)
+        status: int = options.run(options)
+    finally:
+        # A pipe that is closed is found here, and not when Python ends.
+        sys.stdout.flush()
     return status
 
 

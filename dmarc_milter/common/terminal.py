@@ -1,9 +1,46 @@
-"""What the person's terminal can show."""
+"""What the person's terminal can show, and the colours of what is told there."""
 
 import os
+from collections.abc import Mapping
+from enum import Enum
 from typing import TextIO
 
 
 def is_terminal(stream: TextIO) -> bool:
     """Whether colours and bars make sense on `stream`."""
     return stream.isatty() and os.environ.get("NO_COLOR") is None
+
+
+class Severity(Enum):
+    """What a text tells, by its colour (ECMA-48 8.3.117, SGR)."""
+
+    GOOD = "32"
+    BAD = "31"
+    DOUBTFUL = "33"
+    PLAIN = ""
+    TITLE = "1"
+    ASIDE = "2"
+
+
+_SEVERITIES: Mapping[str, Severity] = {
+    "pass": Severity.GOOD,
+    "accept": Severity.GOOD,
+    "fail": Severity.BAD,
+    "reject": Severity.BAD,
+    "permerror": Severity.BAD,
+    "temperror": Severity.DOUBTFUL,
+    "tempfail": Severity.DOUBTFUL,
+    "softfail": Severity.DOUBTFUL,
+    "quarantine": Severity.DOUBTFUL,
+    "policy": Severity.DOUBTFUL,
+}
+
+
+def severity_of(result: str) -> Severity:
+    """That of a result or an action, by its word; plain for any other word."""
+    return _SEVERITIES.get(result, Severity.PLAIN)
+
+
+def painted(text: str, severity: Severity, *, is_coloured: bool) -> str:
+    """`text` in the colour of `severity`, if there are to be colours."""
+    return f"\033[{severity.value}m{text}\033[0m" if is_coloured and severity.value else text

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
+from dmarc_milter.common.terminal import Severity, painted, severity_of
 from dmarc_milter.demo.examples import EXAMPLES, Example, zone_text
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.testing.mta import Mta, MtaResponse
@@ -35,32 +36,29 @@ listen = ""
 enabled = false
 """
 
-GREEN, RED, YELLOW, BOLD, DIM = "32", "31", "33", "1", "2"
-_COLOURS = {"pass": GREEN, "accept": GREEN, "reject": RED, "fail": RED, "permerror": RED, "tempfail": YELLOW}
-
 
 class _Printer:
     def __init__(self, out: TextIO, *, is_coloured: bool) -> None:
         self._out = out
         self._is_coloured = is_coloured
 
-    def paint(self, text: str, colour: str | None) -> str:
-        return f"\033[{colour}m{text}\033[0m" if self._is_coloured and colour else text
+    def paint(self, text: str, severity: Severity) -> str:
+        return painted(text, severity, is_coloured=self._is_coloured)
 
     def line(self, text: str = "") -> None:
         print(text, file=self._out)
 
-    def pair(self, name: str, value: str, colour: str | None = None) -> None:
+    def pair(self, name: str, value: str, severity: Severity = Severity.PLAIN) -> None:
         lines = value.splitlines() or [""]
-        self.line(f"  {self.paint(f'{name:10}', DIM)} {self.paint(lines[0], colour)}")
+        self.line(f"  {self.paint(f'{name:10}', Severity.ASIDE)} {self.paint(lines[0], severity)}")
         for more in lines[1:]:
-            self.line(f"  {'':10} {self.paint(more, colour)}")
+            self.line(f"  {'':10} {self.paint(more, severity)}")
 
 
 def run(out: TextIO, *, is_coloured: bool) -> int:
     """The whole demo; 0 if the filter could be started."""
     printer = _Printer(out, is_coloured=is_coloured)
-    printer.line(printer.paint("dmarc-milter demo: eight messages, judged by the real filter", BOLD))
+    printer.line(printer.paint("dmarc-milter demo: eight messages, judged by the real filter", Severity.TITLE))
     printer.line("The DNS answers from a zone on loopback; the messages come in over the milter protocol,")
     printer.line("stage by stage, as Postfix would send them. The filter enforces: it may refuse.")
     with NameServerThread(ZoneResolver.from_text(zone_text())) as server, _filter(server.address) as (path, log):
@@ -115,28 +113,25 @@ def _last_line(log: Path, queue_id: str) -> dict[str, str]:
 
 def _tell(printer: _Printer, number: int, example: Example, answer: MtaResponse, found: dict[str, str]) -> None:
     printer.line()
-    printer.line(printer.paint(f"{number}. {example.title}", BOLD))
+    printer.line(printer.paint(f"{number}. {example.title}", Severity.TITLE))
     author = next(value for name, value in example.content[0] if name.lower() == b"from").decode().strip()
     printer.pair("sent", f"client {example.client}, EHLO {example.helo}, MAIL FROM <{example.mail_from}>")
     printer.pair("From", author)
     spf = found.get("spf", "none")
-    printer.pair("SPF", f"{spf} ({found.get('spf_reason', '')})", _COLOURS.get(spf))
+    printer.pair("SPF", f"{spf} ({found.get('spf_reason', '')})", severity_of(spf))
     dkim = found.get("dkim", "none")
     detail = f" ({found['dkim_reason']})" if "dkim_reason" in found else ""
-    printer.pair("DKIM", dkim.replace(":", " for ") + detail, _COLOURS.get(dkim.partition(":")[0]))
+    printer.pair("DKIM", dkim.replace(":", " for ") + detail, severity_of(dkim.partition(":")[0]))
     dmarc = found.get("dmarc", "none")
     policy = f", policy {found['policy']} from {found.get('policy_domain')}" if "policy" in found else ""
-    printer.pair("DMARC", f"{dmarc}{policy}", _COLOURS.get(dmarc))
-    printer.pair("decided", _wrapped(f"{found.get('action', '?')}: {found.get('reason', '')}"), _action_colour(found))
+    printer.pair("DMARC", f"{dmarc}{policy}", severity_of(dmarc))
+    action = found.get("action", "?")
+    printer.pair("decided", _wrapped(f"{action}: {found.get('reason', '')}"), severity_of(action))
     if answer.reply:
-        printer.pair("reply", answer.reply, RED)
+        printer.pair("reply", answer.reply, Severity.BAD)
     else:
         printer.pair("header", "Authentication-Results:" + answer.results.replace("\t", "    "))
     printer.pair("why", _wrapped(example.lesson))
-
-
-def _action_colour(found: dict[str, str]) -> str | None:
-    return _COLOURS.get(found.get("action", ""), YELLOW)
 
 
 def _wrapped(text: str) -> str:

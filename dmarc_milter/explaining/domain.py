@@ -6,6 +6,7 @@ from typing import Any
 from dmarc_milter import wording
 from dmarc_milter.api import Dns
 from dmarc_milter.common.reason import Unreadable
+from dmarc_milter.common.terminal import Severity
 from dmarc_milter.dkim import key
 from dmarc_milter.dmarc import record as dmarc_record
 from dmarc_milter.dmarc.evaluation import Discovery, discover
@@ -13,7 +14,7 @@ from dmarc_milter.dmarc.record import AlignmentMode, DmarcRecord, Policy, Public
 from dmarc_milter.dmarc.tree_walk import TreeWalks, query_name
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, Resolver, text_records
 from dmarc_milter.dns.name import is_at_or_below, to_identifier
-from dmarc_milter.explaining.tree import Node, Severity, add_spf_steps, add_walk
+from dmarc_milter.explaining.tree import Node, add_spf_steps, add_walk
 from dmarc_milter.spf.evaluation import Check, SpfResult, Step, check_host
 from dmarc_milter.spf.limits import MAX_DNS_TERMS, MAX_VOID_LOOKUPS
 

@@ -9,11 +9,12 @@ from dmarc_milter.columns import message
 from dmarc_milter.columns.column import Reader, Row
 from dmarc_milter.columns.table import lines, read_by, told
 from dmarc_milter.common.network import address_text
+from dmarc_milter.common.terminal import Severity, severity_of
 from dmarc_milter.common.text import printable
 from dmarc_milter.dmarc.evaluation import DmarcEvaluation
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType
 from dmarc_milter.explaining.envelope import Derived
-from dmarc_milter.explaining.tree import MOODS, Node, Severity, add_spf_steps, add_walk
+from dmarc_milter.explaining.tree import Node, add_spf_steps, add_walk
 from dmarc_milter.journal.advice import advice
 from dmarc_milter.judging.verdict import SpfFinding, Verdict
 from dmarc_milter.spf.limits import MAX_DNS_TERMS, MAX_VOID_LOOKUPS
@@ -91,7 +92,7 @@ def as_tree(name: str, found: Evaluated, derived: Derived) -> Node:
     summary = f"{_done(wanted)}, {row['reason']}"
     if found.verdict is not None:
         summary = f"dmarc={row['dmarc']}, {_done(wanted)}"
-    root = Node(f"{name}: {summary}", MOODS.get(wanted, Severity.PLAIN))
+    root = Node(f"{name}: {summary}", severity_of(wanted))
     below = _envelope(root, derived)
     if found.verdict is not None:
         _relayed(below, found.verdict)
@@ -101,7 +102,7 @@ def as_tree(name: str, found: Evaluated, derived: Derived) -> Node:
         if finding is message.FINDING:
             continue
         if line.label:
-            below = root.add(f"{line.label} {line.text}", MOODS.get(line.result, Severity.PLAIN))
+            below = root.add(f"{line.label} {line.text}", severity_of(line.result))
             steps.pop(line.label, _nothing)(below)
         else:
             below.add(line.text)
@@ -193,5 +194,5 @@ def _dns(root: Node, answers: Mapping[Question, Answer[Any]]) -> None:
     for question, answer in answers.items():
         said = "; ".join(shown(question, answer)) if answer.outcome is AnswerOutcome.RECORDS else answer.outcome.value
         detail = f" ({wording.text(answer.reason)})" if answer.reason else ""
-        mood = Severity.DOUBTFUL if answer.failed else Severity.PLAIN
-        below.add(f"{question.type.name} {question.name}: {printable(said, MAX_RECORDS)}{detail}", mood)
+        severity = Severity.DOUBTFUL if answer.failed else Severity.PLAIN
+        below.add(f"{question.type.name} {question.name}: {printable(said, MAX_RECORDS)}{detail}", severity)

@@ -3,9 +3,9 @@
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from enum import Enum
 
 from dmarc_milter import wording
+from dmarc_milter.common.terminal import Severity, painted
 from dmarc_milter.common.text import printable
 from dmarc_milter.dmarc.tree_walk import Walk, query_name
 from dmarc_milter.spf.evaluation import Step
@@ -15,40 +15,17 @@ MAX_LINE = 20_000
 """Characters of a line before it is wrapped: an SPF record of 16 KB is shown as it is."""
 
 
-class Severity(Enum):
-    """What a line tells, by its colour."""
-
-    GOOD = "32"
-    BAD = "31"
-    DOUBTFUL = "33"
-    PLAIN = ""
-
-
-MOODS = {
-    "pass": Severity.GOOD,
-    "accept": Severity.GOOD,
-    "fail": Severity.BAD,
-    "reject": Severity.BAD,
-    "permerror": Severity.BAD,
-    "temperror": Severity.DOUBTFUL,
-    "tempfail": Severity.DOUBTFUL,
-    "softfail": Severity.DOUBTFUL,
-    "quarantine": Severity.DOUBTFUL,
-    "policy": Severity.DOUBTFUL,
-}
-
-
 @dataclass(slots=True)
 class Node:
     """A line and what belongs to it."""
 
     text: str
-    mood: Severity = Severity.PLAIN
+    severity: Severity = Severity.PLAIN
     children: "list[Node]" = field(default_factory=list)
 
-    def add(self, text: str, mood: Severity = Severity.PLAIN) -> "Node":
+    def add(self, text: str, severity: Severity = Severity.PLAIN) -> "Node":
         """A line below this one."""
-        child = Node(text, mood)
+        child = Node(text, severity)
         self.children.append(child)
         return child
 
@@ -88,11 +65,8 @@ def _wrapped(node: Node, first: str, others: str, style: Style) -> list[str]:
     text = printable(node.text, MAX_LINE)
     width = max(20, style.width - max(len(first), len(others)))
     parts = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
-    return [(others if index else first) + _painted(part, node.mood, style) for index, part in enumerate(parts)]
-
-
-def _painted(text: str, mood: Severity, style: Style) -> str:
-    return f"\033[{mood.value}m{text}\033[0m" if style.is_coloured and mood.value else text
+    shown = [painted(part, node.severity, is_coloured=style.is_coloured) for part in parts]
+    return [(others if index else first) + part for index, part in enumerate(shown)]
 
 
 def add_spf_steps(below: Node, steps: Iterable[Step], *, matches: bool = True) -> None:

@@ -226,3 +226,14 @@ def test_a_renamed_setting_in_the_log(
     said = "WARNING milter.processes is called workers now; version 0.9 will not know the old name\n"
     assert capsys.readouterr().err == 2 * said
     assert [each.milter.workers for each in RecordingSupervisor.settings] == [3, 3]
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["demo"]])
+def test_a_reader_that_has_seen_enough_is_no_error_to_be_told(arguments: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "dmarc_milter", *arguments], stdout=write, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")

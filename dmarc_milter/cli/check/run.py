@@ -69,10 +69,6 @@ def check(options: argparse.Namespace) -> int:
     except (_UsageError, InputError, ConfigError, ZoneError) as error:
         print(f"dmarc-milter: {error}", file=sys.stderr)
         return ERROR
-    except BrokenPipeError:
-        # Whoever read has seen enough.
-        sys.stdout = None
-        return ERROR
 
 
 def _settings(options: argparse.Namespace) -> Settings:

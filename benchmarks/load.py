@@ -1,7 +1,6 @@
 """An MTA's load: messages over many connections through one filter or a chain of them, timed."""
 
 import socket
-import struct
 import threading
 import time
 from collections import Counter
@@ -9,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.corpus import Message
-from dmarc_milter.testing.mta import LEADING_SPACE, NO_REPLY_FLAGS, NO_STAGE_FLAGS
+from dmarc_milter.testing.mta import Mta, MtaResponse
 
 PER_CONNECTION = 20
-_CHUNK = 65_535
 
 
 @dataclass
@@ -24,95 +22,42 @@ class Timing:
     verdicts: Counter[bool] = field(default_factory=Counter)
 
 
-def packet(command: bytes, data: bytes) -> bytes:
-    return struct.pack("!I", len(data) + 1) + command + data
-
-
 class Connection:
-    """One milter connection; stages that need no reply are not waited for."""
+    """One milter connection, as Postfix has it: stages that need no reply are not waited for."""
 
     def __init__(self, path: str) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(path)
-        self._buffer = b""
-        self._socket.sendall(packet(b"O", struct.pack("!III", 6, 0x1FF, 0x1FFFFF)))
-        _, data = self._receive()
-        (self._steps,) = struct.unpack("!I", data[8:12])
+        connected = socket.socket(socket.AF_UNIX)
+        connected.connect(path)
+        self._mta = Mta(connected, is_buffered=True)
 
     def open(self, message: Message) -> None:
         """The client connects and greets."""
-        self._socket.sendall(packet(b"D", b"Cj\0mx.example.org\0{daemon_name}\0mx\0"))
-        address = message.client.encode()
-        self._stage(b"C", message.helo.encode() + b"\0" + b"4" + struct.pack("!H", 25) + address + b"\0")
-        self._stage(b"H", message.helo.encode() + b"\0")
+        self._mta.connect(message.helo, message.client, ("j", "mx.example.org", "{daemon_name}", "mx"))
+        self._mta.helo(message.helo)
 
     def send(
         self, message: Message, extra: Sequence[tuple[bytes, bytes]], queue_id: str, pause: float = 0.0
-    ) -> tuple[list[bytes], bytes, float]:
-        """One message; the fields that were added, the final answer, the seconds of the last step.
+    ) -> tuple[MtaResponse, float]:
+        """One message; what the filter did with it, and the seconds of the last step.
 
         `pause` is what a client's round trip takes, behind MAIL FROM and before the end of the message.
         """
-        queued = [packet(b"D", b"Mi\0" + queue_id.encode() + b"\0")]
-        stages = [(b"M", f"<{message.mail_from}>".encode() + b"\0"), (b"R", b"<you@example.org>\0"), (b"T", b"")]
-        spaced = self._steps & LEADING_SPACE
-        for name, value in (*extra, *message.fields):
-            shown = value if spaced else value.removeprefix(b" ")
-            stages.append((b"L", name + b"\0" + shown.replace(b"\r\n", b"\n") + b"\0"))
-        stages.append((b"N", b""))
-        for command, data in stages:
-            if self._steps & NO_STAGE_FLAGS[command]:
-                continue
-            queued.append(packet(command, data))
-            if not self._steps & NO_REPLY_FLAGS[command]:
-                self._socket.sendall(b"".join(queued))
-                queued = []
-                self._receive()
-            if pause and command == b"M":
-                self._socket.sendall(b"".join(queued))
-                queued = []
-                time.sleep(pause)
-        for start in range(0, len(message.body), _CHUNK):
-            if self._steps & NO_STAGE_FLAGS[b"B"]:
-                break
-            self._socket.sendall(b"".join([*queued, packet(b"B", message.body[start : start + _CHUNK])]))
-            queued = []
-            if not self._steps & NO_REPLY_FLAGS[b"B"] and self._receive()[0] == b"s":
-                break
-        if pause:
-            self._socket.sendall(b"".join(queued))
-            queued = []
-            time.sleep(pause)
+        self._mta.mail_from(message.mail_from, ("i", queue_id))
+        self._wait(pause)
+        self._mta.recipient("you@example.org")
+        self._mta.content((*extra, *message.fields), message.body)
+        self._wait(pause)
         started = time.perf_counter()
-        self._socket.sendall(b"".join([*queued, packet(b"D", b"Ei\0" + queue_id.encode() + b"\0"), packet(b"E", b"")]))
-        added = []
-        while True:
-            command, data = self._receive()
-            if command in (b"i", b"h"):
-                added.append(data[4:] if command == b"i" else data)
-            elif command not in (b"m", b"q", b"p", b"+", b"e"):
-                return added, command + data, time.perf_counter() - started
+        response = self._mta.end_of_message(queue_id=queue_id)
+        return response, time.perf_counter() - started
+
+    def _wait(self, pause: float) -> None:
+        if pause:
+            self._mta.flush()
+            time.sleep(pause)
 
     def close(self) -> None:
-        self._socket.sendall(packet(b"Q", b""))
-        self._socket.close()
-
-    def _stage(self, command: bytes, data: bytes) -> None:
-        if self._steps & NO_STAGE_FLAGS[command]:
-            return
-        self._socket.sendall(packet(command, data))
-        if not self._steps & NO_REPLY_FLAGS[command]:
-            self._receive()
-
-    def _receive(self) -> tuple[bytes, bytes]:
-        while len(self._buffer) < 4 or len(self._buffer) < 4 + int.from_bytes(self._buffer[:4], "big"):
-            more = self._socket.recv(65_536)
-            if not more:
-                raise ConnectionError("the filter closed the connection")
-            self._buffer += more
-        end = 4 + int.from_bytes(self._buffer[:4], "big")
-        received, self._buffer = self._buffer[4:end], self._buffer[end:]
-        return received[:1], received[1:]
+        self._mta.quit()
 
 
 def run(
@@ -138,16 +83,15 @@ def _send_all(
         started = time.perf_counter()
         extra: list[tuple[bytes, bytes]] = []
         last = 0.0
-        found = b""
+        found = ""
         for each in filters:
             each.open(message)
-            added, answer, last = each.send(message, extra, "4XBENCH", pause)
-            for field_ in added:
-                name, value = field_.rstrip(b"\0").split(b"\0", 1)
+            response, last = each.send(message, extra, "4XBENCH", pause)
+            for name, value in [*((name, value) for _, name, value in response.inserted), *response.appended]:
                 found += value
-                extra.insert(0, (name, value if value.startswith(b" ") else b" " + value))
-            if answer[:1] in (b"y", b"r"):
-                found += b"dmarc=fail"
+                extra.insert(0, (name.encode(), (value if value.startswith(" ") else f" {value}").encode()))
+            if response.action == "reject":
+                found += "dmarc=fail"
                 break
         whole = time.perf_counter() - started
         for each in filters:
@@ -155,4 +99,4 @@ def _send_all(
         with lock:
             timing.whole.append(whole)
             timing.last_step.append(last)
-            timing.verdicts[f"dmarc={message.dmarc}".encode() in found] += 1
+            timing.verdicts[f"dmarc={message.dmarc}" in found] += 1

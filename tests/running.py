@@ -11,7 +11,7 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from dmarc_milter.testing.mta import Mta
+from dmarc_milter.testing.mta import ALL_ACTIONS, ALL_STEPS, Mta
 
 
 class RunningFilter:
@@ -87,7 +87,7 @@ class RunningFilter:
         (*_, port) = re.findall(r"metrics on \S+ port (\d+)", self.log)
         return int(port)
 
-    def mta(self, **options: int) -> Mta:
+    def mta(self, steps: int = ALL_STEPS, actions: int = ALL_ACTIONS) -> Mta:
         """A connection to it."""
         kind, _, rest = self.address.partition(":")
         if kind == "unix":
@@ -100,7 +100,7 @@ class RunningFilter:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.settimeout(60)
         self._connections.append(connected)
-        return Mta(connected, **options)
+        return Mta(connected, steps, actions)
 
     def keep(self, connected: socket.socket) -> None:
         """Close it when the filter is stopped."""

@@ -31,6 +31,9 @@ class MtaResponse:
     """accept, reject, tempfail"""
     reply: str = ""
     inserted: list[tuple[int, str, str]] = field(default_factory=list)
+    """Position, name and value of fields to be put above others."""
+    appended: list[tuple[str, str]] = field(default_factory=list)
+    """Fields to be put below all others."""
     deleted: list[tuple[str, int]] = field(default_factory=list)
     quarantined: str | None = None
 
@@ -43,8 +46,18 @@ class MtaResponse:
 class Mta:
     """One SMTP session, seen from the filter."""
 
-    def __init__(self, connected: socket.socket, steps: int = ALL_STEPS, actions: int = ALL_ACTIONS) -> None:
+    def __init__(
+        self,
+        connected: socket.socket,
+        steps: int = ALL_STEPS,
+        actions: int = ALL_ACTIONS,
+        *,
+        is_buffered: bool = False,
+    ) -> None:
+        """Where it `is_buffered`, what needs no reply is kept back until something does, as Postfix does."""
         self._socket = connected
+        self._is_buffered = is_buffered
+        self._kept_back = bytearray()
         self._send(b"O", struct.pack("!III", 6, actions, steps))
         command, data = self._receive()
         assert command == b"O", command
@@ -102,11 +115,24 @@ class Mta:
         authenticated: str | None = None,
     ) -> MtaResponse:
         """MAIL FROM to the end of the message; field values begin with the blank behind the colon."""
-        if authenticated is not None:
-            self._macros(b"M", ("{auth_authen}", authenticated))
-        self._stage(b"M", f"<{mail_from}>".encode() + b"\0")
+        self.mail_from(mail_from, () if authenticated is None else ("{auth_authen}", authenticated))
         for recipient in recipients:
-            self._stage(b"R", f"<{recipient}>".encode() + b"\0")
+            self.recipient(recipient)
+        self.content(fields, body, chunk=chunk)
+        return self.end_of_message(queue_id=queue_id)
+
+    def mail_from(self, path: str, macros: Sequence[str] = ()) -> None:
+        """MAIL FROM, without brackets."""
+        if macros:
+            self._macros(b"M", macros)
+        self._stage(b"M", f"<{path}>".encode() + b"\0")
+
+    def recipient(self, path: str) -> None:
+        """RCPT TO, without brackets."""
+        self._stage(b"R", f"<{path}>".encode() + b"\0")
+
+    def content(self, fields: Iterable[tuple[bytes, bytes]], body: bytes, *, chunk: int = CHUNK) -> None:
+        """DATA to the end of the body."""
         self._stage(b"T", b"")
         for name, value in fields:
             shown = value if self.steps & LEADING_SPACE else value.removeprefix(b" ")
@@ -115,7 +141,12 @@ class Mta:
         for start in range(0, len(body), chunk):
             if self._stage(b"B", body[start : start + chunk]) == b"s":
                 break
-        return self.end_of_message(queue_id=queue_id)
+
+    def flush(self) -> None:
+        """Send what is kept back."""
+        if self._kept_back:
+            self._socket.sendall(self._kept_back)
+            self._kept_back.clear()
 
     def close(self) -> None:
         """The connection breaks."""
@@ -124,11 +155,13 @@ class Mta:
     def quit(self) -> None:
         """End of the session."""
         self._send(b"Q", b"")
+        self.flush()
         self._socket.close()
 
     def abort(self) -> None:
         """The message will not be finished."""
         self._send(b"A", b"")
+        self.flush()
 
     def _macros(self, stage: bytes, macros: Sequence[str]) -> None:
         self._send(b"D", stage + b"".join(each.encode() + b"\0" for each in macros))
@@ -148,6 +181,9 @@ class Mta:
             if command == b"i":
                 name, value = data[4:].rstrip(b"\0").split(b"\0", 1)
                 answer.inserted.append((struct.unpack("!I", data[:4])[0], name.decode(), value.decode()))
+            elif command == b"h":
+                name, value = data.rstrip(b"\0").split(b"\0", 1)
+                answer.appended.append((name.decode(), value.decode()))
             elif command == b"m":
                 name, value = data[4:].split(b"\0")[:2]
                 assert not value, "only deletions are expected"
@@ -164,9 +200,12 @@ class Mta:
                 return answer
 
     def _send(self, command: bytes, data: bytes) -> None:
-        self._socket.sendall(struct.pack("!I", len(data) + 1) + command + data)
+        self._kept_back += struct.pack("!I", len(data) + 1) + command + data
+        if not self._is_buffered:
+            self.flush()
 
     def _receive(self) -> tuple[bytes, bytes]:
+        self.flush()
         (length,) = struct.unpack("!I", self._exactly(4))
         packet = self._exactly(length)
         return packet[:1], packet[1:]

@@ -177,7 +177,7 @@ def blurt(mta: Attacker, message: Message) -> None:
 def _say(mta: Attacker, message: Message) -> None:
     """From MAIL FROM to the end of the message."""
     mta.send(b"M", b"<" + message.mail_from + b">\0")
-    mta.recipient()
+    mta.recipient("you@example.org")
     for name, value in message.fields:
         mta.send(b"L", name + b"\0" + value.replace(b"\r\n", b"\n") + b"\0")
     mta.send(b"N")
@@ -483,7 +483,7 @@ def _ended_early(*packets: tuple[bytes, bytes]) -> Trick:
         mta, message = _hello(on)
         mta.hello(message)
         mta.send(b"M", b"<" + message.mail_from + b">\0")
-        mta.recipient()
+        mta.recipient("you@example.org")
         for command, data in packets:
             mta.send(command, data)
         mta.send(b"E")

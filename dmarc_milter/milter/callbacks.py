@@ -39,8 +39,7 @@ class _Callbacks:
         session = Session(self._worker)
         context.setpriv(session)
         self._current.session = session
-        self._worker.sessions.add(session)
-        self._worker.activity.change(sessions=1)
+        self._worker.begin_session(session)
         return session
 
     def guarded(self, step: Step[P], no_reply_step: int) -> Callback[P]:
@@ -75,8 +74,7 @@ class _Callbacks:
         session: Session | None = context.getpriv()
         if session is not None:
             context.setpriv(None)
-            self._worker.sessions.discard(session)
-            self._worker.activity.change(sessions=-1)
+            self._worker.end_session(session)
             session.abort()
         return milter.CONTINUE
 

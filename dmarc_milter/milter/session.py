@@ -255,7 +255,7 @@ class Session:
         if self._in_message:
             self._end_message()
         self._in_message = True
-        self._worker.activity.change(messages=1)
+        self._worker.messages.add(self)
 
     def _release_throttle(self) -> None:
         if self._holds_throttle:
@@ -271,7 +271,7 @@ class Session:
         if self._in_message:
             self._in_message = False
             self.idle_since = time.monotonic()
-            self._worker.activity.change(messages=-1)
+            self._worker.messages.discard(self)
 
 
 @cache

@@ -12,6 +12,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Callable
 
 from dmarc_milter.service.descriptors import Descriptors
 from dmarc_milter.telemetry.log import logger
@@ -65,19 +66,20 @@ class AcceptGate:
         self,
         worker_sessions: WorkerSessions,
         number: int,
+        count_sessions: Callable[[], int],
         descriptor: int,
         listening: int,
         parked: int,
         descriptors: Descriptors | None = None,
     ) -> None:
-        self._worker_sessions, self._number = worker_sessions, number
+        self._worker_sessions, self._number, self._count_sessions = worker_sessions, number, count_sessions
         self._descriptor, self._listening, self._parked = descriptor, listening, parked
         self._descriptors = descriptors or Descriptors()
         self._is_full = False
         self._quiet_until = 0.0
         self._listener = threading.get_ident()
         self._lock = threading.Lock()
-        self._sessions = 0
+        self._is_decision_due = False
         self._is_closed = False
         self._is_shut = threading.Event()
         _let_signal_interrupt(signal.SIGUSR1)
@@ -85,22 +87,14 @@ class AcceptGate:
     def start(self) -> None:
         """Accept, and keep looking at the others."""
         self._descriptors.keep_reserve()
-        self.note(0)
+        self.note()
         threading.Thread(target=self._look_again, daemon=True).start()
 
-    def note(self, sessions: int) -> None:
-        """This worker has so many sessions now."""
-        with self._lock:
-            self._sessions = sessions
-            # Whether there is room again takes long to find out: not at each of a thousand connections that end.
-            if not self._is_full:
-                self._decide()
-
-    def look(self) -> None:
-        """To be called now and then: connections that say nothing are not noted, but take descriptors, too."""
-        with self._lock:
-            if not self._is_full:
-                self._decide()
+    def note(self) -> None:
+        """This worker may have more sessions now, or fewer; those that say nothing take descriptors, too."""
+        # Whether there is room again takes long to find out: not at each of a thousand connections that end.
+        if not self._is_full:
+            self._decide_once()
 
     def close(self) -> None:
         """Accept nothing more, for good."""
@@ -111,14 +105,25 @@ class AcceptGate:
             self._worker_sessions.leaves(self._number)
             os.dup2(self._parked, self._descriptor)
 
+    def _decide_once(self) -> None:
+        """Nobody waits for whoever decides at the moment: he sees what has become due meanwhile, and decides again."""
+        self._is_decision_due = True
+        while self._is_decision_due and self._lock.acquire(blocking=False):
+            try:
+                self._is_decision_due = False
+                self._decide()
+            finally:
+                self._lock.release()
+
     def _decide(self) -> None:
         if self._is_closed:
             return
         if not self._has_room():
             return
         fewest = self._worker_sessions.fewest_beside(self._number)
-        if fewest is None or self._sessions <= fewest + TOLERATED_LEAD:
-            self._worker_sessions.accepts(self._number, self._sessions)
+        sessions = self._count_sessions()
+        if fewest is None or sessions <= fewest + TOLERATED_LEAD:
+            self._worker_sessions.accepts(self._number, sessions)
             if self._is_shut.is_set():
                 self._open()
         elif not self._is_shut.is_set():
@@ -159,8 +164,7 @@ class AcceptGate:
         while True:
             self._is_shut.wait()
             time.sleep(LOOK_FOR_ROOM if self._is_full else LOOK_AGAIN)
-            with self._lock:
-                self._decide()
+            self._decide_once()
 
 
 def _let_signal_interrupt(number: int) -> None:

@@ -22,7 +22,7 @@ from dmarc_milter.judging.name_servers import named_servers
 from dmarc_milter.judging.site import Site
 from dmarc_milter.milter.callbacks import register
 from dmarc_milter.milter.listener import lend_socket, serve
-from dmarc_milter.milter.worker_state import Activity, Observer, WorkerState
+from dmarc_milter.milter.worker_state import Observer, WorkerState
 from dmarc_milter.service.accept_gate import AcceptGate, WorkerSessions
 from dmarc_milter.service.descriptors import Descriptors
 from dmarc_milter.service.heartbeat import Heartbeat, say
@@ -45,7 +45,7 @@ QUIET_SECONDS = 3.0
 """At a stop, a connection on which no message has begun for so long is cut: none is about to begin."""
 WATCH_SECONDS = 0.5
 """How often the gauges are brought up to date."""
-LOOK_SECONDS = 0.2
+LOOK_SECONDS = 0.1
 """How often a worker that ends looks whether it may."""
 JOURNAL_SECONDS = 4.0
 """What a worker that ends gives the journal to write what waits."""
@@ -109,12 +109,13 @@ def work(
     parked, descriptor = lend_socket(address, listening)
     if journal is not None:
         journal.start()
-    gate = AcceptGate(sessions, number, descriptor, listening.fileno(), parked, descriptors)
-    service.activity.on_sessions = gate.note
+    count = service.sessions.__len__
+    gate = AcceptGate(sessions, number, count, descriptor, listening.fileno(), parked, descriptors)
+    service.on_sessions = gate.note
     gate.start()
-    loop.sweep_with(lambda _now: gate.look())
+    loop.sweep_with(lambda _now: gate.note())
     loop.sweep_with(Heartbeat(service.sessions, 2 * settings.dns.deadline, partial(say, control)).sweep)
-    threading.Thread(target=_watch, args=(service.activity, counted, journal), daemon=True).start()
+    threading.Thread(target=_watch, args=(service, counted, journal), daemon=True).start()
     obeying = (control, gate, service, settings.milter.drain_seconds, journal)
     threading.Thread(target=_obey, args=obeying, daemon=True).start()
     gc.collect()
@@ -142,10 +143,10 @@ def _tell_journal(control: socket.socket, can_be_written: bool) -> None:
     say(control, JOURNAL_WORKS if can_be_written else JOURNAL_FAILS)
 
 
-def _watch(activity: Activity, counted: metrics.WorkerMetrics, journal: Writer | None) -> None:
+def _watch(service: WorkerState, counted: metrics.WorkerMetrics, journal: Writer | None) -> None:
     """Tell now and then what is at hand: at every change it would cost more than some callbacks."""
     while True:
-        counted.observe_activity(activity.sessions, activity.messages)
+        counted.observe_activity(len(service.sessions), len(service.messages))
         if journal is not None:
             counted.observe_journal(journal.waiting)
         time.sleep(WATCH_SECONDS)
@@ -159,11 +160,11 @@ def _obey(
     gate.close()
     if order == DRAIN:
         limit = time.monotonic() + DRAIN_SECONDS
-        while service.activity.sessions and time.monotonic() < limit and not _has_order(control):
-            service.activity.wait_until(lambda now: now.sessions == 0, LOOK_SECONDS)
+        while service.sessions and time.monotonic() < limit and not _has_order(control):
+            time.sleep(LOOK_SECONDS)
     limit = time.monotonic() + seconds
     while not service.is_quiet(QUIET_SECONDS) and time.monotonic() < limit:
-        service.activity.wait_until(lambda now: now.sessions == 0, LOOK_SECONDS)
+        time.sleep(LOOK_SECONDS)
     if journal is not None:
         journal.close(JOURNAL_SECONDS)
     os._exit(0)

@@ -83,9 +83,16 @@ class Worker:
     descriptors: Descriptors
 
     worker_sessions: WorkerSessions
+    sessions: set[int]
     gate: AcceptGate
     descriptor: int
     port: int
+
+    def has(self, sessions: int) -> None:
+        """From now on, so many sessions."""
+        self.sessions.clear()
+        self.sessions.update(range(sessions))
+        self.gate.note()
 
     def accepts(self) -> bool:
         """Whether a connection to the address arrives at the descriptor."""
@@ -106,29 +113,31 @@ def worker() -> Iterator[Worker]:
         descriptor = os.dup(listening.fileno())
         worker_sessions = WorkerSessions()
         available = Descriptors()
-        gate = AcceptGate(worker_sessions, 0, descriptor, listening.fileno(), parked.fileno(), available)
-        yield Worker(available, worker_sessions, gate, descriptor, listening.getsockname()[1])
+        sessions: set[int] = set()
+        count = sessions.__len__
+        gate = AcceptGate(worker_sessions, 0, count, descriptor, listening.fileno(), parked.fileno(), available)
+        yield Worker(available, worker_sessions, sessions, gate, descriptor, listening.getsockname()[1])
         os.close(descriptor)
 
 
 def test_alone_it_accepts_whatever_it_has(worker: Worker) -> None:
-    worker.gate.note(1_000)
+    worker.has(1_000)
     assert worker.accepts()
 
 
 def test_ahead_it_shuts_and_opens_when_it_is_no_longer(worker: Worker) -> None:
     worker.worker_sessions.accepts(1, 3)
-    worker.gate.note(3 + TOLERATED_LEAD)
+    worker.has(3 + TOLERATED_LEAD)
     assert worker.accepts()
-    worker.gate.note(3 + TOLERATED_LEAD + 1)
+    worker.has(3 + TOLERATED_LEAD + 1)
     assert not worker.accepts()
-    worker.gate.note(3 + TOLERATED_LEAD)
+    worker.has(3 + TOLERATED_LEAD)
     assert worker.accepts()
 
 
 def test_shut_it_is_not_waited_for_by_others(worker: Worker) -> None:
     worker.worker_sessions.accepts(1, 0)
-    worker.gate.note(TOLERATED_LEAD + 1)
+    worker.has(TOLERATED_LEAD + 1)
     assert worker.worker_sessions.fewest_beside(1) is None
 
 
@@ -142,7 +151,7 @@ def test_it_sees_by_itself_that_others_have_more_or_are_gone(
 ) -> None:
     worker.gate.start()
     worker.worker_sessions.accepts(1, 0)
-    worker.gate.note(TOLERATED_LEAD + 1)
+    worker.has(TOLERATED_LEAD + 1)
     assert not worker.accepts()
     change(worker.worker_sessions)
     limit = time.monotonic() + 5
@@ -165,13 +174,17 @@ def test_a_listener_asleep_on_the_parked_socket_is_woken() -> None:
     ready, interrupted = threading.Event(), threading.Event()
     made: list[AcceptGate] = []
     worker_sessions = WorkerSessions()
+    sessions = set(range(TOLERATED_LEAD + 1))
     with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_server(("127.0.0.1", 0)) as parked:
         descriptor = os.dup(listening.fileno())
 
         def listen() -> None:
-            made.append(AcceptGate(worker_sessions, 0, descriptor, listening.fileno(), parked.fileno(), Descriptors()))
+            count = sessions.__len__
+            made.append(
+                AcceptGate(worker_sessions, 0, count, descriptor, listening.fileno(), parked.fileno(), Descriptors())
+            )
             worker_sessions.accepts(1, 0)
-            made[0].note(TOLERATED_LEAD + 1)
+            made[0].note()
             ready.set()
             # Not Python's own call, which would go on after an interruption.
             libc = ctypes.CDLL(None, use_errno=True)
@@ -183,7 +196,8 @@ def test_a_listener_asleep_on_the_parked_socket_is_woken() -> None:
         listener.start()
         assert ready.wait(5)
         _wait_until_asleep(listener)
-        made[0].note(0)
+        sessions.clear()
+        made[0].note()
         assert interrupted.wait(5)
         listener.join()
         os.close(descriptor)
@@ -191,26 +205,23 @@ def test_a_listener_asleep_on_the_parked_socket_is_woken() -> None:
 
 def test_closed_is_closed_for_good(worker: Worker) -> None:
     worker.worker_sessions.accepts(1, 0)
-    worker.gate.note(TOLERATED_LEAD + 1)
+    worker.has(TOLERATED_LEAD + 1)
     worker.gate.close()
-    worker.gate.note(0)
+    worker.has(0)
     assert not worker.accepts()
     assert worker.worker_sessions.fewest_beside(1) is None
 
 
-@pytest.mark.parametrize("notice", [lambda gate: gate.note(1), lambda gate: gate.look()], ids=["noted", "seen"])
-def test_without_descriptors_it_shuts_and_opens_when_many_are_free(
-    worker: Worker, notice: Callable[[AcceptGate], None]
-) -> None:
+def test_without_descriptors_it_shuts_and_opens_when_many_are_free(worker: Worker) -> None:
     worker.gate.start()
     assert worker.accepts()
     worker.descriptors.scarce = True
-    notice(worker.gate)
+    worker.gate.note()
     assert not worker.accepts()
     assert worker.descriptors.reserve_is_open
     assert worker.worker_sessions.fewest_beside(1) is None, "the others do not wait for it"
     worker.descriptors.scarce = False
-    worker.gate.note(0)
+    worker.has(0)
     assert not worker.accepts(), "not for the first that is free"
     worker.descriptors.plentiful = True
     limit = time.monotonic() + 5
@@ -264,3 +275,28 @@ def _take_all() -> list[int]:
         while True:
             taken.append(os.dup(1))
     return taken
+
+
+def test_nobody_waits_for_whoever_decides_and_what_became_due_meanwhile_is_not_lost() -> None:
+    """A thread that finds the gate busy leaves at once; the one that decides looks again."""
+    seen: list[int] = []
+    sessions = {1}
+
+    def count() -> int:
+        seen.append(len(sessions))
+        if len(seen) == 1:
+            sessions.add(2)
+            other = threading.Thread(target=gate.note)
+            other.start()
+            other.join(20)
+            assert not other.is_alive()
+        return seen[-1]
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, socket.create_server(("127.0.0.1", 0)) as parked:
+        descriptor = os.dup(listening.fileno())
+        shared = WorkerSessions()
+        gate = AcceptGate(shared, 0, count, descriptor, listening.fileno(), parked.fileno(), Descriptors())
+        gate.note()
+        os.close(descriptor)
+    assert seen == [1, 2]
+    assert shared.fewest_beside(1) == 2

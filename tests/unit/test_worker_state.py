@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from dmarc_milter.judging.site import Site
-from dmarc_milter.milter.worker_state import Activity, HeaderThrottle, WorkerState
+from dmarc_milter.milter.worker_state import HeaderThrottle, WorkerState
 
 
 def test_one_turn_at_a_time() -> None:
@@ -35,33 +35,6 @@ def test_nobody_waits_longer_than_patience() -> None:
     assert throttle.acquire()
 
 
-def test_activity_tells_of_sessions_alone() -> None:
-    told: list[int] = []
-    activity = Activity()
-    activity.on_sessions = told.append
-    activity.change(sessions=1)
-    activity.change(messages=1)
-    activity.change(messages=-1)
-    activity.change(sessions=-1)
-    assert told == [1, 0]
-
-
-def test_whoever_waits_is_told_of_the_change() -> None:
-    activity = Activity()
-    activity.change(messages=1)
-    assert not activity.wait_until(lambda now: now.messages == 0, 0.01)
-    ended = threading.Event()
-
-    def wait() -> None:
-        if activity.wait_until(lambda now: now.messages == 0, 30):
-            ended.set()
-
-    waiting = threading.Thread(target=wait)
-    waiting.start()
-    activity.change(messages=-1)
-    assert ended.wait(5)
-
-
 class Connection:
     """As much of a session as other threads look at."""
 
@@ -77,7 +50,17 @@ class Connection:
 )
 def test_quiet_is_no_message_at_hand_nor_about_to_begin(messages: int, idle_for: list[float], is_quiet: bool) -> None:
     worker = WorkerState(cast("Site", None))
-    worker.activity.change(messages=messages)
     now = time.monotonic()
+    worker.messages = {Connection(now) for _ in range(messages)}
     worker.sessions = {Connection(now - each) for each in idle_for}
     assert worker.is_quiet(5.0) is is_quiet
+
+
+def test_connections_that_come_and_go_are_told() -> None:
+    worker = WorkerState(cast("Site", None))
+    counts: list[int] = []
+    worker.on_sessions = lambda: counts.append(len(worker.sessions))
+    connection = Connection(0.0)
+    worker.begin_session(connection)
+    worker.end_session(connection)
+    assert counts == [1, 0]

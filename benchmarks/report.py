@@ -8,16 +8,16 @@ What people wrote in that page stays: figures go between its marks.
 import argparse
 import re
 from collections.abc import Callable
-from html import escape
 from pathlib import Path
 
 from benchmarks import growth, peers, stages
+from benchmarks.drawing import Drawing
 from benchmarks.peers import Round
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 SHOWN: list[tuple[str, Callable[[Round], float]]] = [
-    ("CPU ms a message", lambda each: each.cpu),
-    ("messages a second", lambda each: each.messages_a_second),
+    ("CPU ms per message", lambda each: each.cpu),
+    ("messages per second", lambda each: each.messages_a_second),
     ("p50 ms", lambda each: each.p50),
     ("p99 ms", lambda each: each.p99),
 ]
@@ -57,28 +57,21 @@ def sizing(each: Round) -> str:
 
 def picture(found: dict[str, dict[str, Round]]) -> str:
     """Bars, a group for each figure of each comparison; longer is more."""
-    rows: list[str] = []
-    y = 24
+    drawing, y = Drawing(WIDTH), 24
     for title, rounds in found.items():
-        rows.append(f'<text x="8" y="{y}" font-weight="bold">{escape(title)}</text>')
+        drawing.text(8, y, title, is_bold=True)
         y += 10
         for name, value in SHOWN:
-            most = max(value(each) for each in rounds.values())
-            for index, (contender, each) in enumerate(rounds.items()):
+            most = max(map(value, rounds.values()))
+            drawing.text(LEFT - 8, y + 12, name, anchor="end")
+            for colour, (contender, each) in zip(COLOURS, rounds.items(), strict=False):
                 length = value(each) / most * (WIDTH - LEFT - 220)
-                label = escape(name) if index == 0 else ""
-                rows.append(
-                    f'<text x="{LEFT - 8}" y="{y + 12}" text-anchor="end">{label}</text>'
-                    f'<rect x="{LEFT}" y="{y}" width="{length:.1f}" height="{BAR - 2}" fill="{COLOURS[index]}"/>'
-                    f'<text x="{LEFT + length + 6:.1f}" y="{y + 12}">{value(each):.4g} {escape(contender)}</text>'
-                )
+                drawing.box(LEFT, y, length, BAR - 2, colour)
+                drawing.text(LEFT + length + 6, y + 12, f"{value(each):.4g} {contender}")
                 y += BAR
             y += 6
         y += 20
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {y}" font-family="sans-serif" font-size="12">\n'
-        f'<rect width="{WIDTH}" height="{y}" fill="white"/>\n' + "\n".join(rows) + "\n</svg>\n"
-    )
+    return drawing.svg(y)
 
 
 if __name__ == "__main__":

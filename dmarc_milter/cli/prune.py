@@ -10,7 +10,8 @@ def _run(options: argparse.Namespace) -> int:
     from dmarc_milter.cli.journal import JOURNAL_ERRORS, fail
     from dmarc_milter.journal.database import open_engine
     from dmarc_milter.journal.location import database
-    from dmarc_milter.journal.upkeep import prune_all
+    from dmarc_milter.journal.schema import check
+    from dmarc_milter.journal.upkeep import keep_up
     from dmarc_milter.settings import config
 
     settings = config.load_default(options.config).journal
@@ -19,7 +20,9 @@ def _run(options: argparse.Namespace) -> int:
         print("no journal is kept")
         return 0
     try:
-        total = prune_all(open_engine(options.journal or database(settings), create=False), settings.keep_days)
+        engine = open_engine(options.journal or database(settings), create=False)
+        check(engine)
+        total = keep_up(engine, settings.keep_days)
     except JOURNAL_ERRORS as error:
         return fail(error)
     print(f"{total} records deleted")

@@ -23,7 +23,7 @@ def _lines(row: Row) -> Iterator[Line]:
 FINDING = Finding(
     "from",
     (
-        Column("author_domain", lambda verdict: verdict.dmarc.author_domain, 253, log="from_domain", is_indexed=True),
+        Column("author_domain", lambda verdict: verdict.dmarc.author_domain, 253, log="from_domain"),
         Column("from_reason", text_of(_reason), since=2),
         code_column("from_code", _reason),
     ),

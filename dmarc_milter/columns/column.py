@@ -25,6 +25,8 @@ class Kind(Enum):
     TRUTH = auto()
     JSON = auto()
     """A list."""
+    OCTETS = auto()
+    """For searches: not told to anybody."""
 
 
 class Reader(Flag):
@@ -46,7 +48,7 @@ class Column:
     name: str
     """In the journal and in JSON. It is public: it stays."""
     take: Callable[[Any], Any] | None
-    """The value, from the record, or for findings of a verdict from that; None: `shown` makes it of other columns."""
+    """The value, from the record, or for findings of a verdict from that; None: it is made of other columns."""
     length: int | None = None
     """Of a text, at most so many characters; None: in the journal it is of any length, and cut at MAX_TEXT."""
     kind: Kind = Kind.TEXT
@@ -59,6 +61,8 @@ class Column:
     """The version of the journal's tables that has it first."""
     is_nullable: bool = True
     is_indexed: bool = False
+    derive: Callable[[Row], Any] | None = None
+    """The value, from those of the other columns: it is made for rows of older versions, too."""
 
 
 class Line(NamedTuple):

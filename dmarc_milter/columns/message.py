@@ -68,7 +68,6 @@ FINDING = Finding(
             45,
             log="client",
             shown=lambda row: row["client"] or "none",
-            is_indexed=True,
         ),
         Column("helo", lambda record: record.envelope.helo, 255, log="helo", is_nullable=False),
         Column("mail_from", lambda record: record.envelope.mail_from, 320, log="mail_from", is_nullable=False),

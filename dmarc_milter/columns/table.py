@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from dmarc_milter.columns import arc, author, decision, dkim, dmarc, mailing_list, message, spf
+from dmarc_milter.columns import arc, author, decision, dkim, dmarc, mailing_list, message, origin, spf
 from dmarc_milter.columns.column import MAX_TEXT, Column, Finding, Kind, Line, Reader, Row
 from dmarc_milter.common.text import printable
 from dmarc_milter.judging.record import MessageRecord
@@ -17,6 +17,7 @@ FINDINGS: tuple[Finding, ...] = (
     mailing_list.FINDING,
     dmarc.FINDING,
     decision.FINDING,
+    origin.FINDING,
 )
 """A new finding goes in here, and nowhere else."""
 
@@ -39,6 +40,7 @@ def _walk(*, is_of_verdict: bool) -> tuple[tuple[str, Callable[[Any], Any]], ...
 
 _OF_RECORD, _OF_VERDICT = _walk(is_of_verdict=False), _walk(is_of_verdict=True)
 _UNJUDGED: Row = {name: None for name, _ in _OF_VERDICT}
+_DERIVED = tuple((column.name, column.derive) for column in COLUMNS if column.derive is not None)
 _TEXTS = tuple(
     (column.name, column.length or MAX_TEXT)
     for column in COLUMNS
@@ -55,6 +57,8 @@ def told(record: MessageRecord) -> Row:
         value = row[name]
         if value is not None and not (len(value) <= length and value.isprintable()):
             row[name] = printable(value, length)
+    for name, derive in _DERIVED:
+        row[name] = derive(row)
     return row
 
 

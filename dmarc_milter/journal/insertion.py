@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from dmarc_milter.columns.column import Row
+from dmarc_milter.journal.rollups import ROLLUPS, counted
 from dmarc_milter.journal.row import COLUMNS, JSON_COLUMNS, VERSION
 
 BUSY_SECONDS = 10
@@ -33,7 +34,10 @@ class Insertion(Protocol):
     """An open database. Used by one thread."""
 
     def insert(self, rows: Sequence[Row]) -> None:
-        """All of them or none; one whose uid is there already is left out. Raises UnreachableError, RefusedError."""
+        """All of them or none, with their counts; one whose uid is there already is left out, and not counted again.
+
+        Raises UnreachableError, RefusedError.
+        """
 
     def close(self) -> None: ...
 
@@ -53,9 +57,12 @@ def _check_version(found: Any) -> None:
         raise UnreachableError(f"the journal has version {found[0]}, this program knows {VERSION}")
 
 
-def _statement(placeholder: str) -> str:
-    values = ", ".join(placeholder.format(name) for name in COLUMNS)
-    return f"INSERT INTO messages ({', '.join(COLUMNS)}) VALUES ({values}) ON CONFLICT DO NOTHING"  # noqa: S608
+_HEAD = f"INSERT INTO messages ({', '.join(COLUMNS)}) VALUES "  # noqa: S608 - names of our own
+_ONCE = "ON CONFLICT DO NOTHING"
+
+
+def _values(placeholder: str) -> str:
+    return f"({', '.join(placeholder.format(name) for name in COLUMNS)})"
 
 
 def _flat(row: Row) -> dict[str, Any]:
@@ -64,7 +71,8 @@ def _flat(row: Row) -> dict[str, Any]:
 
 class _Sqlite:
     def __init__(self, url: str) -> None:
-        self._statement = _statement(":{}")
+        self._statement = f"{_HEAD}{_values(':{}')} {_ONCE}"
+        self._counting = {each.name: each.statement(":{}") for each in ROLLUPS}
         path = unquote(urlsplit(url).path.removeprefix("/"))
         if not os.path.exists(path):
             raise UnpreparedError(f"{path}: no such file")
@@ -80,7 +88,9 @@ class _Sqlite:
         try:
             with self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
-                self._connection.executemany(self._statement, map(_flat, rows))
+                new = [each for each in rows if self._connection.execute(self._statement, _flat(each)).rowcount]
+                for rollup, counts in counted(new):
+                    self._connection.executemany(self._counting[rollup.name], counts)
         except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeError) as error:
             raise RefusedError(one_line(error)) from None
         except sqlite3.Error as error:
@@ -96,7 +106,9 @@ def _sqlite_error(error: sqlite3.Error) -> UnreachableError:
 
 class _PostgreSql:
     def __init__(self, url: str) -> None:
-        self._statement = _statement("%({})s")
+        self._statement = f"{_HEAD}%s {_ONCE} RETURNING uid"
+        self._values = _values("%({})s")
+        self._counting = {each.name: each.statement("%({})s") for each in ROLLUPS}
         try:
             import psycopg2.errors
             import psycopg2.extras
@@ -120,7 +132,13 @@ class _PostgreSql:
         driver = self._driver
         try:
             with self._connection, self._connection.cursor() as cursor:
-                driver.extras.execute_batch(cursor, self._statement, [_flat(row) for row in rows], page_size=200)
+                flat = [_flat(row) for row in rows]
+                returned = driver.extras.execute_values(
+                    cursor, self._statement, flat, self._values, page_size=200, fetch=True
+                )
+                new = {uid for (uid,) in returned}
+                for rollup, counts in counted(each for each in rows if each["uid"] in new):
+                    driver.extras.execute_batch(cursor, self._counting[rollup.name], counts, page_size=200)
         except (driver.IntegrityError, driver.DataError, UnicodeError, ValueError) as error:
             raise RefusedError(one_line(error)) from None
         except driver.Error as error:

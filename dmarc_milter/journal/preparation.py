@@ -10,8 +10,9 @@ from dmarc_milter.settings.journal import JournalSection
 
 
 def upkeep(database: str, keep_days: float | None) -> "subprocess.Popen[str]":
-    """Start it; with `keep_days` it forgets old records too. What it says of a failure is on its standard output.
+    """Start it; what it says of a failure is on its standard output.
 
+    With `keep_days` it does the rest of the upkeep too; 0: nothing is forgotten.
     Raises UnreachableError where the system starts no process.
     """
     # -P: nothing is imported from the folder where the service was started.

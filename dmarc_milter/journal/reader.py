@@ -8,7 +8,8 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from dmarc_milter.columns.column import Row
-from dmarc_milter.journal.schema import messages
+from dmarc_milter.columns.origin import octets
+from dmarc_milter.journal.schema import messages, told_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,13 +20,14 @@ class Criteria:
     message_id: str | None = None
     author_domain: str | None = None
     client: ipaddress.IPv4Network | ipaddress.IPv6Network | None = None
+    """Of whoever handed it to us, or to the outermost of our trusted relays."""
     since: float | None = None
     """Seconds since 1970."""
 
 
 def find(engine: Engine, criteria: Criteria, limit: int) -> list[Row]:
     """The newest messages that fit, newest first."""
-    query = sa.select(messages).order_by(messages.c.time.desc())
+    query = sa.select(*told_columns).order_by(messages.c.time.desc())
     for column, value in (
         (messages.c.queue_id, criteria.queue_id),
         (messages.c.message_id, criteria.message_id),
@@ -35,24 +37,16 @@ def find(engine: Engine, criteria: Criteria, limit: int) -> list[Row]:
             query = query.where(column == value)
     if criteria.since is not None:
         query = query.where(messages.c.time >= criteria.since)
-    network = criteria.client
-    if network is not None and network.num_addresses == 1:
-        query = query.where(messages.c.client == str(network.network_address))
-    found: list[Row] = []
+    if criteria.client is not None:
+        query = query.where(messages.c.source.between(octets(criteria.client[0]), octets(criteria.client[-1])))
     with engine.connect() as connection:
-        # Of a larger network the database cannot tell; it is told apart here, row by row.
-        for each in connection.execution_options(stream_results=True).execute(query).mappings():
-            if network is None or (each["client"] and ipaddress.ip_address(each["client"]) in network):
-                found.append(dict(each))
-            if len(found) >= limit:
-                break
-    return found
+        return [dict(each) for each in connection.execute(query.limit(limit)).mappings()]
 
 
 def refused_in_monitor(engine: Engine, since: float) -> Iterator[Row]:
     """What mode monitor let through that enforce would not have, oldest first."""
     query = (
-        sa.select(messages)
+        sa.select(*told_columns)
         .where(messages.c.mode == "monitor", messages.c.time >= since, messages.c.wanted != messages.c.action)
         .order_by(messages.c.time)
     )
@@ -67,7 +61,7 @@ def failing_list_mail_in_monitor(engine: Engine, since: float) -> Iterator[Row]:
     Only mail that counts as a list's; where older records do not tell, it is shown.
     """
     query = (
-        sa.select(messages)
+        sa.select(*told_columns)
         .where(messages.c.mode == "monitor", messages.c.time >= since, messages.c.list_id.is_not(None))
         .where(messages.c.dmarc == "fail", messages.c.policy.in_(("quarantine", "reject")))
         .where(sa.func.coalesce(messages.c.list_has_address, sa.true()))

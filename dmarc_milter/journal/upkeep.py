@@ -1,7 +1,8 @@
-"""The journal's tables made, and old records forgotten, in a process of its own: it alone needs SQLAlchemy for that.
+"""The journal's tables made, rows of older versions brought up to date, and old records forgotten.
 
-python -P -m dmarc_milter.journal.upkeep, with {"database": URL, "keep_days": DAYS or null} on standard input (a URL may
-hold a password, and a command line can be read by anybody). Exit status 1 and one line on standard output: it failed.
+In a process of its own, which alone needs SQLAlchemy for that: python -P -m dmarc_milter.journal.upkeep, with
+{"database": URL, "keep_days": DAYS or null} on standard input (a URL may hold a password, and a command line can be
+read by anybody). null: the tables are made, and nothing else. Exit status 1 and a line on standard output: it failed.
 """
 
 import json
@@ -12,8 +13,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from dmarc_milter.journal.database import DatabaseError, open_engine
+from dmarc_milter.journal.filling import fill
 from dmarc_milter.journal.insertion import one_line
-from dmarc_milter.journal.schema import SchemaError, messages, prepare
+from dmarc_milter.journal.rollups import DAY, KEEP_HOURS_DAYS
+from dmarc_milter.journal.schema import SchemaError, messages, prepare, rollups
 
 PRUNE_ROWS = 5_000
 PAUSE_SECONDS = 0.5
@@ -39,12 +42,44 @@ def prune_all(engine: Engine, keep_days: float) -> int:
     return total
 
 
+def keep_up(engine: Engine, keep_days: float) -> int:
+    """All that is done from time to time; returns how many records were forgotten."""
+    fill(engine)
+    total = prune_all(engine, keep_days)
+    if keep_days:
+        _prune_counts(engine, keep_days)
+    _analyze(engine)
+    return total
+
+
+def _prune_counts(engine: Engine, keep_days: float) -> None:
+    """Those by domain go with the messages; those by hour stay longer."""
+    now = time.time()
+    hours = now - max(KEEP_HOURS_DAYS, keep_days) * DAY
+    with engine.begin() as connection:
+        for name, column, earliest in (
+            ("days", "day", now - (keep_days + 1) * DAY),
+            ("hours", "hour", hours),
+            ("results", "hour", hours),
+        ):
+            connection.execute(rollups[name].delete().where(rollups[name].c[column] < earliest))
+
+
+def _analyze(engine: Engine) -> None:
+    """The database looks at what is in the tables: without that, SQLite takes the wrong index."""
+    with engine.begin() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("PRAGMA analysis_limit = 1000")
+        connection.exec_driver_sql("ANALYZE" if engine.dialect.name == "sqlite" else "ANALYZE messages")
+
+
 def main() -> int:
     wanted = json.load(sys.stdin)
     try:
         engine = open_engine(wanted["database"], create=True)
         prepare(engine)
-        prune_all(engine, wanted["keep_days"] or 0)
+        if wanted["keep_days"] is not None:
+            keep_up(engine, wanted["keep_days"])
     except (sa.exc.SQLAlchemyError, DatabaseError, SchemaError) as error:
         print(one_line(error))
         return 1

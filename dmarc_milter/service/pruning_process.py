@@ -1,4 +1,4 @@
-"""Old records of the journal are forgotten by a process of its own, once an hour, for the whole service."""
+"""The upkeep of the journal: by a process of its own, once an hour, for the whole service."""
 
 import time
 from subprocess import Popen
@@ -30,7 +30,7 @@ class PruningProcess:
         now = time.monotonic()
         if self._process is not None:
             self._look(self._process, now)
-        elif journal.enabled and journal.keep_days and now >= self.due:
+        elif journal.enabled and now >= self.due:
             self.due = now + PRUNE_SECONDS
             self._started = now
             try:
@@ -63,4 +63,4 @@ class PruningProcess:
 
 
 def _complain(text: str) -> None:
-    logger.error("journal: cannot forget old records: %s", text)
+    logger.error("journal: its upkeep failed: %s", text)

@@ -1,5 +1,6 @@
 """The journal of the running filter: SQLite from two workers at full speed, PostgreSQL that goes and comes back."""
 
+import ipaddress
 import os
 import re
 import signal
@@ -16,8 +17,9 @@ import pytest
 import sqlalchemy as sa
 
 from dmarc_milter.demo.examples import EXAMPLES
-from dmarc_milter.journal import schema
+from dmarc_milter.journal import schema, upkeep
 from dmarc_milter.journal.database import open_engine, open_for_reading
+from dmarc_milter.journal.filling import fill
 from dmarc_milter.journal.reader import Criteria, find
 from dmarc_milter.journal.row import TABLE, VERSION
 from dmarc_milter.testing.name_server import NameServerThread
@@ -25,6 +27,7 @@ from tests.protocol.test_serve import settings
 from tests.running import RunningFilter
 from tests.system.postfix import wait_for
 from tests.system.servers import PostgreSql
+from tests.unit.test_journal_counts import as_derived, counts, derived, expected, insert, mail, make_old
 
 pytestmark = pytest.mark.system
 
@@ -208,6 +211,25 @@ def test_an_older_journal_in_postgresql_is_written_on(
     assert running.stop() == 0
     schema.check(made)
     made.dispose()
+
+
+def test_counts_in_postgresql(postgresql: PostgreSql) -> None:
+    """Rows of version 3 are filled by two hosts at once, while four workers write, each batch twice."""
+    engine = open_engine(postgresql.url, create=True)
+    schema.prepare(engine)
+    rows = mail(2_000)
+    make_old(engine, rows[:1_000])
+    schema.prepare(engine)
+    new = [rows[start : start + 50] for start in range(1_000, 2_000, 50)]
+    with ThreadPoolExecutor(6) as pool:
+        filling = [pool.submit(fill, open_engine(postgresql.url, create=False), 100) for _ in range(2)]
+        list(pool.map(partial(insert, postgresql.url), [*new, *new, *reversed(new)]))
+        assert sum(each.result() for each in filling) == 1_000
+    assert counts(engine) == expected(rows)
+    assert derived(engine) == as_derived(rows)
+    assert len(find(engine, Criteria(client=ipaddress.ip_network("192.0.2.0/24")), 5_000)) == len(rows)
+    upkeep.keep_up(engine, 30)
+    engine.dispose()
 
 
 def count(engine: object) -> int:

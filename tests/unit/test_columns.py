@@ -34,8 +34,8 @@ source = open(table.__file__).read().replace(
 IPREV = Finding(
     "iprev",
     (
-        Column("iprev", lambda verdict: "fail", 16, log="iprev", since=4),
-        Column("iprev_code", lambda verdict: "no-name", 64, log="iprev_code", since=4),
+        Column("iprev", lambda verdict: "fail", 16, log="iprev", since=5),
+        Column("iprev_code", lambda verdict: "no-name", 64, log="iprev_code", since=5),
     ),
     lambda row: [Line("iprev", f"{row['iprev']}: the client has no name", row["iprev"])],
     codes=lambda row: (row["iprev_code"],),
@@ -107,7 +107,7 @@ def test_a_new_finding_is_added_in_one_place(tmp_path: Path) -> None:
     )
     assert done.stderr == ""
     found = json.loads(done.stdout)
-    assert found["version"] == 4
+    assert found["version"] == 5
     assert " iprev=fail iprev_code=no-name " in found["log"]
     assert "iprev       fail: the client has no name" in found["trace"]
     assert "iprev fail: the client has no name" in found["check"]
@@ -120,7 +120,7 @@ PUBLIC = {
         "time queue_id message_id client helo mail_from outer_client author_domain from_reason spf spf_domain spf_reason "
         "dkim arc arc_reason arc_sealers list_id list_has_address dmarc dmarc_reason published_policy policy "
         "policy_domain alignments mode action wanted override rule comment reply reason seconds seconds_waited "
-        "from_code spf_code dkim_left_out arc_code dmarc_code reason_code"
+        "from_code spf_code dkim_left_out arc_code dmarc_code reason_code source kind"
     ),
     "log": (
         "queue_id client helo mail_from outer_client from_domain spf spf_reason dkim dkim_reason dkim_left_out arc "

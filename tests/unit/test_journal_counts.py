@@ -1,0 +1,305 @@
+"""Columns that are derived, counts beside the records, rows of older versions, and how questions are answered."""
+
+import contextlib
+import ipaddress
+import sqlite3
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from dmarc_milter.columns.origin import octets
+from dmarc_milter.columns.table import told
+from dmarc_milter.dkim.reasons import DkimReason
+from dmarc_milter.dkim.result import DkimResult
+from dmarc_milter.dkim.verification import SignatureResult
+from dmarc_milter.journal import insertion, reader, rollups, schema, upkeep
+from dmarc_milter.journal.database import open_engine
+from dmarc_milter.journal.filling import fill
+from dmarc_milter.journal.reader import Criteria, find
+from dmarc_milter.journal.rollups import HOUR, ROLLUPS
+from dmarc_milter.journal.row import TABLE
+from dmarc_milter.judging.record import MessageRecord
+from dmarc_milter.judging.verdict import Action, Disposition, OverrideType, SpfFinding, SpfIdentity
+from dmarc_milter.message.received import HandOver, Relayed
+from dmarc_milter.settings.database_url import DatabaseUrl
+from dmarc_milter.spf.evaluation import Check, SpfResult
+from dmarc_milter.spf.reasons import SpfReason
+from tests.unit.test_journal import ENVELOPE, FAILS, NOW, as_row, record
+from tests.unit.test_policy import verdict
+
+CHANGED = SignatureResult(DkimResult.FAIL, DkimReason.BODY_CHANGED(), "example.com")
+FORGED = SignatureResult(DkimResult.FAIL, DkimReason.BODY_AND_HEADER_CHANGED(), "example.com")
+OTHERS = SignatureResult(DkimResult.PASS, None, "other.example")
+BELOW = SignatureResult(DkimResult.PASS, None, "mail.example.com")
+ABOVE = SignatureResult(DkimResult.PASS, None, "com")
+LIST, SEALER, RULE = OverrideType.MAILING_LIST, OverrideType.TRUSTED_FORWARDER, OverrideType.LOCAL_POLICY
+
+
+def spf_passes(domain: str) -> SpfFinding:
+    check = Check(SpfResult.PASS, SpfReason.TERM_MATCHED(term="all", domain=domain))
+    return SpfFinding(check, SpfIdentity.MAIL_FROM, domain)
+
+
+def failing(*signatures: SignatureResult, **more: Any) -> MessageRecord:
+    return record(verdict=verdict("fail", "reject", signatures=signatures, **more))
+
+
+def spared(override: OverrideType, action: Action = Action.ACCEPT, *signatures: SignatureResult) -> MessageRecord:
+    return replace(failing(*signatures), disposition=Disposition(action, action, FAILS, override))
+
+
+KINDS = {
+    "aligned": (record(verdict=verdict("pass")), "own"),
+    "nothing passed": (failing(), "nobody"),
+    "somebody else's": (failing(OTHERS), "other"),
+    "somebody else's, by SPF": (failing(spf=spf_passes("other.example")), "other"),
+    "a list's footer": (failing(CHANGED, OTHERS), "sent_on"),
+    "a list's footer, and nobody says who sent it on": (failing(CHANGED), "nobody"),
+    "a signature made up": (failing(FORGED, OTHERS), "other"),
+    "trusted list": (spared(LIST, Action.QUARANTINE), "sent_on"),
+    "trusted sealer": (spared(SEALER), "sent_on"),
+    "a rule that spares": (spared(RULE), "sent_on"),
+    "a rule that refuses": (spared(RULE, Action.REJECT, OTHERS), "other"),
+    "a policy under test": (spared(OverrideType.POLICY_TEST_MODE), "nobody"),
+    "no record, own name": (record(verdict=verdict("none", signatures=(BELOW,))), "own"),
+    "no record, another's name": (record(verdict=verdict("none", signatures=(OTHERS,))), "other"),
+    "no record, signed by a whole top-level domain": (record(verdict=verdict("none", signatures=(ABOVE,))), "other"),
+    "not aligned where a record says so": (failing(BELOW), "other"),
+    "not judged": (record(verdict=None), "unjudged"),
+}
+
+
+@pytest.mark.parametrize(("found", "kind"), KINDS.values(), ids=KINDS.keys())
+def test_kinds(found: MessageRecord, kind: str) -> None:
+    assert told(found)["kind"] == kind
+
+
+def relayed(client: bytes | None) -> MessageRecord:
+    found = HandOver(client, "h.example") if client else None
+    return record(verdict=replace(verdict("fail", "reject"), relayed=Relayed(found, None, 1)))
+
+
+V6 = ipaddress.ip_address("2001:db8::7").packed
+SOURCES = {
+    "client": (record(), octets(ipaddress.ip_address("192.0.2.7"))),
+    "IPv6": (record(envelope=replace(ENVELOPE, client_address=V6)), V6),
+    "behind a relay": (relayed(bytes([203, 0, 113, 9])), octets(ipaddress.ip_address("203.0.113.9"))),
+    "unknown behind a relay": (relayed(None), None),
+    "local": (record(envelope=replace(ENVELOPE, client_address=None), verdict=None), None),
+}
+
+
+@pytest.mark.parametrize(("found", "source"), SOURCES.values(), ids=SOURCES.keys())
+def test_sources(found: MessageRecord, source: bytes | None) -> None:
+    assert told(found)["source"] == source
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> DatabaseUrl:
+    return DatabaseUrl(f"sqlite:///{tmp_path}/journal.sqlite")
+
+
+@pytest.fixture
+def engine(url: DatabaseUrl) -> Iterator[Engine]:
+    opened = open_engine(url, create=True)
+    schema.prepare(opened)
+    yield opened
+    opened.dispose()
+
+
+def insert(url: str, rows: list[dict[str, Any]]) -> None:
+    database = insertion.connect(url)
+    database.insert(rows)
+    database.close()
+
+
+def mail(count: int = 60) -> list[dict[str, Any]]:
+    """Of several hours, domains and outcomes."""
+    made = []
+    for number in range(count):
+        kinds = list(KINDS.values())
+        found = replace(
+            kinds[number % len(kinds)][0], time=NOW + number * 700, queue_id=f"4X{number}", message_id=f"<{number}@x>"
+        )
+        made.append(as_row(found, f"u{number}"))
+    return made
+
+
+def counts(engine: Engine) -> dict[str, set[Any]]:
+    with engine.connect() as connection:
+        return {
+            name: set(map(tuple, connection.execute(sa.select(table)).all())) for name, table in schema.rollups.items()
+        }
+
+
+def expected(rows: list[dict[str, Any]]) -> dict[str, set[Any]]:
+    """Counted one by one."""
+    return {
+        rollup.name: {(*key, count) for key, count in Counter(key for row in rows for key in rollup.of(row)).items()}
+        for rollup in ROLLUPS
+    }
+
+
+def test_counts_are_those_of_the_rows(url: DatabaseUrl, engine: Engine) -> None:
+    rows = mail()
+    insert(url, rows[:35])
+    insert(url, rows[35:])
+    found = counts(engine)
+    assert found == expected(rows)
+    assert sum(each[-1] for each in found["hours"]) == len(rows)
+    assert {each[0] % HOUR for each in found["hours"]} == {0}
+    judged = [each for each in rows if each["spf"] is not None]
+    assert sum(each[-1] for each in found["results"]) == 4 * len(judged)
+
+
+def test_what_is_written_again_is_counted_once(url: DatabaseUrl, engine: Engine) -> None:
+    """The answer to a commit got lost: the batch comes again, with more behind it."""
+    rows = mail()
+    insert(url, rows[:35])
+    insert(url, rows)
+    insert(url, rows[10:20])
+    assert counts(engine) == expected(rows)
+
+
+def test_a_batch_that_is_refused_counts_nothing(url: DatabaseUrl, engine: Engine) -> None:
+    rows = mail(10)
+    with pytest.raises(insertion.RefusedError):
+        insert(url, [*rows[:9], {**rows[9], "reason": None}])
+    assert counts(engine) == expected([])
+
+
+def test_messages_and_the_counts_of_their_days_are_forgotten(url: DatabaseUrl, engine: Engine) -> None:
+    now = time.time()
+    ages = (0, 5, 40, 390, 500)
+    insert(url, [as_row(record(time=now - age * 86_400), f"u{age}") for age in ages])
+    assert upkeep.keep_up(engine, 30) == 3
+    found = counts(engine)
+    assert [len(found[name]) for name in ("days", "hours")] == [2, 4]
+    assert upkeep.keep_up(engine, 0) == 0, "0 days means for ever"
+    assert counts(engine) == found
+
+
+def make_old(engine: Engine, rows: list[dict[str, Any]]) -> None:
+    """A journal as version 3 left it."""
+    with engine.begin() as connection:
+        connection.execute(schema.messages.insert(), rows)
+        for index in schema.messages.indexes:
+            if str(index.name).startswith("ix_messages_by_") or str(index.name) in (
+                "ix_messages_standing_out",
+                "ix_messages_unfilled",
+            ):
+                index.drop(connection)
+        for name in ("client", "author_domain"):
+            connection.execute(sa.text(f"CREATE INDEX ix_messages_{name} ON messages ({name})"))
+        for column in TABLE:
+            if column.since > 3:
+                connection.execute(sa.text(f"ALTER TABLE messages DROP COLUMN {column.name}"))
+        for table in schema.rollups.values():
+            table.drop(connection)
+        connection.execute(schema.version_table.update().values(version=3))
+
+
+def derived(engine: Engine) -> set[tuple[Any, ...]]:
+    with engine.connect() as connection:
+        columns = (schema.messages.c.uid, schema.messages.c.source, schema.messages.c.kind)
+        return set(map(tuple, connection.execute(sa.select(*columns)).all()))
+
+
+def as_derived(rows: list[dict[str, Any]]) -> set[tuple[Any, ...]]:
+    return {(each["uid"], each["source"], each["kind"]) for each in rows}
+
+
+def test_rows_of_version_3_are_filled_while_new_ones_are_written(url: DatabaseUrl, engine: Engine) -> None:
+    rows = mail()
+    make_old(engine, rows[:50])
+    schema.prepare(engine)
+    insert(url, rows[50:])
+    assert fill(engine, piece=7) == 50
+    assert derived(engine) == as_derived(rows)
+    assert counts(engine) == expected(rows)
+    assert fill(engine) == 0
+    indexes = {each["name"] for each in sa.inspect(engine).get_indexes("messages")}
+    assert indexes == {str(each.name) for each in schema.messages.indexes}
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_filling_goes_on_where_it_was_killed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = mail()
+    make_old(engine, rows)
+    schema.prepare(engine)
+    real, calls = rollups.counted, iter(range(100))
+
+    def counted(rows: Any) -> Any:
+        """The rows of the third piece are changed, and not counted yet."""
+        if next(calls) == 2:
+            raise KilledError
+        return real(rows)
+
+    monkeypatch.setattr("dmarc_milter.journal.filling.counted", counted)
+    with pytest.raises(KilledError):
+        fill(engine, piece=7)
+    assert sum(each[-1] for each in counts(engine)["hours"]) == 14
+    assert fill(engine, piece=7) == len(rows) - 14
+    assert counts(engine) == expected(rows)
+    assert derived(engine) == as_derived(rows)
+
+
+def test_whoever_is_behind_a_relay_is_found(engine: Engine, url: DatabaseUrl) -> None:
+    insert(url, [as_row(relayed(bytes([203, 0, 113, 9])), "u1"), as_row(record(), "u2")])
+    networks = {"203.0.113.9": 1, "203.0.113.0/24": 1, "192.0.2.0/24": 1, "198.51.100.0/24": 0, "::/0": 2}
+    for network, count in networks.items():
+        assert len(find(engine, Criteria(client=ipaddress.ip_network(network)), 10)) == count, network
+
+
+QUESTIONS = {
+    "queue id": lambda engine: find(engine, Criteria(queue_id="A"), 10),
+    "message id": lambda engine: find(engine, Criteria(message_id="<b@x>"), 10),
+    "From": lambda engine: find(engine, Criteria(author_domain="example.com"), 10),
+    "From, since": lambda engine: find(engine, Criteria(author_domain="example.com", since=NOW), 10),
+    "address": lambda engine: find(engine, Criteria(client=ipaddress.ip_network("192.0.2.7")), 10),
+    "network": lambda engine: find(engine, Criteria(client=ipaddress.ip_network("198.51.100.0/24")), 10),
+    "since": lambda engine: find(engine, Criteria(since=NOW), 10),
+    "what-if": lambda engine: list(reader.refused_in_monitor(engine, NOW)),
+    "lists": lambda engine: list(reader.failing_list_mail_in_monitor(engine, NOW)),
+    "unfilled": fill,
+}
+
+
+PARTIAL = tuple(
+    str(each.name) for each in schema.messages.indexes if each.dialect_options["sqlite"]["where"] is not None
+)
+"""What is in these is little."""
+
+
+@pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS.keys())
+@pytest.mark.parametrize("is_analyzed", [False, True])
+def test_no_question_reads_the_whole_table(engine: Engine, url: DatabaseUrl, question: Any, is_analyzed: bool) -> None:
+    insert(url, mail(500))
+    if is_analyzed:
+        upkeep.keep_up(engine, 0)
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        asked.append((statement, parameters))
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    question(engine)
+    queries = [each for each in asked if each[0].startswith("SELECT") and "FROM messages" in each[0]]
+    assert queries
+    with contextlib.closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+        for statement, parameters in queries:
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
+            steps = [step[3] for step in plan]
+            assert not [each for each in steps if each.startswith("SCAN messages") and not each.endswith(PARTIAL)], (
+                steps
+            )

@@ -24,7 +24,8 @@ BATCH = 2_000
 COLLECT_SECONDS = 0.2
 """How long a batch is waited for: a record is in the journal that much later."""
 IDLE_SECONDS = 5.0
-MAX_DELAY = 15.0
+MAX_DELAY = 2.0
+"""Seconds between two tries: what waits in memory is lost with a worker that is killed."""
 LOG_SECONDS = 30.0
 _WAKE = None
 """In the queue: no record, but a reason to look whether it is over."""
@@ -112,7 +113,8 @@ class Writer:
         except queue.Empty:
             return []
         self._in_hand = len(waiting)
-        self._is_closing.wait(COLLECT_SECONDS)
+        if not self._is_behind:
+            self._is_closing.wait(COLLECT_SECONDS)
         with contextlib.suppress(queue.Empty):
             while len(waiting) < BATCH:
                 waiting.append(self._queue.get_nowait())
@@ -148,7 +150,8 @@ class Writer:
                 delay = min(MAX_DELAY, delay * 2)
             else:
                 self._note("written", len(rows))
-                self._recover()
+                if self._is_behind and self._queue.empty():
+                    self._recover()
                 break
         self._in_hand = 0
 
@@ -159,9 +162,13 @@ class Writer:
             self._failing_since = time.monotonic()
             self._on_state(False)
 
+    @property
+    def _is_behind(self) -> bool:
+        """Whether what waited while nothing could be written is not all written yet."""
+        return self._failing_since is not None
+
     def _recover(self) -> None:
-        if self._failing_since is None:
-            return
+        assert self._failing_since is not None
         seconds = time.monotonic() - self._failing_since
         dropped, self._dropped_meanwhile = self._dropped_meanwhile, 0
         logger.info("journal: can be written again after %.0f s; %d records were dropped meanwhile", seconds, dropped)

@@ -210,9 +210,9 @@ def test_trouble_and_recovery_are_told(settings: JournalSection, caplog: pytest.
     writer.put(told(record()))
     path.rmdir()
     wait_for(lambda: states == [False, True], "the recovery")
+    assert sum(count for outcome, count in notes if outcome == "written") == 2, "it is told when nothing waits any more"
     writer.close(30)
     assert ("dropped", 1) in notes
-    assert sum(count for outcome, count in notes if outcome == "written") == 2
     assert "1 records were dropped meanwhile" in caplog.text
 
 

@@ -22,7 +22,7 @@ TTL_SECONDS = 300
 
 
 class NameServerThread:
-    """Serves `zone` on a port of its own until closed; usable as a context manager.
+    """Serves `zone` on loopback until closed, on a free port if none is given; usable as a context manager.
 
     `disturb` may look at each question and return octets to be sent instead of the answer, or None to send nothing;
     with `truncate`, no answer is given over UDP.
@@ -36,8 +36,12 @@ class NameServerThread:
         *,
         truncate: bool = False,
         ttl: int = TTL_SECONDS,
+        host: str = "127.0.0.1",
+        port: int = 0,
     ) -> None:
         self.zone = zone
+        self.host = host
+        self.port = port
         self.ttl = ttl
         self.delay = delay
         self.disturb = disturb
@@ -57,7 +61,7 @@ class NameServerThread:
     @property
     def address(self) -> str:
         """As `[dns] nameservers` wants it."""
-        return f"127.0.0.1:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def close(self) -> None:
         """Stop answering."""
@@ -70,16 +74,17 @@ class NameServerThread:
 
     async def _open(self) -> None:
         """A port that is free for TCP may be taken for UDP: another one then."""
-        for attempt in range(_PORTS):
-            self._tcp = await asyncio.start_server(self._serve_tcp, "127.0.0.1", 0)
-            self.port: int = self._tcp.sockets[0].getsockname()[1]
+        wanted, attempts = self.port, 1 if self.port else _PORTS
+        for attempt in range(attempts):
+            self._tcp = await asyncio.start_server(self._serve_tcp, self.host, wanted)
+            self.port = self._tcp.sockets[0].getsockname()[1]
             try:
                 self._transport, _ = await self._loop.create_datagram_endpoint(
-                    lambda: _Udp(self), local_addr=("127.0.0.1", self.port)
+                    lambda: _Udp(self), local_addr=(self.host, self.port)
                 )
             except OSError:
                 self._tcp.close()
-                if attempt == _PORTS - 1:
+                if attempt == attempts - 1:
                     raise
             else:
                 return

@@ -189,7 +189,8 @@ def test_messages_and_the_counts_of_their_days_are_forgotten(url: DatabaseUrl, e
 def make_old(engine: Engine, rows: list[dict[str, Any]]) -> None:
     """A journal as version 3 left it."""
     with engine.begin() as connection:
-        connection.execute(schema.messages.insert(), rows)
+        if rows:
+            connection.execute(schema.messages.insert(), rows)
         for index in schema.messages.indexes:
             if str(index.name).startswith("ix_messages_by_") or str(index.name) in (
                 "ix_messages_standing_out",

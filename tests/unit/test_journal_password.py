@@ -177,7 +177,7 @@ def test_a_credential_outside_of_the_service(
     monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
     path = tmp_path / "x.toml"
     path.write_text('[journal]\ndatabase = "postgresql://user@host/name"\npassword_file = "journal-password"\n')
-    for command in (["trace", "4XY"], ["what-if"], ["prune"]):
+    for command in (["trace", "4XY"], ["what-if"], ["summary"], ["prune"]):
         assert main([*command, "--config", str(path)]) == 2
         assert "which systemd hands to the service alone" in capsys.readouterr().err
 

@@ -1,0 +1,186 @@
+"""A summary for people, in 80 columns."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from dmarc_milter.cli.moments import local, zone
+from dmarc_milter.cli.summary.as_json import dead
+from dmarc_milter.common.terminal import Severity, painted, severity_of
+from dmarc_milter.common.text import printable
+from dmarc_milter.journal.rollups import HOUR
+from dmarc_milter.journal.summary import Figure, Figures, Summary
+
+WIDTH = 80
+MAX_BARS = 48
+_BARS = ".:-=+*#%@"
+_CUT = ".."
+_ACTIONS = {"accept": "accepted", "quarantine": "quarantined", "reject": "refused", "tempfail": "deferred"}
+_METHODS = {"dmarc": "DMARC", "spf": "SPF", "dkim": "DKIM", "arc": "ARC", "kind": "Proves to be"}
+_KINDS = {
+    "own": "the From domain's own",
+    "sent_on": "its own, sent on",
+    "other": "somebody else's",
+    "nobody": "nobody's",
+}
+_NO_FROM = "(no usable From)"
+_NO_NETWORK = "(not known, or local)"
+
+
+def tell(found: Summary, rules: Sequence[str], author_domain: str | None, *, is_coloured: bool = False) -> str:
+    """All of it, each line ended. `rules` are those of the settings."""
+    sections = [
+        _head(found, author_domain),
+        _done(found, is_coloured=is_coloured),
+        *(_results(name, found, is_coloured=is_coloured) for name in _METHODS),
+        _domains(found),
+        _networks(found),
+        _lists(found),
+        _rules(found, rules if author_domain is None else (), is_coloured=is_coloured),
+        _notes(found),
+    ]
+    paragraphs = ("".join(f"{line.rstrip()}\n" for line in section) for section in sections)
+    return "\n".join(each for each in paragraphs if each)
+
+
+def about(found: Summary) -> str:
+    """In one line."""
+    done = found.done
+    counted = ", ".join(f"{done[each].now:,} {_ACTIONS[each]}" for each in ("reject", "quarantine", "tempfail"))
+    return f"{found.all.now:,} messages since {_minute(found.period.since)}: {counted}"
+
+
+def _minute(seconds: float) -> str:
+    return local(seconds).strftime("%Y-%m-%d %H:%M")
+
+
+def _head(found: Summary, author_domain: str | None) -> Iterator[str]:
+    period = found.period
+    when = f"{_minute(period.since)} to {_minute(period.until)} {zone(period.until)}"
+    mode = f"mode {' and '.join(found.modes)}" if found.modes else "no mail"
+    hosts = ", ".join(printable(each, WIDTH) for each in found.hosts)
+    room = WIDTH - len(when) - len(mode) - 4
+    where = hosts if len(hosts) <= room else f"{len(found.hosts)} hosts" if len(found.hosts) > 1 else cut(hosts, room)
+    yield f"{when}{where:>{room + 2}}  {mode}"
+    if author_domain is not None:
+        yield f"only mail of {author_domain}"
+    if found.all.now:
+        yield from _hourly(found)
+
+
+def _hourly(found: Summary) -> Iterator[str]:
+    hours = found.hourly
+    step = -(-len(hours) // MAX_BARS)
+    counts = [sum(count for _, count in hours[start : start + step]) for start in range(0, len(hours), step)]
+    most = max(counts)
+    if len(counts) < 2 or not most:
+        return
+    bars = "".join(" " if not each else _BARS[(each * len(_BARS) - 1) // most] for each in counts)
+    each = "an hour" if step == 1 else f"{step} hours"
+    yield f"{each:<8} {bars}   most {most:,}, from {local(hours[counts.index(most) * step][0]):%H:%M}"
+
+
+def change(figure: Figure) -> str:
+    """In words of at most eight characters."""
+    now, before = figure
+    if not before:
+        return "new" if now else ""
+    if now >= 10 * before:
+        return f"x {now / before:,.0f}"
+    return f"{(now - before) / before * 100:+.0f} %"
+
+
+def _row(label: str, figure: Figure, of: int, severity: Severity = Severity.PLAIN, *, is_coloured: bool = False) -> str:
+    share = f"{figure.now / of * 100:.1f}" if of else ""
+    line = f"{label:<34}{figure.now:>12,}{share:>8}{figure.before:>12,}{change(figure):>10}"
+    return painted(line, severity if figure.now else Severity.PLAIN, is_coloured=is_coloured)
+
+
+_COLUMNS = f"{'':<34}{'messages':>12}{'%':>8}{'before':>12}{'change':>10}"
+
+
+def _done(found: Summary, *, is_coloured: bool) -> Iterator[str]:
+    total = found.all.now
+    yield _COLUMNS
+    yield _row("all", found.all, total)
+    for action, word in _ACTIONS.items():
+        severity = Severity.PLAIN if action == "accept" else severity_of(action)
+        yield _row(f"  {word}", found.done[action], total, severity, is_coloured=is_coloured)
+    yield _row("  not judged (own users' mail)", found.unjudged, total)
+    for action, figure in found.would_be.items():
+        severity = severity_of(action)
+        yield _row(f"enforce would have {_ACTIONS[action]}", figure, total, severity, is_coloured=is_coloured)
+    for name, figure in found.spared.items():
+        yield _row(f"override {name}", figure, total)
+
+
+def _results(method: str, found: Summary, *, is_coloured: bool) -> Iterator[str]:
+    results: Figures = found.results[method]
+    total = sum(each.now for each in results.values())
+    for name, figure in results.items():
+        if figure.now or figure.before:
+            label = f"{_METHODS[method]:<13}{_KINDS.get(name, name) if method == 'kind' else name}"
+            severity = Severity.BAD if method == "dmarc" and name == "fail" else Severity.PLAIN
+            yield _row(label, figure, total, severity, is_coloured=is_coloured)
+
+
+def cut(text: str, width: int) -> str:
+    """Where `text` is longer, its middle is left out: of a name, the end says most."""
+    if len(text) <= width:
+        return text
+    kept = width - len(_CUT)
+    head = kept // 3
+    return f"{text[:head]}{_CUT}{text[len(text) - (kept - head) :]}"
+
+
+def _table(title: str, columns: str, rows: Iterable[tuple[str, str]], width: int) -> Iterator[str]:
+    """A title, and a row for each name."""
+    for number, (name, rest) in enumerate(rows):
+        if not number:
+            yield f"{title:<{width}}{columns}"
+        yield f"  {cut(printable(name, 500), width - 2):<{width - 2}}{rest}"
+
+
+def _counted(figure: Figure) -> str:
+    return f"{figure.now:>10,}{figure.before:>10,}"
+
+
+_COUNTED = f"{'messages':>10}{'before':>10}"
+
+
+def _domains(found: Summary) -> Iterator[str]:
+    rows = (
+        (
+            each.name or _NO_FROM,
+            f"{_counted(each.messages)}  {each.network or '?':<19}{cut(each.proves_to_be or 'nobody', 15)}",
+        )
+        for each in found.domains
+    )
+    return _table("Whose mail fails", f"{_COUNTED}  {'mostly from':<19}proves to be", rows, 24)
+
+
+def _networks(found: Summary) -> Iterator[str]:
+    rows = ((each.name or _NO_NETWORK, f"{_counted(each.messages)}{each.domains:>16,}") for each in found.networks)
+    return _table("Where that comes from", f"{_COUNTED}{'From domains':>16}", rows, 44)
+
+
+def _lists(found: Summary) -> Iterator[str]:
+    rows = ((each.name, _counted(each.messages) + _counted(each.failing)) for each in found.lists)
+    return _table("Mailing lists", f"{_COUNTED}{'failing':>10}{'before':>10}", rows, 40)
+
+
+def _rules(found: Summary, rules: Sequence[str], *, is_coloured: bool) -> Iterator[str]:
+    rows = [(name, _counted(figure)) for name, figure in found.rules.items()]
+    names = set(found.rules)
+    rows += [(name, _counted(Figure())) for name in dead(found, rules) if name not in names]
+    unused = set(dead(found, rules))
+    mark = painted("  dead: it decided nothing", Severity.DOUBTFUL, is_coloured=is_coloured)
+    marked = [(name, rest + mark * (name in unused)) for name, rest in rows]
+    return _table("Your rules", _COUNTED, marked, 34)
+
+
+def _notes(found: Summary) -> Iterator[str]:
+    if found.begins is None:
+        yield "The journal has no records yet."
+    elif found.begins > found.period.before.since + HOUR:
+        yield f"The journal begins on {_minute(found.begins)}: there is less to compare with."
+    if not found.is_complete:
+        yield "Records of an older version are still being counted: these figures are too low."

@@ -198,6 +198,11 @@ def _dkim_result() -> "sa.ColumnElement[str]":
     )
 
 
+def _most(counted: "Counter[Any]") -> Any:
+    """The most frequent; of several the last in order, so that it is the same one each time."""
+    return max(counted, key=lambda name: (counted[name], name or ""), default=None)
+
+
 class _Asking:
     """The questions of one summary."""
 
@@ -282,7 +287,7 @@ class _Asking:
         now, before = self._figures()
         query = sa.select(messages.c.author_domain.label("name"), now, before).where(*self._both(), STANDS_OUT)
         query = query.group_by(messages.c.author_domain).having(now > 0)
-        rows = self._rows(query.order_by(now.desc(), messages.c.author_domain).limit(TOP))
+        rows = self._rows(query.order_by(now.desc(), sa.nulls_first(messages.c.author_domain)).limit(TOP))
         networks = self._main_networks([each["name"] for each in rows])
         return tuple(
             Domain(each["name"], _figure(each), networks.get(each["name"]), self._proves_to_be(each["name"]))
@@ -298,13 +303,14 @@ class _Asking:
         found: dict[str | None, Counter[str | None]] = {}
         for each in self._rows(query):
             found.setdefault(each["name"], Counter())[_network_text(each["network"])] += each["messages"]
-        return {name: counted.most_common(1)[0][0] for name, counted in found.items()}
+        return {name: _most(counted) for name, counted in found.items()}
 
     def _proves_to_be(self, name: str | None) -> str | None:
         query = sa.select(*told_columns).where(*self._within(self._period), STANDS_OUT, _is_one_of([name]))
         rows = self._rows(query.order_by(messages.c.time.desc()).limit(SAMPLE))
         counted = Counter(domain for row in rows for domain in authenticated_domains(row) if domain)
-        return max(counted, key=lambda domain: (counted[domain], domain), default=None)
+        found: str | None = _most(counted)
+        return found
 
     def networks(self) -> tuple[Network, ...]:
         now, before = self._figures()
@@ -313,9 +319,14 @@ class _Asking:
         domain = sa.case((messages.c.time >= self._period.since, messages.c.author_domain), else_=None)
         domains = sa.func.count(sa.distinct(domain)).label("domains")
         query = sa.select(network, now, before, domains).where(*self._both(), STANDS_OUT)
-        query = query.group_by(sa.text("network")).having(now > 0).order_by(now.desc(), sa.text("network")).limit(TOP)
+        query = (
+            query.group_by(sa.text("network"))
+            .having(now > 0)
+            .order_by(now.desc(), sa.nulls_first(sa.literal_column("network")))
+        )
         return tuple(
-            Network(_network_text(each["network"]), _figure(each), int(each["domains"])) for each in self._rows(query)
+            Network(_network_text(each["network"]), _figure(each), int(each["domains"]))
+            for each in self._rows(query.limit(TOP))
         )
 
     def lists(self) -> tuple[MailingList, ...]:

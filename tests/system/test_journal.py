@@ -22,12 +22,14 @@ from dmarc_milter.journal.database import open_engine, open_for_reading
 from dmarc_milter.journal.filling import fill
 from dmarc_milter.journal.reader import Criteria, find
 from dmarc_milter.journal.row import TABLE, VERSION
+from dmarc_milter.journal.summary import summary
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_serve import settings
 from tests.running import RunningFilter
 from tests.system.postfix import wait_for
 from tests.system.servers import PostgreSql
 from tests.unit.test_journal_counts import as_derived, counts, derived, expected, insert, mail, make_old
+from tests.unit.test_summary import PERIODS, varied
 
 pytestmark = pytest.mark.system
 
@@ -230,6 +232,23 @@ def test_counts_in_postgresql(postgresql: PostgreSql) -> None:
     assert len(find(engine, Criteria(client=ipaddress.ip_network("192.0.2.0/24")), 5_000)) == len(rows)
     upkeep.keep_up(engine, 30)
     engine.dispose()
+
+
+def test_a_summary_of_postgresql_is_that_of_sqlite(postgresql: PostgreSql, tmp_path: Path) -> None:
+    found = []
+    rows = varied()
+    for url in (postgresql.url, f"sqlite:///{tmp_path}/journal.sqlite"):
+        engine = open_engine(url, create=True)
+        schema.prepare(engine)
+        insert(url, rows)
+        upkeep.keep_up(engine, 0)
+        asked = [summary(engine, period, domain) for period in PERIODS.values() for domain in (None, "a.example")]
+        found.append(asked)
+        engine.dispose()
+    for one, other in zip(*found, strict=True):
+        for name in one.__slots__:
+            assert getattr(one, name) == getattr(other, name)
+    assert all(each.domains and each.networks for each in found[0][:2])
 
 
 def count(engine: object) -> int:

@@ -373,3 +373,18 @@ def test_an_mta_that_does_not_take_it(
 def test_an_empty_journal(engine: Engine, url: DatabaseUrl, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["summary", "--journal", url]) == 0
     assert capsys.readouterr().out.endswith("The journal has no records yet.\n")
+
+
+def test_nothing_to_compare_with(engine: Engine, url: DatabaseUrl) -> None:
+    insert(url, [each for each in varied() if each["time"] > UNTIL - HOUR])
+    told = tell(summary(engine, Period(UNTIL - DAY, UNTIL)), (), None)
+    assert "change" not in told
+    assert "new" not in told
+    assert "The journal begins on 2026-11-25 09:00: there is less to compare with." in told
+
+
+def test_results_have_the_same_order_each_day(engine: Engine, url: DatabaseUrl) -> None:
+    insert(url, varied())
+    told = tell(summary(engine, Period(UNTIL - DAY, UNTIL)), (), None)
+    assert re.findall(r"(?m)^DMARC +(\w+)", told) == ["pass", "none", "fail"]
+    assert re.findall(r"(?m)^ARC +(\w+)", told) == ["pass", "none", "fail"]

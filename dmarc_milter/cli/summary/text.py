@@ -21,6 +21,13 @@ _KINDS = {
     "other": "somebody else's",
     "nobody": "nobody's",
 }
+_RANK = {
+    name: rank
+    for rank, name in enumerate(
+        ("pass", "none", "neutral", "softfail", "fail", "policy", "temperror", "permerror", *_KINDS)
+    )
+}
+"""The same order each day."""
 _NO_FROM = "(no usable From)"
 _NO_NETWORK = "(not known, or local)"
 
@@ -88,38 +95,51 @@ def change(figure: Figure) -> str:
     return f"{(now - before) / before * 100:+.0f} %"
 
 
-def _row(label: str, figure: Figure, of: int, severity: Severity = Severity.PLAIN, *, is_coloured: bool = False) -> str:
-    share = f"{figure.now / of * 100:.1f}" if of else ""
-    line = f"{label:<34}{figure.now:>12,}{share:>8}{figure.before:>12,}{change(figure):>10}"
-    return painted(line, severity if figure.now else Severity.PLAIN, is_coloured=is_coloured)
+class _Rows:
+    """Rows of figures with their shares, and what they were before, where there was mail before."""
 
+    def __init__(self, found: Summary, *, is_coloured: bool) -> None:
+        self._is_compared = found.all.before > 0
+        self._is_coloured = is_coloured
 
-_COLUMNS = f"{'':<34}{'messages':>12}{'%':>8}{'before':>12}{'change':>10}"
+    @property
+    def head(self) -> str:
+        before = f"{'before':>12}{'change':>10}" if self._is_compared else ""
+        return f"{'':<34}{'messages':>12}{'%':>8}{before}"
+
+    def row(self, label: str, figure: Figure, of: int, severity: Severity = Severity.PLAIN) -> str:
+        share = f"{figure.now / of * 100:.1f}" if of else ""
+        before = f"{figure.before:>12,}{change(figure):>10}" if self._is_compared else ""
+        line = f"{label:<34}{figure.now:>12,}{share:>8}{before}"
+        return painted(line, severity if figure.now else Severity.PLAIN, is_coloured=self._is_coloured)
 
 
 def _done(found: Summary, *, is_coloured: bool) -> Iterator[str]:
     total = found.all.now
-    yield _COLUMNS
-    yield _row("all", found.all, total)
+    rows = _Rows(found, is_coloured=is_coloured)
+    row = rows.row
+    yield rows.head
+    yield row("all", found.all, total)
     for action, word in _ACTIONS.items():
         severity = Severity.PLAIN if action == "accept" else severity_of(action)
-        yield _row(f"  {word}", found.done[action], total, severity, is_coloured=is_coloured)
-    yield _row("  not judged (own users' mail)", found.unjudged, total)
+        yield row(f"  {word}", found.done[action], total, severity)
+    yield row("  not judged (own users' mail)", found.unjudged, total)
     for action, figure in found.would_be.items():
         severity = severity_of(action)
-        yield _row(f"enforce would have {_ACTIONS[action]}", figure, total, severity, is_coloured=is_coloured)
+        yield row(f"enforce would have {_ACTIONS[action]}", figure, total, severity)
     for name, figure in found.spared.items():
-        yield _row(f"override {name}", figure, total)
+        yield row(f"override {name}", figure, total)
 
 
 def _results(method: str, found: Summary, *, is_coloured: bool) -> Iterator[str]:
     results: Figures = found.results[method]
     total = sum(each.now for each in results.values())
-    for name, figure in results.items():
+    row = _Rows(found, is_coloured=is_coloured).row
+    for name, figure in sorted(results.items(), key=lambda each: _RANK.get(each[0], len(_RANK))):
         if figure.now or figure.before:
             label = f"{_METHODS[method]:<13}{_KINDS.get(name, name) if method == 'kind' else name}"
             severity = Severity.BAD if method == "dmarc" and name == "fail" else Severity.PLAIN
-            yield _row(label, figure, total, severity, is_coloured=is_coloured)
+            yield row(label, figure, total, severity)
 
 
 def cut(text: str, width: int) -> str:

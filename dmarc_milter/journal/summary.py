@@ -103,7 +103,7 @@ class Summary:
     results: Mapping[str, Figures]
     """By method, and by result."""
     hourly: tuple[tuple[int, int], ...]
-    """Start of an hour, messages; every hour of the period."""
+    """Start of an hour, messages; every hour of the period, from the journal's first one on."""
     domains: tuple[Domain, ...]
     networks: tuple[Network, ...]
     lists: tuple[MailingList, ...]
@@ -116,7 +116,7 @@ def summary(engine: Engine, period: Period, author_domain: str | None = None) ->
         decisions, results, hourly = asking.decisions(), asking.results(), asking.hourly()
         return Summary(
             period=period,
-            begins=connection.execute(sa.select(sa.func.min(rollups["hours"].c.hour))).scalar(),
+            begins=asking.begins(),
             is_complete=connection.execute(sa.select(messages.c.uid).where(UNFILLED).limit(1)).first() is None,
             hosts=tuple(sorted(_names(decisions, "host"))),
             modes=tuple(sorted(_names(decisions, "mode"))),
@@ -198,11 +198,6 @@ def _dkim_result() -> "sa.ColumnElement[str]":
     )
 
 
-def _most(counted: "Counter[Any]") -> Any:
-    """The most frequent; of several the last in order, so that it is the same one each time."""
-    return max(counted, key=lambda name: (counted[name], name or ""), default=None)
-
-
 class _Asking:
     """The questions of one summary."""
 
@@ -213,6 +208,10 @@ class _Asking:
 
     def _rows(self, query: Any) -> list[dict[str, Any]]:
         return [dict(each) for each in self._connection.execute(query).mappings()]
+
+    def begins(self) -> int | None:
+        found: int | None = self._connection.execute(sa.select(sa.func.min(rollups["hours"].c.hour))).scalar()
+        return found
 
     def decisions(self) -> list[_Count]:
         columns = [sa.func.coalesce(messages.c[name], "").label(name) for name in _DECISION]
@@ -256,7 +255,8 @@ class _Asking:
 
     def hourly(self) -> tuple[tuple[int, int], ...]:
         """By the counts, so the first and the last hour may be cut; of one domain, by its records."""
-        since, until = math.floor(self._period.since / HOUR) * HOUR, self._period.until
+        since = max(math.floor(self._period.since / HOUR) * HOUR, self.begins() or 0)
+        until = self._period.until
         if self._domain is None:
             table = rollups["hours"]
             query = sa.select(table.c.hour, sa.func.sum(table.c.messages).label("messages"))
@@ -296,21 +296,22 @@ class _Asking:
 
     def _main_networks(self, names: list[str | None]) -> dict[str | None, str | None]:
         """Of each domain, the network from where most of its failing mail came."""
-        network = _network().label("network")
-        query = sa.select(messages.c.author_domain.label("name"), network, sa.func.count().label("messages"))
-        query = query.where(*self._within(self._period), STANDS_OUT)
-        query = query.where(_is_one_of(names)).group_by(messages.c.author_domain, sa.text("network"))
-        found: dict[str | None, Counter[str | None]] = {}
-        for each in self._rows(query):
-            found.setdefault(each["name"], Counter())[_network_text(each["network"])] += each["messages"]
-        return {name: _most(counted) for name, counted in found.items()}
+        name, network = messages.c.author_domain.label("name"), _network().label("network")
+        query = sa.select(name, network, sa.func.count().label("messages")).where(*self._within(self._period))
+        query = query.where(STANDS_OUT, _is_one_of(names)).group_by(messages.c.author_domain, sa.text("network"))
+        # The database ranks them: a sender may have used very many.
+        each = query.subquery()
+        order = (each.c.messages.desc(), sa.nulls_last(each.c.network.desc()))
+        rank = sa.func.row_number().over(partition_by=each.c.name, order_by=order).label("rank")
+        ranked = sa.select(each.c.name, each.c.network, rank).subquery()
+        first = sa.select(ranked.c.name, ranked.c.network).where(ranked.c.rank == 1)
+        return {row["name"]: _network_text(row["network"]) for row in self._rows(first)}
 
     def _proves_to_be(self, name: str | None) -> str | None:
         query = sa.select(*told_columns).where(*self._within(self._period), STANDS_OUT, _is_one_of([name]))
         rows = self._rows(query.order_by(messages.c.time.desc()).limit(SAMPLE))
         counted = Counter(domain for row in rows for domain in authenticated_domains(row) if domain)
-        found: str | None = _most(counted)
-        return found
+        return max(counted, key=lambda domain: (counted[domain], domain), default=None)
 
     def networks(self) -> tuple[Network, ...]:
         now, before = self._figures()

@@ -388,3 +388,10 @@ def test_results_have_the_same_order_each_day(engine: Engine, url: DatabaseUrl) 
     told = tell(summary(engine, Period(UNTIL - DAY, UNTIL)), (), None)
     assert re.findall(r"(?m)^DMARC +(\w+)", told) == ["pass", "none", "fail"]
     assert re.findall(r"(?m)^ARC +(\w+)", told) == ["pass", "none", "fail"]
+
+
+def test_hours_before_the_journal_are_not_listed(engine: Engine, url: DatabaseUrl) -> None:
+    insert(url, varied())
+    found = summary(engine, Period(0.0, UNTIL))
+    assert 71 <= len(found.hourly) <= 73
+    assert sum(count for _, count in found.hourly) == found.all.now == 600

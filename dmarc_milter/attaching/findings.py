@@ -22,7 +22,7 @@ def findings(postfix: Configuration, address: str, trusted: Sequence[Network]) -
     `trusted` is `[policy] trusted_networks`.
     """
     return (
-        *_void(postfix, address),
+        *void(postfix, address),
         *_own_mail(postfix, address, trusted),
         *_authentication(postfix),
         *_submission(postfix, address),
@@ -110,8 +110,8 @@ def _asks(service: Service, address: str) -> bool:
     return value is None or "$smtpd_milters" in value or _names(value, address)
 
 
-def _void(postfix: Configuration, address: str) -> Iterator[str]:
-    """Servers that take mail from strangers, and do not ask."""
+def void(postfix: Configuration, address: str) -> Iterator[str]:
+    """Of servers that take mail from strangers, and do not ask: each a sentence or two with what to do."""
     for service in postfix.services:
         if service.is_smtpd and _is_for_strangers(service) and not _asks(service, address):
             option = "smtpd_milters" if "smtpd_milters" in service.overrides else "receive_override_options"

@@ -1,6 +1,7 @@
 """What the person's terminal can show, and the colours of what is told there."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from enum import Enum
 from typing import TextIO
@@ -9,6 +10,17 @@ from typing import TextIO
 def is_terminal(stream: TextIO) -> bool:
     """Whether colours and bars make sense on `stream`."""
     return stream.isatty() and os.environ.get("NO_COLOR") is None
+
+
+def is_coloured(wanted: str, stream: TextIO) -> bool:
+    """What an option ``--color auto|always|never`` comes to."""
+    return wanted == "always" or (wanted == "auto" and is_terminal(stream))
+
+
+def columns(stream: TextIO) -> int:
+    """Characters of a line: COLUMNS where that is set, else what the terminal has; 80 in a pipe."""
+    size = shutil.get_terminal_size((80, 24)) if stream.isatty() or "COLUMNS" in os.environ else None
+    return max(40, size.columns) if size is not None else 80
 
 
 class Severity(Enum):

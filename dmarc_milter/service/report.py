@@ -1,6 +1,5 @@
 """What the supervisor tells of the service: to the log, to systemd, in metrics, and in a file."""
 
-import hashlib
 import os
 import time
 from collections.abc import Mapping
@@ -11,7 +10,7 @@ from typing import Any
 from dmarc_milter.common.version import VERSION
 from dmarc_milter.service.state import Reload, ReloadOutcome, ServiceState, StateFile
 from dmarc_milter.service.systemd import Notifier
-from dmarc_milter.settings.changes import changes
+from dmarc_milter.settings.changes import changes, digest
 from dmarc_milter.settings.config import Settings
 from dmarc_milter.telemetry.log import logger
 from dmarc_milter.telemetry.metrics import SupervisorMetrics
@@ -32,9 +31,9 @@ class Report:
             config=None if config is None else str(config.absolute()),
             mode=settings.policy.mode,
             addresses=tuple(map(str, settings.milter.listen)),
-            settings_digest=_digest(settings),
+            settings_digest=digest(settings),
         )
-        counted.configured(_digest(settings), time.time())
+        counted.configured(digest(settings), time.time())
 
     @property
     def status(self) -> str:
@@ -74,9 +73,9 @@ class Report:
         """They are those of the workers that are started now."""
         changed = changes(before, settings)
         self._counted.reloaded("done")
-        self._counted.configured(_digest(settings), time.time())
+        self._counted.configured(digest(settings), time.time())
         logger.info("settings reloaded, mode %s; %s", settings.policy.mode, "; ".join(changed) or "no change")
-        self._tell(mode=settings.policy.mode, settings_digest=_digest(settings))
+        self._tell(mode=settings.policy.mode, settings_digest=digest(settings))
         self._tell_reload(ReloadOutcome.TAKEN, changes=changed)
 
     def stopping(self, seconds: float) -> None:
@@ -94,8 +93,3 @@ class Report:
 
     def _tell_reload(self, outcome: ReloadOutcome, error: str = "", changes: tuple[str, ...] = ()) -> None:
         self._tell(reload=Reload(self._state.reload.number + 1, outcome, time.time(), error, changes))
-
-
-def _digest(settings: Settings) -> str:
-    """The start of a hash over all settings, which tells whether two hosts have the same."""
-    return hashlib.sha256(repr(settings).encode()).hexdigest()[:12]

@@ -2,6 +2,7 @@
 
 import dataclasses
 import enum
+import hashlib
 from collections.abc import Iterator
 
 from dmarc_milter.settings.database_url import DatabaseUrl
@@ -10,6 +11,11 @@ from dmarc_milter.settings.database_url import DatabaseUrl
 def changes(before: object, after: object) -> tuple[str, ...]:
     """One entry per setting with another value, like ``policy.mode: monitor -> enforce``, in the order of the file."""
     return tuple(_walk("", before, after))
+
+
+def digest(settings: object) -> str:
+    """The start of a hash over all settings, which tells whether two hosts have the same."""
+    return hashlib.sha256(repr(settings).encode()).hexdigest()[:12]
 
 
 def _walk(name: str, before: object, after: object) -> Iterator[str]:

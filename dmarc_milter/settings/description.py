@@ -10,6 +10,7 @@ from typing import Any
 
 from dmarc_milter.settings.config import Settings
 from dmarc_milter.settings.constraints import Example, OneOrMore, Range, Text
+from dmarc_milter.settings.database_url import DatabaseUrl
 from dmarc_milter.settings.reading import Kind, is_required, kinds
 
 
@@ -107,6 +108,24 @@ def _limits(kind: Kind, documentation: str) -> str:
 
 def _is_choice(kind: Kind) -> bool:
     return typing.get_origin(kind.plain) is typing.Literal
+
+
+def not_default(settings: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Names like ``policy.mode`` and values as the file writes them, of what is not as it is by default.
+
+    A password is left out of the value that it is in; of tables that make a list only their names are told.
+    """
+    defaults = type(settings)()
+    for name, kind in kinds(type(settings)).items():
+        value, usual = getattr(settings, name), getattr(defaults, name)
+        if value == usual:
+            continue
+        if _section(kind) is None:
+            yield f"{path}{name}", _quoted(value.shown) if isinstance(value, DatabaseUrl) else toml(value, kind)
+        elif _is_list(kind):
+            yield f"{path}{name}", ", ".join(each.name for each in value)
+        else:
+            yield from not_default(value, f"{path}{name}.")
 
 
 def toml(value: object, kind: Kind) -> str:

@@ -32,8 +32,8 @@ def read(address: InetAddress | None) -> Counts | None:
             HTTPConnection(_ON_THIS_HOST.get(address.host, address.host), address.port, timeout=PATIENCE)
         ) as asked:
             asked.request("GET", "/metrics")
-            return counts(asked.getresponse().read(_MAX_OCTETS).decode("utf-8", "replace"))
-    except (HTTPException, OSError):
+            return counts(asked.getresponse().read(_MAX_OCTETS).decode("utf-8"))
+    except (HTTPException, OSError, UnicodeDecodeError):
         return None
 
 

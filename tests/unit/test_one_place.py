@@ -58,8 +58,8 @@ CLEANING = {
     "common/text.py": "the place",
     "message/apparent.py": "reads names as readers show them; what it finds is compared",
     "message/encoded_word.py": "decodes what may be badly encoded",
-    "service/report.py": "a digest of the settings",
     "service/socket_store.py": "a digest of an address of ours",
+    "settings/changes.py": "a digest of the settings",
     "settings/database_url.py": "never shows a password",
 }
 """Who else does so, and why that is no text made harmless."""

@@ -50,7 +50,9 @@ def _open(text: str, sqlite_engine: Callable[[URL], Engine]) -> Engine:
     try:
         if url.get_backend_name() == "sqlite":
             return sqlite_engine(url)
-        return sa.create_engine(url, pool_size=1, max_overflow=1, pool_pre_ping=True, future=True)
+        # Many rows at once: it takes as many round trips as there are pages, not rows.
+        batched = {"executemany_mode": "values_plus_batch"}
+        return sa.create_engine(url, pool_size=1, max_overflow=1, pool_pre_ping=True, future=True, **batched)
     except ModuleNotFoundError as error:
         raise DatabaseError(f"the driver {error.name} is not installed") from None
 

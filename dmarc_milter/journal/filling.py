@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from dmarc_milter.columns.column import Row
-from dmarc_milter.journal.rollups import ROLLUPS, counted
+from dmarc_milter.journal.rollups import counted
 from dmarc_milter.journal.row import TABLE
 from dmarc_milter.journal.schema import OLD_INDEXES, UNFILLED, lock, messages
 
@@ -24,12 +24,13 @@ _NEEDED = (
     *("uid", "time", "host", "client", "outer_client", "author_domain", "spf", "spf_domain", "dkim", "arc", "dmarc"),
     *("mode", "action", "wanted", "override", "rule"),
 )
-_COUNT = {each.name: sa.text(each.statement(":{}")) for each in ROLLUPS}
-_SET = (
-    messages.update()
-    .where(messages.c.uid == sa.bindparam("of_uid"))
-    .values({name: sa.bindparam(f"new_{name}") for name, _ in _DERIVED})
-)
+_PLACEHOLDERS = {"sqlite": ":{}", "postgresql": "%({})s"}
+"""Statements are the driver's own: SQLAlchemy's take twice the time for a row."""
+
+
+def _setting(placeholder: str) -> str:
+    values = ", ".join(f"{name} = {placeholder.format(name)}" for name, _ in _DERIVED)
+    return f"UPDATE messages SET {values} WHERE uid = {placeholder.format('uid')}"  # noqa: S608 - names of our own
 
 
 def fill(engine: Engine, piece: int = PIECE) -> int:
@@ -53,20 +54,21 @@ def _fill_piece(connection: Connection, size: int) -> int:
     query = (
         sa.select(*(messages.c[name] for name in _NEEDED)).where(UNFILLED).limit(size).with_for_update(skip_locked=True)
     )
-    rows: list[Row] = [dict(each) for each in connection.execute(query).mappings()]
+    rows: list[Row] = [dict(each) for each in connection.execute(query).mappings().all()]
     if not rows:
         return 0
     for row in rows:
         row.update({name: derive(row) for name, derive in _DERIVED})
-    connection.execute(_SET, [_changes(row) for row in rows])
+    placeholder = _PLACEHOLDERS[connection.dialect.name]
+    connection.exec_driver_sql(_setting(placeholder), [_changes(row) for row in rows])
     for rollup, counts in counted(rows):
         if counts:
-            connection.execute(_COUNT[rollup.name], counts)
+            connection.exec_driver_sql(rollup.statement(placeholder), counts)
     return len(rows)
 
 
 def _changes(row: Row) -> dict[str, Any]:
-    return {"of_uid": row["uid"], **{f"new_{name}": row[name] for name, _ in _DERIVED}}
+    return {"uid": row["uid"], **{name: row[name] for name, _ in _DERIVED}}
 
 
 def _make_index(engine: Engine, name: str) -> None:

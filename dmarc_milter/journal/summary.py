@@ -7,7 +7,7 @@ all is read from its records.
 import ipaddress
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -113,7 +113,7 @@ def summary(engine: Engine, period: Period, author_domain: str | None = None) ->
     """Of all mail, or of that of one Author Domain."""
     with engine.connect() as connection:
         asking = _Asking(connection, period, author_domain)
-        decisions, results, hourly = asking.decisions(), asking.results(), asking.hourly()
+        decisions, results = asking.counts()
         return Summary(
             period=period,
             begins=asking.begins(),
@@ -129,7 +129,7 @@ def summary(engine: Engine, period: Period, author_domain: str | None = None) ->
             spared=_by(decisions, "override"),
             rules=_by(decisions, "rule"),
             results={"dmarc": _by(decisions, "dmarc"), **{name: _of_method(results, name) for name in METHODS[1:]}},
-            hourly=hourly,
+            hourly=asking.hourly(),
             domains=asking.domains(),
             networks=asking.networks(),
             lists=asking.lists(),
@@ -213,41 +213,40 @@ class _Asking:
         found: int | None = self._connection.execute(sa.select(sa.func.min(rollups["hours"].c.hour))).scalar()
         return found
 
-    def decisions(self) -> list[_Count]:
-        columns = [sa.func.coalesce(messages.c[name], "").label(name) for name in _DECISION]
-        return list(self._counts("hours", columns))
-
-    def results(self) -> list[_Count]:
-        columns = [messages.c.spf, messages.c.arc, messages.c.kind, _dkim_result().label("dkim")]
-        found = []
-        for count in self._counts("results", columns, messages.c.spf.is_not(None)):
-            if "method" in count:
-                found.append(count)
-            else:
-                found += [{**count, "method": name, "result": count[name]} for name in METHODS[1:]]
-        return found
-
-    def _counts(
-        self, name: str, columns: "Sequence[sa.ColumnElement[Any]]", *conditions: "sa.ColumnElement[bool]"
-    ) -> Iterator[_Count]:
+    def counts(self) -> tuple[list[_Count], list[_Count]]:
+        """What was decided, and what each method said."""
+        decisions: list[_Count] = []
+        results: list[_Count] = []
         for period, is_now in ((self._period, True), (self._period.before, False)):
             first, last = math.ceil(period.since / HOUR) * HOUR, math.floor(period.until / HOUR) * HOUR
-            if self._domain is not None or first >= last:
-                pieces = [period]
-            else:
+            pieces = [period]
+            if self._domain is None and first < last:
                 pieces = [Period(period.since, first), Period(last, period.until)]
-                yield from ({**each, "is_now": is_now} for each in self._rollup(name, first, last))
+                decisions += self._rollup("hours", first, last, is_now=is_now)
+                results += self._rollup("results", first, last, is_now=is_now)
             for piece in pieces:
-                query = sa.select(*columns, sa.func.count().label("messages"))
-                query = query.where(*self._within(piece), *conditions).group_by(*_places(columns))
-                yield from ({**each, "is_now": is_now} for each in self._rows(query))
+                found = self._records(piece, is_now=is_now)
+                decisions += found
+                judged = [each for each in found if each["spf"] is not None]
+                results += [{**each, "method": name, "result": each[name]} for each in judged for name in METHODS[1:]]
+        return decisions, results
 
-    def _rollup(self, name: str, first: int, last: int) -> list[dict[str, Any]]:
+    def _records(self, period: Period, *, is_now: bool) -> list[_Count]:
+        """In one walk through them: they are large."""
+        columns = [
+            *(sa.func.coalesce(messages.c[name], "").label(name) for name in _DECISION),
+            *(messages.c.spf, messages.c.arc, messages.c.kind, _dkim_result().label("dkim")),
+        ]
+        query = sa.select(*columns, sa.func.count().label("messages"))
+        query = query.where(*self._within(period)).group_by(*_places(len(columns)))
+        return [{**each, "is_now": is_now} for each in self._rows(query)]
+
+    def _rollup(self, name: str, first: int, last: int, *, is_now: bool) -> list[_Count]:
         table = rollups[name]
         columns = [each for each in table.c if each.name not in ("hour", "messages")]
         total = sa.func.sum(table.c.messages).label("messages")
         query = sa.select(*columns, total).where(table.c.hour >= first, table.c.hour < last).group_by(*columns)
-        return [{**each, "messages": int(each["messages"])} for each in self._rows(query)]
+        return [{**each, "messages": int(each["messages"]), "is_now": is_now} for each in self._rows(query)]
 
     def _within(self, period: Period) -> "list[sa.ColumnElement[bool]]":
         found = [messages.c.time >= period.since, messages.c.time < period.until]
@@ -345,9 +344,9 @@ class _Asking:
         )
 
 
-def _places(columns: "Sequence[sa.ColumnElement[Any]]") -> "list[sa.ColumnElement[Any]]":
-    """To group by them, by their places: so an expression is written, and its parameters are sent, once."""
-    return [sa.literal_column(str(number)) for number in range(1, len(columns) + 1)]
+def _places(count: int) -> "list[sa.ColumnElement[Any]]":
+    """To group by the first columns, by their places: so the parameters of an expression are sent once."""
+    return [sa.literal_column(str(number)) for number in range(1, count + 1)]
 
 
 def _figure(row: Mapping[str, Any]) -> Figure:

@@ -71,9 +71,8 @@ def _sqlite(url: URL, *, create: bool) -> Engine:
         raise DatabaseError(f"{path}: {error.strerror}") from None
     engine = sa.create_engine(url, connect_args={"timeout": BUSY_SECONDS}, future=True)
     sa.event.listen(engine, "connect", _configure)
-    sa.event.listen(
-        engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE" if create else "BEGIN")
-    )
+    # Who reads first and writes then would be refused where another wrote meanwhile.
+    sa.event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
     return engine
 
 

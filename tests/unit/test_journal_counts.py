@@ -230,6 +230,21 @@ def test_rows_of_version_3_are_filled_while_new_ones_are_written(url: DatabaseUr
     assert indexes == {str(each.name) for each in schema.messages.indexes}
 
 
+def test_upkeep_by_hand_beside_a_service_that_writes(url: DatabaseUrl, engine: Engine) -> None:
+    """`prune` reads before it writes: another's batch between the two must not end it."""
+    rows = mail()
+    insert(url, rows[:30])
+    by_hand = open_engine(url, create=False)
+    with by_hand.begin() as connection:
+        connection.execute(sa.select(schema.messages.c.uid)).all()
+        other = sqlite3.connect(url.removeprefix("sqlite:///"), timeout=0)
+        with contextlib.closing(other), pytest.raises(sqlite3.OperationalError, match="locked"):
+            other.execute("DELETE FROM messages")
+        connection.execute(schema.messages.delete())
+    assert find(engine, Criteria(since=0.0), 100) == []
+    by_hand.dispose()
+
+
 class KilledError(Exception):
     pass
 

@@ -2,7 +2,10 @@
 
 import contextlib
 import ipaddress
+import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -31,6 +34,7 @@ from dmarc_milter.message.received import HandOver, Relayed
 from dmarc_milter.settings.database_url import DatabaseUrl
 from dmarc_milter.spf.evaluation import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
+from tests.system.postfix import wait_for
 from tests.unit.test_journal import ENVELOPE, FAILS, NOW, as_row, record
 from tests.unit.test_policy import verdict
 
@@ -266,6 +270,28 @@ def test_filling_goes_on_where_it_was_killed(engine: Engine, monkeypatch: pytest
         fill(engine, piece=7)
     assert sum(each[-1] for each in counts(engine)["hours"]) == 14
     assert fill(engine, piece=7) == len(rows) - 14
+    assert counts(engine) == expected(rows)
+    assert derived(engine) == as_derived(rows)
+
+
+FILLING = """
+import sys
+from dmarc_milter.journal.database import open_engine
+from dmarc_milter.journal.filling import fill
+
+fill(open_engine(sys.argv[1], create=False), piece=20)
+"""
+
+
+def test_filling_goes_on_after_sigkill(url: DatabaseUrl, engine: Engine) -> None:
+    rows = mail(1_000)
+    make_old(engine, rows)
+    schema.prepare(engine)
+    process = subprocess.Popen([sys.executable, "-c", FILLING, url], cwd=Path(__file__).parents[2])
+    wait_for(lambda: counts(engine)["hours"], "the first piece")
+    process.kill()
+    assert process.wait() == -signal.SIGKILL
+    assert 0 < fill(engine) < len(rows)
     assert counts(engine) == expected(rows)
     assert derived(engine) == as_derived(rows)
 

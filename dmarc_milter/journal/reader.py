@@ -1,6 +1,7 @@
 """Asking the journal."""
 
 import ipaddress
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -9,7 +10,8 @@ from sqlalchemy.engine import Engine
 
 from dmarc_milter.columns.column import Row
 from dmarc_milter.columns.origin import octets
-from dmarc_milter.journal.schema import messages, told_columns
+from dmarc_milter.journal.rollups import HOUR
+from dmarc_milter.journal.schema import STANDS_OUT, messages, rollups, told_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,8 @@ def refused_in_monitor(engine: Engine, since: float) -> Iterator[Row]:
     """What mode monitor let through that enforce would not have, oldest first."""
     query = (
         sa.select(*told_columns)
-        .where(messages.c.mode == "monitor", messages.c.time >= since, messages.c.wanted != messages.c.action)
+        .where(STANDS_OUT, messages.c.time >= since)
+        .where(messages.c.mode == "monitor", messages.c.wanted != messages.c.action)
         .order_by(messages.c.time)
     )
     with engine.connect() as connection:
@@ -62,7 +65,8 @@ def failing_list_mail_in_monitor(engine: Engine, since: float) -> Iterator[Row]:
     """
     query = (
         sa.select(*told_columns)
-        .where(messages.c.mode == "monitor", messages.c.time >= since, messages.c.list_id.is_not(None))
+        .where(STANDS_OUT, messages.c.time >= since)
+        .where(messages.c.mode == "monitor", messages.c.list_id.is_not(None))
         .where(messages.c.dmarc == "fail", messages.c.policy.in_(("quarantine", "reject")))
         .where(sa.func.coalesce(messages.c.list_has_address, sa.true()))
         .order_by(messages.c.time)
@@ -73,9 +77,21 @@ def failing_list_mail_in_monitor(engine: Engine, since: float) -> Iterator[Row]:
 
 
 def judged_in_monitor(engine: Engine, since: float) -> int:
-    """How many messages mode monitor judged."""
-    query = sa.select(sa.func.count()).where(
-        messages.c.mode == "monitor", messages.c.time >= since, messages.c.spf.is_not(None)
+    """How many messages mode monitor judged: whole hours by their counts, what is left of the first by its records.
+
+    Only those whose records are still there: their counts stay longer.
+    """
+    with engine.connect() as connection:
+        oldest: float | None = connection.execute(sa.select(sa.func.min(messages.c.time))).scalar()
+    if oldest is None:
+        return 0
+    since = max(since, oldest)
+    first, hours = math.ceil(since / HOUR) * HOUR, rollups["hours"]
+    whole = sa.select(sa.func.sum(hours.c.messages)).where(
+        hours.c.hour >= first, hours.c.mode == "monitor", hours.c.dmarc != ""
+    )
+    rest = sa.select(sa.func.count()).where(
+        messages.c.time >= since, messages.c.time < first, messages.c.mode == "monitor", messages.c.spf.is_not(None)
     )
     with engine.connect() as connection:
-        return int(connection.execute(query).scalar() or 0)
+        return sum(int(connection.execute(query).scalar() or 0) for query in (whole, rest))

@@ -85,6 +85,8 @@ class Summary:
     period: Period
     begins: float | None
     """When the journal's first count is from; None: there is none."""
+    oldest: float | None
+    """When the oldest record is from: counts stay longer, but domains, networks and lists are read from records."""
     is_complete: bool
     """Whether all records of older versions are counted."""
     hosts: tuple[str, ...]
@@ -117,6 +119,7 @@ def summary(engine: Engine, period: Period, author_domain: str | None = None) ->
         return Summary(
             period=period,
             begins=asking.begins(),
+            oldest=connection.execute(sa.select(sa.func.min(messages.c.time))).scalar(),
             is_complete=connection.execute(sa.select(messages.c.uid).where(UNFILLED).limit(1)).first() is None,
             hosts=tuple(sorted(_names(decisions, "host"))),
             modes=tuple(sorted(_names(decisions, "mode"))),

@@ -27,7 +27,7 @@ from dmarc_milter.columns.table import told
 from dmarc_milter.dkim.result import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.dmarc.reasons import DmarcReason
-from dmarc_milter.journal import advice, schema, upkeep
+from dmarc_milter.journal import advice, insertion, schema, upkeep
 from dmarc_milter.journal import seen_lists as module_of_lists
 from dmarc_milter.journal.database import DatabaseError, open_engine, open_for_reading
 from dmarc_milter.journal.reader import (
@@ -327,8 +327,9 @@ def test_writing_twice_makes_one_row(engine: Engine) -> None:
 
 
 def fill(engine: Engine, *records: MessageRecord) -> None:
-    with engine.begin() as connection:
-        connection.execute(schema.messages.insert(), [as_row(each, f"u{n}") for n, each in enumerate(records)])
+    database = insertion.connect(f"sqlite:///{engine.url.database}")
+    database.insert([as_row(each, f"u{n}") for n, each in enumerate(records)])
+    database.close()
 
 
 CRITERIA = {

@@ -383,6 +383,14 @@ def test_nothing_to_compare_with(engine: Engine, url: DatabaseUrl) -> None:
     assert "The journal begins on 2026-11-25 09:00: there is less to compare with." in told
 
 
+def test_counts_that_are_older_than_the_records(engine: Engine, url: DatabaseUrl) -> None:
+    insert(url, varied())
+    with engine.begin() as connection:
+        connection.execute(schema.messages.delete().where(schema.messages.c.time < UNTIL - DAY))
+    told = tell(summary(engine, Period(UNTIL - 2 * DAY, UNTIL)), (), None)
+    assert "Records are kept since 2026-11-24 10:" in told
+
+
 def test_results_have_the_same_order_each_day(engine: Engine, url: DatabaseUrl) -> None:
     insert(url, varied())
     told = tell(summary(engine, Period(UNTIL - DAY, UNTIL)), (), None)

@@ -20,6 +20,7 @@ def as_json(found: Summary, rules: Sequence[str], author_domain: str | None) -> 
         "hosts": list(found.hosts),
         "modes": list(found.modes),
         "journal_begins": None if found.begins is None else written(found.begins),
+        "records_begin": None if found.oldest is None else written(found.oldest),
         "complete": found.is_complete,
         "messages": _figure(found.all),
         "not_judged": _figure(found.unjudged),

@@ -202,5 +202,7 @@ def _notes(found: Summary) -> Iterator[str]:
         yield "The journal has no records yet."
     elif found.begins > found.period.before.since + HOUR:
         yield f"The journal begins on {_minute(found.begins)}: there is less to compare with."
+    if found.oldest is not None and found.oldest > max(found.begins or 0, found.period.before.since) + HOUR:
+        yield f"Records are kept since {_minute(found.oldest)}: domains, networks and lists are of that time."
     if not found.is_complete:
         yield "Records of an older version are still being counted: these figures are too low."

@@ -4,11 +4,11 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from dmarc_milter import wording
 from dmarc_milter.common.network import Network, contains
+from dmarc_milter.explaining.local_hop import is_local_hop
 from dmarc_milter.judging.verdict import Envelope
 from dmarc_milter.message.header import Header
-from dmarc_milter.message.received import outermost
+from dmarc_milter.message.received import HandOver, outermost
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,11 @@ class Derived:
     helo_from: str
     mail_from_from: str
 
+    @property
+    def has_client(self) -> bool:
+        """Whether the client is known: without one SPF says nothing, and rules about clients cannot match."""
+        return self.envelope.client_address is not None
+
 
 _PATH = re.compile(rb"<([^<>\r\n]{0,320})>")
 _PATH_FIELDS = ("return-path", "x-original-return-path", "x-envelope-from", "x-original-mail-from")
@@ -43,17 +48,14 @@ _HELO_FIELDS = ("x-original-helo",)
 
 def derive(header: Header, given: Given) -> Derived:
     """The envelope: what was given, else what the fields of the message say."""
-    received = [field.value for field in header.all("received")]
-    relayed = outermost(received, lambda address: contains(given.trusted, address))
-    hop = relayed.client
-    where = f"Received field {relayed.trusted_fields}"
+    hop, where, unread = _outside(header, given)
     address, client_from = given.client_address, "as given"
     if address is None:
         address, client_from = _client(header)
         if address is None and hop is not None:
             address, client_from = hop.address, where
         elif address is None:
-            client_from = f"unknown: {wording.text(relayed.reason)}"
+            client_from = f"unknown: {unread}"
     helo, helo_from = given.helo, "as given"
     if helo is None:
         helo, helo_from = _text(header, _HELO_FIELDS)
@@ -63,6 +65,23 @@ def derive(header: Header, given: Given) -> Derived:
     if mail_from is None:
         mail_from, mail_from_from = _path(header)
     return Derived(Envelope(address, helo or "", mail_from or ""), client_from, helo_from, mail_from_from)
+
+
+def _outside(header: Header, given: Given) -> tuple[HandOver | None, str, str]:
+    """Who handed the message to this host, or to the outermost of the trusted ones; where that is said, or why not.
+
+    Each field above it was written by this host or by a trusted one, so the fields of local hops are no sender's words.
+    """
+    fields = [(number, field.value) for number, field in enumerate(header.all("received"), 1)]
+    told = [(number, value) for number, value in fields if not is_local_hop(value)]
+    relayed = outermost([value for _, value in told], lambda address: contains(given.trusted, address))
+    if relayed.client is not None:
+        return relayed.client, f"Received field {told[relayed.trusted_fields - 1][0]}", ""
+    if not fields:
+        return None, "", "there is no Received field"
+    if relayed.trusted_fields < len(told):
+        return None, "", f"Received field {told[relayed.trusted_fields][0]} cannot be read"
+    return None, "", "all Received fields are of this host or of trusted ones"
 
 
 def _path(header: Header) -> tuple[str | None, str]:

@@ -1,22 +1,23 @@
-"""A judged message as a tree for people, and as JSON for programs."""
+"""A judged message for people, in short or as a tree of every step, and as JSON for programs."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from dmarc_milter import wording
 from dmarc_milter.api import Evaluated
 from dmarc_milter.columns import message
-from dmarc_milter.columns.column import Reader, Row
+from dmarc_milter.columns.column import Line, Reader, Row
 from dmarc_milter.columns.table import lines, read_by, told
 from dmarc_milter.common.network import address_text
 from dmarc_milter.common.terminal import Severity, severity_of
 from dmarc_milter.common.text import printable
-from dmarc_milter.dmarc.evaluation import DmarcEvaluation
+from dmarc_milter.dmarc.evaluation import DmarcEvaluation, DmarcResult
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType
 from dmarc_milter.explaining.envelope import Derived
+from dmarc_milter.explaining.public_key import record_text
 from dmarc_milter.explaining.tree import Node, add_spf_steps, add_walk
 from dmarc_milter.journal.advice import advice
-from dmarc_milter.judging.verdict import SpfFinding, Verdict
+from dmarc_milter.judging.verdict import Action, SpfFinding, Verdict
 from dmarc_milter.spf.limits import MAX_DNS_TERMS, MAX_VOID_LOOKUPS
 
 MAX_RECORDS = 200
@@ -75,7 +76,8 @@ def as_json(name: str, found: Evaluated, derived: Derived) -> dict[str, Any]:
             }
             for question, answer in found.answers.items()
         ],
-        "advice": advice(columns),
+        "undecided": is_undecided(found, derived),
+        "advice": advice_on(columns, found, derived),
     }
 
 
@@ -86,28 +88,73 @@ def shown(question: Question, answer: Answer[Any]) -> list[str]:
     return [each if isinstance(each, str) else each.decode("utf-8", "replace") for each in answer.records]
 
 
+PROMISES = ("decision", "enforce", "reply")
+"""Lines that say what the filter would do: the headline has it in short."""
+
+
+def is_undecided(found: Evaluated, derived: Derived) -> bool:
+    """Whether SPF, which was not judged for want of a client, might have made a refused message pass."""
+    if found.verdict is None or derived.has_client:
+        return False
+    is_refused = found.disposition.enforced_action is not Action.ACCEPT
+    return is_refused and found.verdict.dmarc.result in (DmarcResult.FAIL, DmarcResult.TEMPERROR)
+
+
+def headline(name: str, found: Evaluated, derived: Derived) -> tuple[str, Severity]:
+    """The verdict in a line."""
+    wanted = found.disposition.enforced_action.value
+    if is_undecided(found, derived):
+        return f"{name}: not decided: no client is known, so SPF was not judged", Severity.DOUBTFUL
+    if found.verdict is None:
+        return f"{name}: {_done(wanted)}, {found.why}", severity_of(wanted)
+    return f"{name}: dmarc={found.verdict.dmarc.result.value}, {_done(wanted)}", severity_of(wanted)
+
+
+def told_lines(row: Row, found: Evaluated, derived: Derived) -> Iterator[Line]:
+    """The table's lines. Without a client, SPF was not judged, and nothing is promised that it might have changed."""
+    undecided = is_undecided(found, derived)
+    for finding, line in lines(row):
+        # The envelope of a file is derived, and told with its sources.
+        if finding is message.FINDING or (undecided and line.label in PROMISES):
+            continue
+        if line.label == "SPF" and not derived.has_client:
+            yield Line("SPF", "not judged: no client is known", "temperror")
+        elif line.label == "DMARC" and undecided:
+            yield Line("DMARC", f"not decided: {_why_undecided(row)}, and SPF was not judged", "temperror")
+        else:
+            yield line
+
+
+def _why_undecided(row: Row) -> str:
+    return "no signature proves the author" if row["dmarc"] == "fail" else row["dmarc_reason"]
+
+
+def advice_on(row: Row, found: Evaluated, derived: Derived) -> list[str]:
+    """What to do, the most important first."""
+    if is_undecided(found, derived):
+        return [
+            "Say who brought the message: --ip ADDRESS and, if you know them, --helo NAME and --mail-from ADDRESS. The "
+            "log of the MTA has them."
+        ]
+    return advice(row)
+
+
 def as_tree(name: str, found: Evaluated, derived: Derived) -> Node:
     """The whole evaluation: what is told of every message, and below it how that came about."""
-    row, wanted = as_row(found), found.disposition.enforced_action.value
-    summary = f"{_done(wanted)}, {row['reason']}"
-    if found.verdict is not None:
-        summary = f"dmarc={row['dmarc']}, {_done(wanted)}"
-    root = Node(f"{name}: {summary}", severity_of(wanted))
+    row = as_row(found)
+    root = Node(*headline(name, found, derived))
     below = _envelope(root, derived)
     if found.verdict is not None:
         _relayed(below, found.verdict)
     steps = _below(found)
-    for finding, line in lines(row):
-        # The envelope of a file is derived, and told with its sources.
-        if finding is message.FINDING:
-            continue
+    for line in told_lines(row, found, derived):
         if line.label:
             below = root.add(f"{line.label} {line.text}", severity_of(line.result))
             steps.pop(line.label, _nothing)(below)
         else:
             below.add(line.text)
     _dns(root, found.answers)
-    _advice(root, row)
+    _advice(root, advice_on(row, found, derived))
     return root
 
 
@@ -127,10 +174,9 @@ def _below(found: Evaluated) -> "dict[str, Callable[[Node], None]]":
 def _nothing(_: Node) -> None: ...
 
 
-def _advice(root: Node, row: Row) -> None:
-    sentences = advice(row)
+def _advice(root: Node, sentences: list[str]) -> None:
     if sentences:
-        below = root.add("to mend")
+        below = root.add("what to do")
         for each in sentences:
             below.add(each)
 
@@ -147,8 +193,9 @@ def _done(wanted: str) -> str:
 def _envelope(root: Node, derived: Derived) -> Node:
     below = root.add("envelope")
     envelope = derived.envelope
-    below.add(f"client {address_text(envelope.client_address) or 'unknown'} ({derived.client_from})")
-    below.add(f"HELO {envelope.helo or 'unknown'} ({derived.helo_from})")
+    client = address_text(envelope.client_address)
+    below.add(f"client {client} ({derived.client_from})" if client else f"client {derived.client_from}")
+    below.add(f"HELO {envelope.helo} ({derived.helo_from})" if envelope.helo else "HELO unknown")
     below.add(f"MAIL FROM <{envelope.mail_from}> ({derived.mail_from_from})")
     return below
 
@@ -190,9 +237,16 @@ def _dmarc(below: Node, dmarc: DmarcEvaluation) -> None:
 
 
 def _dns(root: Node, answers: Mapping[Question, Answer[Any]]) -> None:
-    below = root.add(f"DNS: {len(answers)} questions")
+    below = root.add(f"DNS: {len(answers)} {'question' if len(answers) == 1 else 'questions'}")
     for question, answer in answers.items():
-        said = "; ".join(shown(question, answer)) if answer.outcome is AnswerOutcome.RECORDS else answer.outcome.value
+        said = "; ".join(_told(question, answer)) if answer.outcome is AnswerOutcome.RECORDS else answer.outcome.value
         detail = f" ({wording.text(answer.reason)})" if answer.reason else ""
         severity = Severity.DOUBTFUL if answer.failed else Severity.PLAIN
         below.add(f"{question.type.name} {question.name}: {printable(said, MAX_RECORDS)}{detail}", severity)
+
+
+def _told(question: Question, answer: Answer[Any]) -> list[str]:
+    """As :func:`shown`, but keys by their bits and digest."""
+    if question.type is RecordType.TXT and "._domainkey." in question.name:
+        return [record_text(record) for record in answer.records]
+    return shown(question, answer)

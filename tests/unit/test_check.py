@@ -12,6 +12,7 @@ from dmarc_milter.cli.main import main
 from dmarc_milter.dns.answer import AnswerOutcome, Question, RecordType
 from dmarc_milter.explaining import zone_file
 from dmarc_milter.explaining.messages import InputError, read
+from tests.support.document_examples import DOCUMENT, examples, output
 
 ZONE = """$TTL 300
 bank.example. IN TXT "v=spf1 ip4:192.0.2.10 include:_spf.bank.example -all"
@@ -41,10 +42,16 @@ class Told:
     def __init__(self, status: int, out: str, err: str) -> None:
         self.status, self.out, self.err = status, out, err
 
+    @property
+    def words(self) -> str:
+        """Wherever the lines were broken."""
+        return " ".join(self.out.split())
+
 
 @pytest.fixture
 def check(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("COLUMNS", raising=False)
     Path("zone").write_text(ZONE)
     Path("message.eml").write_bytes(MESSAGE)
 
@@ -56,14 +63,14 @@ def check(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytes
 
 
 def test_a_message_that_passes(check) -> None:  # type: ignore[no-untyped-def]
-    told = check("message.eml")
+    told = check("message.eml", "-v")
     assert told.status == 0
     lines = [line.strip("│├└─ ") for line in told.out.splitlines()]
     assert lines[0] == "message.eml: dmarc=pass, would be accepted"
     assert "client 192.0.2.10 (Received field 1)" in lines
     assert "MAIL FROM <news@bank.example> (Return-Path)" in lines
     assert "\033[" not in told.out
-    assert "\033[32m" in check("message.eml", "--color", "always").out
+    assert "\033[32m" in check("message.eml", "-v", "--color", "always").out
 
 
 def test_what_was_forwarded_with_a_broken_body_hash(check) -> None:  # type: ignore[no-untyped-def]
@@ -77,10 +84,8 @@ def test_what_was_forwarded_with_a_broken_body_hash(check) -> None:  # type: ign
     Path("list.eml").write_bytes(signed + b"-- \r\nlist footer\r\n")
     told = check("list.eml", "--ip", "203.0.113.9")
     assert told.status == 1
-    assert "DKIM fail for bank.example: body was changed" in told.out
-    assert "Somebody changed the body after bank.example had signed it: a mailing list's footer" in " ".join(
-        told.out.replace("│", "").split()
-    )
+    assert "DKIM fail for bank.example: body was changed" in told.words
+    assert "Somebody changed the body after bank.example had signed it: a mailing list's footer" in told.words
     assert "203.0.113.9 is not among the hosts" in told.out
 
 
@@ -90,7 +95,7 @@ def test_a_record_with_eleven_look_ups(check) -> None:  # type: ignore[no-untype
     assert "look-ups: 11 of at most 10" in told.out
     assert "receivers treat this record as an error" in told.out
     of_message = check("message.eml", "--mail-from", "a@eleven.example")
-    assert "SPF permerror for eleven.example: more than 10 terms" in of_message.out
+    assert "SPF permerror for eleven.example: more than 10 terms" in of_message.words
     assert "cannot be used, and counts for nothing" in of_message.out
 
 
@@ -98,7 +103,7 @@ def test_a_policy_that_is_only_tested(check) -> None:  # type: ignore[no-untyped
     Path("test.eml").write_bytes(MESSAGE.replace(b"bank.example", b"test.example"))
     told = check("test.eml")
     assert "test.eml: dmarc=fail, would be quarantined" in told.out
-    assert "it is only testing (t=y), so quarantine is what applies" in " ".join(told.out.replace("│", "").split())
+    assert "it is only testing (t=y), so quarantine is what applies" in told.words
     domain = check("--domain", "test.example")
     assert "t=y: only testing, every policy counts one step milder" in domain.out
     assert "pct= has no meaning since RFC 9989" in domain.out
@@ -113,6 +118,138 @@ def test_a_domain_without_faults_and_a_key_with_one(check) -> None:  # type: ign
     with_key = check("--domain", "bank.example", "--selector", "weak")
     assert with_key.status == 1
     assert "key is revoked" in with_key.out
+
+
+SHORT = """message.eml: dmarc=pass, would be accepted
+  client     192.0.2.10 (Received field 1)
+  MAIL FROM  <news@bank.example> (Return-Path)
+  From       bank.example
+  SPF        pass for bank.example: ip4:192.0.2.10 of bank.example matched
+  DKIM       none: the message is not signed
+  DMARC      pass: spf bank.example is aligned: identical
+  policy     reject, by the record of bank.example
+Every step: -v
+"""
+
+
+def test_the_short_form(check) -> None:  # type: ignore[no-untyped-def]
+    assert check("message.eml").out == SHORT
+    failing = check("message.eml", "--ip", "203.0.113.9").out.splitlines()
+    assert failing[0] == "message.eml: dmarc=fail, would be refused"
+    assert "what to do:" in failing
+
+
+@pytest.mark.parametrize("columns", [None, "40", "60", "132"])
+@pytest.mark.parametrize("options", [[], ["-v"]])
+def test_no_line_is_longer_than_the_terminal(check, monkeypatch, columns: str | None, options: list[str]) -> None:  # type: ignore[no-untyped-def]
+    if columns is not None:
+        monkeypatch.setenv("COLUMNS", columns)
+    lines = check("message.eml", "--ip", "203.0.113.9", *options).out.splitlines()
+    width = int(columns or 80)
+    assert max(map(len, lines)) <= width
+    assert max(map(len, lines)) > width - 20
+
+
+def test_a_few_signatures_are_enough_for_the_short_form(check) -> None:  # type: ignore[no-untyped-def]
+    signature = b"DKIM-Signature: v=1; a=rsa-sha256; d=s%d.example; s=x; h=from; bh=x; b=x\r\n"
+    Path("many.eml").write_bytes(b"".join(signature % number for number in range(6)) + MESSAGE)
+    told = check("many.eml").out
+    assert told.count("  DKIM ") == 4
+    assert "... more signatures: -v" in told
+    assert check("many.eml", "-v").out.count("─ DKIM ") >= 6
+
+
+UNKNOWN = MESSAGE.replace(b"[192.0.2.10]", b"192.0.2.10")
+
+
+def test_without_a_client_nothing_is_promised(check) -> None:  # type: ignore[no-untyped-def]
+    Path("unknown.eml").write_bytes(UNKNOWN)
+    for told in (check("unknown.eml"), check("unknown.eml", "-v")):
+        assert told.status == 1
+        assert told.out.startswith("unknown.eml: not decided: no client is known, so SPF was not judged\n")
+        assert "Received field 1 cannot be read" in told.words
+        assert "SPF not judged" in told.words
+        assert "--ip ADDRESS" in told.words
+        assert "refused" not in told.out
+        assert "550" not in told.out
+        assert "Nothing proves" not in told.out
+    found = json.loads(check("unknown.eml", "--json").out)
+    assert found["undecided"] is True
+    assert json.loads(check("message.eml", "--json").out)["undecided"] is False
+    assert check("unknown.eml", "--ip", "203.0.113.9").out.startswith("unknown.eml: dmarc=fail, would be refused")
+
+
+def test_what_needs_no_client_is_decided_without_one(check) -> None:  # type: ignore[no-untyped-def]
+    import dkim
+
+    from tests.unit.keys import rsa_key
+
+    key, record = rsa_key()
+    Path("zone").write_text(ZONE + f's._domainkey.bank.example. IN TXT "{record}"\n')
+    Path("signed.eml").write_bytes(dkim.sign(UNKNOWN, b"s", b"bank.example", key, include_headers=[b"from"]) + UNKNOWN)
+    told = check("signed.eml", "-v")
+    assert told.status == 0
+    assert told.out.startswith("signed.eml: dmarc=pass, would be accepted\n")
+    assert "SPF not judged: no client is known" in told.out
+    Path("nobody.eml").write_bytes(UNKNOWN.replace(b"From: ", b"X-From: "))
+    assert check("nobody.eml").out.startswith("nobody.eml: dmarc=permerror, would be refused")
+
+
+def test_keys_are_shown_by_bits_and_digest(check) -> None:  # type: ignore[no-untyped-def]
+    from hashlib import sha256
+
+    import dkim
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+    from tests.unit.keys import rsa_key
+
+    key, record = rsa_key()
+    public = load_pem_private_key(key, None).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    Path("zone").write_text(ZONE + f's._domainkey.bank.example. IN TXT "{record}"\n')
+    Path("signed.eml").write_bytes(dkim.sign(MESSAGE, b"s", b"bank.example", key) + MESSAGE)
+    told = check("signed.eml", "-v")
+    assert f"SHA-256 {sha256(public).hexdigest()[:16]}" in told.words
+    assert "p=MII" not in told.out
+    asked = {each["name"]: each["records"] for each in json.loads(check("signed.eml", "--json").out)["dns"]}
+    assert asked["s._domainkey.bank.example"] == [record]
+
+
+def test_nul_is_mail(check) -> None:  # type: ignore[no-untyped-def]
+    Path("nul.eml").write_bytes(MESSAGE.replace(b"Subject: x", b"Subject: x\0y").replace(b"Hello", b"Hel\0lo"))
+    assert check("nul.eml").status == 0
+
+
+TABLE = """DMARC       enforce    SPF       DKIM      ARC  From               message
+pass        accept     pass      none      -    bank.example       message.eml
+fail        accept*    softfail  none      -    list.example       spared.eml
+not decided ?          -         none      -    bank.example       unknown.eml
+fail        reject     none      none      -    eleven.example
+    a folder with a long name/box/1700000000.M1P2.mx.example,S=1,W=2:2,S
+4 messages: 2 fail, 1 pass, 1 not decided
+what enforce would do: 2 accept, 1 not decided, 1 reject
+       1 eleven.example
+* overridden: 1 local_policy
+? no client could be read, so SPF was not judged: name one with --ip
+"""
+
+
+def test_the_table_of_many(check) -> None:  # type: ignore[no-untyped-def]
+    Path("zone").write_text(
+        ZONE + 'list.example. IN TXT "v=spf1 ~all"\n_dmarc.list.example. IN TXT "v=DMARC1; p=reject"\n'
+    )
+    Path("settings.toml").write_text('[[override]]\nname = "ours"\naction = "accept"\nfrom_domain = ["list.example"]\n')
+    Path("spared.eml").write_bytes(MESSAGE.replace(b"bank.example", b"list.example"))
+    Path("unknown.eml").write_bytes(UNKNOWN)
+    folder = Path("a folder with a long name/box")
+    folder.mkdir(parents=True)
+    last = folder / "1700000000.M1P2.mx.example,S=1,W=2:2,S"
+    last.write_bytes(MESSAGE.replace(b"Return-Path: <news@bank.example>\r\n", b"").replace(b"bank", b"eleven"))
+    told = check("message.eml", "spared.eml", "unknown.eml", str(last), "--config", "settings.toml")
+    assert told.out == TABLE
+    assert told.status == 1
+    told = check("message.eml", "spared.eml", "-v", "--config", "settings.toml")
+    assert "├─ DNS" in told.out
+    assert "enforce    SPF" not in told.out
 
 
 ENVELOPES = {
@@ -277,3 +414,17 @@ def test_the_examples_of_the_docs_run(name: str, capsys: pytest.CaptureFixture[s
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     exec(example, {})
     assert capsys.readouterr().out
+
+
+EXAMPLES = examples(DOCUMENT.read_text("utf-8"))
+
+
+@pytest.mark.parametrize(("command", "told"), EXAMPLES, ids=[command for command, _ in EXAMPLES])
+def test_the_output_in_the_document_is_real(command: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`python -m tests.support.document_examples` writes it anew."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+    assert told == output(command)
+
+
+def test_the_document_has_examples() -> None:
+    assert len(EXAMPLES) >= 3

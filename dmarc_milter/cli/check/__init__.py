@@ -25,6 +25,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     answers.add_argument("--nameserver", action="append", default=[], metavar="ADDRESS", help="ask this server")
     answers.add_argument("--save-zone", type=Path, metavar="FILE", help="write all answers into a zone file")
     add_config(parser)
+    parser.add_argument("-v", "--verbose", action="store_true", help="show every step, as a tree")
     parser.add_argument("--json", action="store_true", help="one JSON object per message")
     add_color(parser)
 
@@ -42,6 +43,6 @@ COMMAND = Command(
     "publishes.",
     _add_options,
     _run,
-    "Exit status: 0 every message passes (dmarc=pass or none), or nothing is wrong with the domain; 1 some do not; "
-    "2 error.",
+    "Exit status: 0 every message passes (dmarc=pass or none), or nothing is wrong with the domain; 1 some do not, or "
+    "something is wrong; 2 error.",
 )

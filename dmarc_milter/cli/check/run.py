@@ -2,33 +2,33 @@
 
 import argparse
 import json
-import shutil
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from ipaddress import ip_address
 from itertools import islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from dmarc_milter.api import Dns, Evaluated, evaluate
+from dmarc_milter.api import Dns, evaluate
+from dmarc_milter.cli.check import table
+from dmarc_milter.cli.check.table import Summary
 from dmarc_milter.common import network
-from dmarc_milter.common.terminal import is_terminal
-from dmarc_milter.common.text import printable
+from dmarc_milter.common.terminal import columns, is_coloured, is_terminal
 from dmarc_milter.dns.answer import Answer, Question
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.servers import NameServer
 from dmarc_milter.dns.zone import ZoneError
 from dmarc_milter.explaining import domain as domain_report
 from dmarc_milter.explaining import messages, zone_file
-from dmarc_milter.explaining.envelope import Derived, Given, derive
+from dmarc_milter.explaining.envelope import Given, derive
 from dmarc_milter.explaining.explain import as_json, as_tree
+from dmarc_milter.explaining.judged import Judged
 from dmarc_milter.explaining.messages import InputError, MessageSource
+from dmarc_milter.explaining.short import in_short
 from dmarc_milter.explaining.tree import Style, render
 from dmarc_milter.judging.name_servers import name_servers
-from dmarc_milter.judging.verdict import Action
 from dmarc_milter.message.header import split_message
 from dmarc_milter.settings import config
 from dmarc_milter.settings.addresses import name_server
@@ -37,22 +37,12 @@ from dmarc_milter.settings.error import ConfigError, NotPermittedError
 
 PASS, FAIL, ERROR = 0, 1, 2
 THREADS = 8
-MAX_NAME = 1_000
-"""Characters of the name of a message in the table: a folder may hold any."""
 MAX_SAVED = 200_000
 """Answers that --save-zone keeps."""
 
 
 class _UsageError(Exception):
     """One line for the person at the terminal."""
-
-
-class Judged(NamedTuple):
-    """One message and its outcome."""
-
-    name: str
-    found: Evaluated
-    derived: Derived
 
 
 def check(options: argparse.Namespace) -> int:
@@ -124,10 +114,8 @@ def _given(options: argparse.Namespace) -> Given:
 
 
 def _style(options: argparse.Namespace) -> Style:
-    coloured = options.color == "always" or (options.color == "auto" and is_terminal(sys.stdout))
     encoding = (sys.stdout.encoding or "").lower().replace("-", "")
-    width = shutil.get_terminal_size((100, 24)).columns if is_terminal(sys.stdout) else 100
-    return Style(max(40, width), coloured, encoding == "utf8")
+    return Style(columns(sys.stdout), is_coloured(options.color, sys.stdout), encoding == "utf8")
 
 
 def _check_domain(options: argparse.Namespace, dns: Dns) -> int:
@@ -154,13 +142,18 @@ def _check_messages(options: argparse.Namespace, settings: Settings, dns: Dns, g
         if options.json:
             print(json.dumps(as_json(*judged)))
         else:
-            print(render(as_tree(*judged), _style(options)))
-        status = FAIL if _is_fail(judged) else PASS
+            print(_told(judged, options))
+        status = FAIL if judged.is_fail else PASS
     else:
         status = _check_many(options, (each for part in (first, sources) for each in part), settings, dns, given, saved)
     if options.save_zone is not None:
         _save(options.save_zone, saved)
     return status
+
+
+def _told(judged: Judged, options: argparse.Namespace) -> str:
+    style = _style(options)
+    return render(as_tree(*judged), style) if options.verbose else in_short(*judged, style)
 
 
 def _judge(source: MessageSource, settings: Settings, dns: Dns, given: Given) -> Judged:
@@ -176,56 +169,11 @@ def _judge(source: MessageSource, settings: Settings, dns: Dns, given: Given) ->
     return Judged(source.name, found, derived)
 
 
-def _is_fail(judged: Judged) -> bool:
-    return _result(judged) not in ("pass", "none", NOT_JUDGED)
-
-
-def _result(judged: Judged) -> str:
-    """dmarc's; of a message that the filter would not judge, what it would do instead."""
-    if judged.found.verdict is not None:
-        return judged.found.verdict.dmarc.result.value
-    wanted = judged.found.disposition.enforced_action
-    return NOT_JUDGED if wanted is Action.ACCEPT else wanted.value
-
-
-def _author_domain(judged: Judged) -> str | None:
-    return judged.found.verdict.dmarc.author_domain if judged.found.verdict is not None else None
-
-
 def _save(path: Path, answers: dict[Question, Answer[Any]]) -> None:
     try:
         path.write_text(zone_file.write(answers), "utf-8")
     except OSError as error:
         raise _UsageError(f"{path}: {error.strerror}") from None
-
-
-NOT_JUDGED = "not judged"
-
-
-class _Summary:
-    """What came of many messages."""
-
-    def __init__(self) -> None:
-        self.messages = 0
-        self.results: Counter[str] = Counter()
-        self.wanted: Counter[str] = Counter()
-        self.refused_by_domain: Counter[str] = Counter()
-
-    def add(self, judged: Judged) -> None:
-        wanted = judged.found.disposition.enforced_action
-        self.messages += 1
-        self.results[_result(judged)] += 1
-        self.wanted[wanted.value] += 1
-        if wanted is not Action.ACCEPT:
-            self.refused_by_domain[_author_domain(judged) or "(no usable From)"] += 1
-
-    @property
-    def text(self) -> str:
-        results = ", ".join(f"{count} {result}" for result, count in self.results.most_common())
-        wanted = ", ".join(f"{count} {action}" for action, count in self.wanted.most_common())
-        lines = [f"{self.messages} messages: {results}", f"what enforce would do: {wanted}"]
-        lines += [f"  {count:6} {domain}" for domain, count in self.refused_by_domain.most_common(20)]
-        return "\n".join(lines)
 
 
 def _check_many(
@@ -237,19 +185,26 @@ def _check_many(
     saved: dict[Question, Answer[Any]],
 ) -> int:
     """Several at a time, told in their order; no more than a few in memory."""
-    summary, progress = _Summary(), _Progress(options.messages)
+    summary, progress, width = Summary(), _Progress(options.messages), columns(sys.stdout)
     status = PASS
+    is_table = not options.json and not options.verbose
     for judged in _in_order(sources, settings, dns, given):
+        if is_table and summary.messages == 0:
+            print(table.heading())
         summary.add(judged)
         if options.save_zone is not None and len(saved) < MAX_SAVED:
             saved.update(judged.found.answers)
-        status = FAIL if _is_fail(judged) else status
+        status = FAIL if judged.is_fail else status
         progress.hide()
-        print(json.dumps(as_json(*judged)) if options.json else _line(judged))
+        print(json.dumps(as_json(*judged)) if options.json else _told_among_many(judged, options, width))
         progress.show(summary.messages)
     progress.hide()
-    print(summary.text, file=sys.stderr if options.json else sys.stdout)
+    print("\n".join(summary.lines(width)), file=sys.stderr if options.json else sys.stdout)
     return status
+
+
+def _told_among_many(judged: Judged, options: argparse.Namespace, width: int) -> str:
+    return f"{_told(judged, options)}\n" if options.verbose else table.line(judged, width)
 
 
 def _in_order(sources: Iterator[MessageSource], settings: Settings, dns: Dns, given: Given) -> Iterator[Judged]:
@@ -262,20 +217,6 @@ def _in_order(sources: Iterator[MessageSource], settings: Settings, dns: Dns, gi
                 yield waiting.pop(0).result()
         for each in waiting:
             yield each.result()
-
-
-def _line(judged: Judged) -> str:
-    verdict = judged.found.verdict
-    signatures = verdict.signatures if verdict is not None else ()
-    dkim = ",".join(dict.fromkeys(each.result.value for each in signatures)) or "none"
-    columns = (
-        f"dmarc={_result(judged)}".ljust(15),
-        judged.found.disposition.enforced_action.value.ljust(10),
-        f"spf={verdict.spf.check.result.value if verdict is not None else 'none'}".ljust(13),
-        f"dkim={dkim}".ljust(14),
-        (_author_domain(judged) or "-").ljust(24),
-    )
-    return " ".join((*columns, printable(judged.name, MAX_NAME)))
 
 
 class _Progress:

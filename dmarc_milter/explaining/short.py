@@ -1,0 +1,70 @@
+"""A judged message in a few lines: the verdict, what decided, what to do."""
+
+import textwrap
+from collections.abc import Iterator
+
+from dmarc_milter.api import Evaluated
+from dmarc_milter.columns.column import Line
+from dmarc_milter.common.network import address_text
+from dmarc_milter.common.terminal import Severity, painted, severity_of
+from dmarc_milter.common.text import printable
+from dmarc_milter.explaining.envelope import Derived
+from dmarc_milter.explaining.explain import PROMISES, advice_on, as_row, headline, told_lines
+from dmarc_milter.explaining.tree import Style
+
+MAX_TEXT = 400
+"""Characters of a line's text: what is longer stands in the tree."""
+MAX_SIGNATURES = 3
+_LABEL = 13
+"""Columns of the labels, with what stands before and behind them."""
+
+
+def in_short(name: str, found: Evaluated, derived: Derived, style: Style) -> str:
+    """The verdict first, then the results, then what to do."""
+    row = as_row(found)
+    title, severity = headline(name, found, derived)
+    lines = [*_wrapped(printable(title, MAX_TEXT), style.width, "", "  ", severity, style)]
+    for line in _envelope(derived):
+        lines += _field(line, style)
+    for line in _few(line for line in told_lines(row, found, derived) if line.label and line.label not in PROMISES):
+        lines += _field(line, style)
+    sentences = advice_on(row, found, derived)
+    if sentences:
+        lines.append(painted("what to do:", Severity.TITLE, is_coloured=style.is_coloured))
+    for each in sentences:
+        lines += _wrapped(printable(each, MAX_TEXT), style.width, "  - ", "    ", Severity.PLAIN, style)
+    lines.append(painted("Every step: -v", Severity.ASIDE, is_coloured=style.is_coloured))
+    return "\n".join(lines)
+
+
+def _envelope(derived: Derived) -> Iterator[Line]:
+    envelope = derived.envelope
+    client = address_text(envelope.client_address)
+    yield Line("client", f"{client} ({derived.client_from})" if client else derived.client_from)
+    yield Line("MAIL FROM", f"<{envelope.mail_from}> ({derived.mail_from_from})")
+
+
+def _few(lines: Iterator[Line]) -> Iterator[Line]:
+    """No more than a few signatures: a message may have dozens."""
+    signatures = 0
+    for line in lines:
+        if line.label == "DKIM":
+            signatures += 1
+            if signatures == MAX_SIGNATURES + 1:
+                yield Line("DKIM", "... more signatures: -v")
+            if signatures > MAX_SIGNATURES:
+                continue
+        yield line
+
+
+def _field(line: Line, style: Style) -> list[str]:
+    label = f"  {line.label:{_LABEL - 4}}  "
+    text = printable(line.text, MAX_TEXT)
+    severity = severity_of(line.result) if line.result else Severity.PLAIN
+    return _wrapped(text, style.width, label, " " * _LABEL, severity, style)
+
+
+def _wrapped(text: str, width: int, first: str, others: str, severity: Severity, style: Style) -> list[str]:
+    parts = textwrap.wrap(text, max(20, width - len(others)), break_on_hyphens=False) or [""]
+    shown = [painted(part, severity, is_coloured=style.is_coloured) for part in parts]
+    return [(others if index else first) + part for index, part in enumerate(shown)]

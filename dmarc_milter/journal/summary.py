@@ -221,10 +221,10 @@ class _Asking:
         decisions: list[_Count] = []
         results: list[_Count] = []
         for period, is_now in ((self._period, True), (self._period.before, False)):
-            first, last = math.ceil(period.since / HOUR) * HOUR, math.floor(period.until / HOUR) * HOUR
+            first, last = math.ceil(period.since / HOUR) * HOUR, self._last_whole_hour(period.until)
             pieces = [period]
             if self._domain is None and first < last:
-                pieces = [Period(period.since, first), Period(last, period.until)]
+                pieces = [Period(period.since, first), Period(last, max(last, period.until))]
                 decisions += self._rollup("hours", first, last, is_now=is_now)
                 results += self._rollup("results", first, last, is_now=is_now)
             for piece in pieces:
@@ -233,6 +233,12 @@ class _Asking:
                 judged = [each for each in found if each["spf"] is not None]
                 results += [{**each, "method": name, "result": each[name]} for each in judged for name in METHODS[1:]]
         return decisions, results
+
+    def _last_whole_hour(self, until: float) -> int:
+        """When the last hour ends that the counts can tell: up to now, the hour that is not over is whole, too."""
+        query = sa.select(messages.c.uid).where(messages.c.time >= until).limit(1)
+        is_newest = self._connection.execute(query).first() is None
+        return (math.ceil if is_newest else math.floor)(until / HOUR) * HOUR
 
     def _records(self, period: Period, *, is_now: bool) -> list[_Count]:
         """In one walk through them: they are large."""

@@ -85,6 +85,8 @@ PERIODS = {
     "within an hour": Period(UNTIL - 2_000, UNTIL - 500),
     "over a full hour": Period(UNTIL - 5_000, UNTIL - 3_000),
     "an hour and a half": Period(UNTIL - 1.5 * HOUR, UNTIL),
+    "up to now, where an hour is not over": Period(UNTIL - DAY - 100, UNTIL + 1_234.5),
+    "only the hour that is not over": Period(UNTIL - 60, UNTIL + 60),
 }
 
 

@@ -17,6 +17,9 @@ class ReasonCode(Enum):
     It is public: it is never used again for another meaning. Calling a member gives a :class:`Reason`.
     """
 
+    # There is one object per member; Enum's own hash, that of the name, is computed in Python at each look-up.
+    __hash__ = object.__hash__
+
     def __call__(self, **parameters: Value) -> Reason:
         """The reason with this code, and what it is about: names, tags, numbers, or the reason below it."""
         return Reason(self, tuple(parameters.items()))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dmarc_milter.dkim.signature import Canonicalization
 from dmarc_milter.message.header import Field, Header
 
-_SIGNATURE_TAG = re.compile(rb"((?:\A|;)[ \t\r\n]*b[ \t\r\n]*=)[^;]*")
+_SIGNATURE_TAG = re.compile(rb"(?:\A|;)[ \t\r\n]*b[ \t\r\n]*=")
 
 
 def canonical(field: Field, canonicalization: Canonicalization) -> bytes:
@@ -45,4 +45,9 @@ def select(header: Header, names: Iterable[str]) -> list[Field]:
 
 def without_signature(field: Field) -> Field:
     """The signature's own field with the value of b= deleted (3.5, 3.7)."""
-    return field._replace(value=_SIGNATURE_TAG.sub(rb"\1", field.value, count=1))
+    value = field.value
+    tag = _SIGNATURE_TAG.search(value)
+    if tag is None:
+        return field
+    end = value.find(b";", tag.end())
+    return Field(field.name, value[: tag.end()] + (value[end:] if end >= 0 else b""))

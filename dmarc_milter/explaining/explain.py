@@ -167,7 +167,7 @@ def _below(found: Evaluated) -> "dict[str, Callable[[Node], None]]":
         "From": lambda node: _from(node, verdict),
         "SPF": lambda node: _spf(node, found, verdict.spf),
         "ARC": lambda node: _arc(node, verdict),
-        "DMARC": lambda node: _dmarc(node, verdict.dmarc),
+        "DMARC": lambda node: _dmarc(node, found, verdict.dmarc),
     }
 
 
@@ -227,9 +227,9 @@ def _arc(below: Node, verdict: Verdict) -> None:
         below.add(f"i={number} sealed by {sealed.sealer}, who saw {said or 'nothing'}")
 
 
-def _dmarc(below: Node, dmarc: DmarcEvaluation) -> None:
+def _dmarc(below: Node, found: Evaluated, dmarc: DmarcEvaluation) -> None:
     for walk in dmarc.walks:
-        add_walk(below, walk)
+        add_walk(below, walk, found.answers)
     if dmarc.discovery is not None and dmarc.discovery.record is not None:
         below.add(f"the record of {dmarc.discovery.policy_domain} applies")
         for error in dmarc.discovery.record.errors:

@@ -1,14 +1,18 @@
 """A tree of lines for a terminal: wrapped to its width, with colours where it has any."""
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from dmarc_milter import wording
 from dmarc_milter.common.terminal import Severity, painted
 from dmarc_milter.common.text import printable
+from dmarc_milter.dmarc.record import is_dmarc
 from dmarc_milter.dmarc.tree_walk import Walk, query_name
+from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType
 from dmarc_milter.spf.evaluation import Step
+from dmarc_milter.spf.loop import loop
 from dmarc_milter.spf.reasons import SpfReason
 
 MAX_LINE = 20_000
@@ -69,24 +73,43 @@ def _wrapped(node: Node, first: str, others: str, style: Style) -> list[str]:
     return [(others if index else first) + part for index, part in enumerate(shown)]
 
 
-def add_spf_steps(below: Node, steps: Iterable[Step], *, matches: bool = True) -> None:
-    """The terms of each record below it, the records of includes below their include."""
+def add_spf_steps(below: Node, steps: Sequence[Step], *, matches: bool = True) -> None:
+    """The terms of each record below it, the records of includes below their include; a circle once."""
     records: dict[int, Node] = {}
     terms: dict[int, Node] = {}
-    for step in steps:
+    circle = loop(steps)
+    for step in steps[: circle.end] if circle is not None else steps:
         if step.term == "record":
             above = terms.get(step.depth - 1, below)
             records[step.depth] = above.add(f"record of {step.domain}: {wording.text(step.note)}")
+            continue
+        if not matches and step.note.code is SpfReason.INCLUDED:
             continue
         target = f" ({step.target})" if step.target and not step.term.endswith(step.target) else ""
         is_told = matches or step.note.code not in (SpfReason.MATCH, SpfReason.NO_MATCH)
         note = f": {wording.text(step.note)}" if is_told else ""
         terms[step.depth] = records.get(step.depth, below).add(f"{step.term}{target}{note}")
+    if circle is not None:
+        terms.get(steps[circle.end].depth - 1, below).add(f"again {circle.domains[-1]}: a circle", Severity.BAD)
 
 
-def add_walk(below: Node, walk: Walk) -> None:
-    """A DNS tree walk: the names asked, and where a record was found."""
-    walked = below.add(f"tree walk from {walk.start}: organizational domain {walk.organizational_domain}")
+def add_walk(below: Node, walk: Walk, answers: Mapping[Question, Answer[Any]]) -> None:
+    """A DNS tree walk: the names asked, and what was found there by `answers`."""
+    found = "unknown" if walk.failure is not None else walk.organizational_domain
+    walked = below.add(f"tree walk from {walk.start}: organizational domain {found}")
     with_record = {each.domain for each in walk.found}
     for domain in walk.asked:
-        walked.add(f"{query_name(domain)}: {'a record' if domain in with_record else 'no record'}")
+        name = query_name(domain)
+        said = "a record" if domain in with_record else _why_none(answers.get(Question(name, RecordType.TXT)))
+        walked.add(f"{name}: {said}")
+
+
+def _why_none(answer: Answer[Any] | None) -> str:
+    if answer is None:
+        return "no record"
+    if answer.failed:
+        return f"the DNS failed ({wording.text(answer.failure)})"
+    several = sum(map(is_dmarc, answer.records))
+    if several:
+        return f"{several} records, which count as none"
+    return "no record (NXDOMAIN)" if answer.outcome is AnswerOutcome.NO_SUCH_NAME else "no record"

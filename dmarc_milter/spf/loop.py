@@ -1,16 +1,26 @@
 """Records that include each other, or redirect to each other, in a circle: no check of them ever ends (4.6.4)."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from dmarc_milter.spf.evaluation import Step
 from dmarc_milter.spf.reasons import SpfReason
 
 
-def loop(steps: Sequence[Step]) -> tuple[str, ...]:
-    """The domains of the first circle in the trace `steps`, the first of them again at the end; empty without one."""
+class Loop(NamedTuple):
+    """A circle of records."""
+
+    domains: tuple[str, ...]
+    """In their order, the first again at the end."""
+    end: int
+    """The index of the step in which the first is met again."""
+
+
+def loop(steps: Sequence[Step]) -> Loop | None:
+    """The first circle in the trace `steps`; None without one."""
     under_way: list[tuple[int, str]] = []
     previous: Step | None = None
-    for step in steps:
+    for index, step in enumerate(steps):
         if step.term == "record":
             continues = previous is not None and previous.note.code is SpfReason.REDIRECTS
             # A record at this depth, or below it, has ended: but not the one that redirects here.
@@ -18,7 +28,7 @@ def loop(steps: Sequence[Step]) -> tuple[str, ...]:
                 under_way.pop()
             domains = [domain for _, domain in under_way]
             if step.domain in domains:
-                return (*domains[domains.index(step.domain) :], step.domain)
+                return Loop((*domains[domains.index(step.domain) :], step.domain), index)
             under_way.append((step.depth, step.domain))
         previous = step
-    return ()
+    return None

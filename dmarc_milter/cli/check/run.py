@@ -20,8 +20,8 @@ from dmarc_milter.dns.answer import Answer, Question
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.servers import NameServer
 from dmarc_milter.dns.zone import ZoneError
-from dmarc_milter.explaining import domain as domain_report
-from dmarc_milter.explaining import messages, zone_file
+from dmarc_milter.explaining import domain, domain_json, domain_tree, messages, zone_file
+from dmarc_milter.explaining.domain_notes import notes
 from dmarc_milter.explaining.envelope import Given, derive
 from dmarc_milter.explaining.explain import as_json, as_tree
 from dmarc_milter.explaining.judged import Judged
@@ -125,11 +125,14 @@ def _check_domain(options: argparse.Namespace, dns: Dns) -> int:
     selectors = [to_identifier(each) or "" for each in options.selector]
     if "" in selectors:
         raise _UsageError("--selector is no selector")
-    found = domain_report.run(dns, name, selectors)
-    print(render(found.root, _style(options)))
+    found = domain.run(dns, name, selectors)
+    if options.json:
+        print(json.dumps(domain_json.as_json(found)))
+    else:
+        print(render(domain_tree.as_tree(found), _style(options)))
     if options.save_zone is not None:
-        _save(options.save_zone, found.answers)
-    return FAIL if found.faults else PASS
+        _save(options.save_zone, dict(found.answers))
+    return FAIL if any(note.is_fault for note in notes(found)) else PASS
 
 
 def _check_messages(options: argparse.Namespace, settings: Settings, dns: Dns, given: Given) -> int:

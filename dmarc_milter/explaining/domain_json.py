@@ -10,7 +10,7 @@ from dmarc_milter.dmarc.report_destination import Destination
 from dmarc_milter.dmarc.tree_walk import query_name
 from dmarc_milter.dns.answer import Answer, Question, RecordType
 from dmarc_milter.explaining.domain import DomainFound, KeyFound
-from dmarc_milter.explaining.domain_notes import notes, records_at, shown_record
+from dmarc_milter.explaining.domain_notes import NoteKind, notes, records_at, shown_record
 from dmarc_milter.explaining.domain_tree import policy_tag
 from dmarc_milter.explaining.public_key import digest
 from dmarc_milter.spf.record import is_spf
@@ -26,8 +26,10 @@ def as_json(found: DomainFound) -> dict[str, Any]:
         "schema": SCHEMA,
         "domain": found.domain,
         "exists": found.exists,
-        "faults": [{"code": each.code, "text": each.text} for each in every if each.is_fault],
-        "doubts": [{"code": each.code, "text": each.text} for each in every if not each.is_fault],
+        **{
+            f"{kind.value}s": [{"code": each.code, "text": each.text} for each in every if each.kind is kind]
+            for kind in NoteKind
+        },
         "spf": _spf(found),
         "dmarc": _dmarc(found),
         "dkim": [_key(each) for each in found.keys],

@@ -1,6 +1,7 @@
 """What is wrong with what a domain publishes, in a sentence each and with a code (pure)."""
 
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from typing import Any, NamedTuple
 
 from dmarc_milter import wording
@@ -21,6 +22,17 @@ MAX_SHOWN = 80
 """Characters of a record that is none."""
 
 
+class NoteKind(Enum):
+    """What a note is; the most important first."""
+
+    FAULT = "fault"
+    """Its owner should correct it."""
+    FAILURE = "failure"
+    """The DNS could not tell: nobody knows."""
+    DOUBT = "doubt"
+    """It may be meant."""
+
+
 class Note(NamedTuple):
     """Something to know about a domain."""
 
@@ -28,12 +40,11 @@ class Note(NamedTuple):
     """Public, as codes of reasons are: programs compare it."""
     text: str
     """A sentence or two, printable."""
-    is_fault: bool = True
-    """Whether its owner should correct it."""
+    kind: NoteKind = NoteKind.FAULT
 
 
 def notes(found: DomainFound) -> list[Note]:
-    """Faults, and what is doubtful; the most important first."""
+    """All that is to be known about it, faults first."""
     every = [
         *_about_domain(found),
         *_about_spf(found),
@@ -41,7 +52,10 @@ def notes(found: DomainFound) -> list[Note]:
         *_about_reports(found),
         *(note for each in found.keys for note in _about_key(each)),
     ]
-    return sorted(every, key=lambda note: not note.is_fault)
+    return sorted(every, key=lambda note: _ORDER.index(note.kind))
+
+
+_ORDER = list(NoteKind)
 
 
 def records_at(answers: Mapping[Question, Answer[Any]], domain: str) -> tuple[bytes, ...]:
@@ -64,7 +78,7 @@ def _about_spf(found: DomainFound) -> Iterator[Note]:
     spf = found.spf
     result, why = spf.check.result, wording.text(spf.check.reason)
     if result is SpfResult.TEMPERROR:
-        yield Note("spf-dns-failed", f"SPF: the DNS could not tell: {why}. Ask again later")
+        yield Note("spf-dns-failed", f"SPF: the DNS could not tell: {why}. Ask again later", NoteKind.FAILURE)
     elif result is SpfResult.NONE and found.exists:
         yield Note("no-spf-record", f"no SPF record: SPF says nothing about mail of {found.domain}")
     elif result is SpfResult.PERMERROR and spf.loop is not None:
@@ -82,7 +96,7 @@ def _about_spf(found: DomainFound) -> Iterator[Note]:
         yield Note("spf-lets-anybody-send", "SPF: this record lets anybody send (+all)")
     elif result is SpfResult.NEUTRAL:
         yield Note(
-            "spf-no-opinion", "SPF: the record ends without an opinion: -all or ~all would be one", is_fault=False
+            "spf-no-opinion", "SPF: the record ends without an opinion: -all or ~all would be one", NoteKind.DOUBT
         )
 
 
@@ -91,15 +105,15 @@ def _about_policy(found: DomainFound) -> Iterator[Note]:
     for domain in dmarc.walk.asked:
         yield from _about_name(found, domain)
     if discovery.failure is not None:
-        yield Note(
-            "dmarc-dns-failed", f"DMARC: the DNS could not tell: {wording.text(discovery.failure)}. Ask again later"
-        )
+        why = wording.text(discovery.failure)
+        yield Note("dmarc-dns-failed", f"DMARC: the DNS could not tell: {why}. Ask again later", NoteKind.FAILURE)
         return
     if dmarc.walk.failure is not None:
         yield Note(
             "organizational-domain-unknown",
             f"DMARC: the DNS could not tell the organizational domain: {wording.text(dmarc.walk.failure)}. Ask again "
             "later",
+            NoteKind.FAILURE,
         )
     if discovery.record is None:
         if found.exists is not False and not records_at(found.answers, found.domain):
@@ -134,7 +148,7 @@ def _about_record(discovery: Discovery, record: DmarcRecord) -> Iterator[Note]:
         where = f" of {discovery.policy_domain}" if discovery.is_inherited else ""
         yield Note(code, f"DMARC: the record{where}: {wording.text(error)}")
     if record.is_test:
-        yield Note("testing", "DMARC: t=y: only testing, every policy counts one step milder", is_fault=False)
+        yield Note("testing", "DMARC: t=y: only testing, every policy counts one step milder", NoteKind.DOUBT)
 
 
 def _about_reports(found: DomainFound) -> Iterator[Note]:
@@ -142,7 +156,7 @@ def _about_reports(found: DomainFound) -> Iterator[Note]:
     if record is None:
         return
     if not record.report_addresses:
-        yield Note("no-reports", "DMARC: no rua=: nobody is told about failing mail", is_fault=False)
+        yield Note("no-reports", "DMARC: no rua=: nobody is told about failing mail", NoteKind.DOUBT)
     for each in found.dmarc.aggregate:
         yield from _about_destination("aggregate reports", each)
     if record.public_suffix is PublicSuffix.YES and record.failure_addresses:
@@ -173,13 +187,15 @@ def _about_destination(what: str, each: Destination) -> Iterator[Note]:
     if each.consent in _NOT_SENT:
         code, text = _NOT_SENT[each.consent]
         said = text.format(name=each.name, why=wording.text(each.failure))
-        yield Note(code, f"DMARC: {what} to {each.uri} {said}")
+        kind = NoteKind.FAILURE if each.consent is Consent.UNKNOWN else NoteKind.FAULT
+        yield Note(code, f"DMARC: {what} to {each.uri} {said}", kind)
 
 
 def _about_key(found: KeyFound) -> Iterator[Note]:
     answer = found.answer
     if answer.failed:
-        yield Note("key-dns-failed", f"DKIM: {found.name}: the DNS could not tell: {wording.text(answer.reason)}")
+        text = f"DKIM: {found.name}: the DNS could not tell: {wording.text(answer.reason)}"
+        yield Note("key-dns-failed", text, NoteKind.FAILURE)
     elif answer.outcome is not AnswerOutcome.RECORDS:
         missing = (
             "there is no such name (NXDOMAIN)" if answer.outcome is AnswerOutcome.NO_SUCH_NAME else "no TXT record"
@@ -191,6 +207,6 @@ def _about_key(found: KeyFound) -> Iterator[Note]:
             continue
         if each.key_type == "rsa" and each.bits < RECOMMENDED_BITS:
             text = f"DKIM: {found.name}: {each.bits} bits; {RECOMMENDED_BITS} are recommended (RFC 8301)"
-            yield Note("short-key", text, is_fault=False)
+            yield Note("short-key", text, NoteKind.DOUBT)
         if each.is_test:
-            yield Note("key-for-tests", f"DKIM: {found.name}: t=y: the domain is only testing DKIM", is_fault=False)
+            yield Note("key-for-tests", f"DKIM: {found.name}: t=y: the domain is only testing DKIM", NoteKind.DOUBT)

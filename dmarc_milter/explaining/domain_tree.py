@@ -8,21 +8,29 @@ from dmarc_milter.dmarc.report_destination import Consent, Destination
 from dmarc_milter.dmarc.tree_walk import query_name
 from dmarc_milter.dns.answer import AnswerOutcome
 from dmarc_milter.explaining.domain import DomainFound, KeyFound, SpfFound
-from dmarc_milter.explaining.domain_notes import Note, notes, records_at, shown_record
+from dmarc_milter.explaining.domain_notes import NoteKind, notes, records_at, shown_record
 from dmarc_milter.explaining.public_key import key_text
 from dmarc_milter.explaining.tree import Node, add_spf_steps, add_walk
 from dmarc_milter.spf.evaluation import SpfResult
 from dmarc_milter.spf.limits import MAX_DNS_TERMS, MAX_VOID_LOOKUPS
 from dmarc_milter.spf.record import is_spf
 
+_TITLES = {
+    NoteKind.FAULT: ("to correct", Severity.BAD),
+    NoteKind.FAILURE: ("the DNS failed", Severity.DOUBTFUL),
+    NoteKind.DOUBT: ("doubtful", Severity.DOUBTFUL),
+}
+
 
 def as_tree(found: DomainFound) -> Node:
     """The verdict, what is to be corrected, and all that was found."""
-    every = notes(found)
-    faults = [note for note in every if note.is_fault]
-    root = Node(f"{found.domain}: {_verdict(len(faults))}", Severity.BAD if faults else Severity.GOOD)
-    _notes(root, "to correct", faults, Severity.BAD)
-    _notes(root, "doubtful", [note for note in every if not note.is_fault], Severity.DOUBTFUL)
+    every = {kind: [note for note in notes(found) if note.kind is kind] for kind in NoteKind}
+    root = _verdict(found.domain, len(every[NoteKind.FAULT]), has_failed=bool(every[NoteKind.FAILURE]))
+    for kind, (title, severity) in _TITLES.items():
+        if every[kind]:
+            below = root.add(title)
+            for note in every[kind]:
+                below.add(note.text, severity)
     _spf(root, found)
     _dmarc(root, found)
     for each in found.keys:
@@ -30,17 +38,13 @@ def as_tree(found: DomainFound) -> Node:
     return root
 
 
-def _verdict(faults: int) -> str:
-    if not faults:
-        return "nothing is wrong"
-    return "1 thing is wrong" if faults == 1 else f"{faults} things are wrong"
-
-
-def _notes(root: Node, title: str, several: list[Note], severity: Severity) -> None:
-    if several:
-        below = root.add(title)
-        for each in several:
-            below.add(each.text, severity)
+def _verdict(domain: str, faults: int, *, has_failed: bool) -> Node:
+    wrong = "1 thing is wrong" if faults == 1 else f"{faults} things are wrong"
+    if faults:
+        return Node(f"{domain}: {wrong}{', and the DNS failed' if has_failed else ''}", Severity.BAD)
+    if has_failed:
+        return Node(f"{domain}: the DNS failed, so nobody can say", Severity.DOUBTFUL)
+    return Node(f"{domain}: nothing is wrong", Severity.GOOD)
 
 
 def _spf(root: Node, found: DomainFound) -> None:

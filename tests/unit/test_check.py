@@ -233,7 +233,7 @@ what enforce would do: 2 accept, 1 not decided, 1 reject
 """
 
 
-def test_the_table_of_many(check) -> None:  # type: ignore[no-untyped-def]
+def test_the_table_of_many(check, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     Path("zone").write_text(
         ZONE + 'list.example. IN TXT "v=spf1 ~all"\n_dmarc.list.example. IN TXT "v=DMARC1; p=reject"\n'
     )
@@ -247,6 +247,10 @@ def test_the_table_of_many(check) -> None:  # type: ignore[no-untyped-def]
     told = check("message.eml", "spared.eml", "unknown.eml", str(last), "--config", "settings.toml")
     assert told.out == TABLE
     assert told.status == 1
+    monkeypatch.setenv("COLUMNS", "40")
+    narrow = check("message.eml", "spared.eml", "unknown.eml", "--config", "settings.toml").out.splitlines()
+    assert max(map(len, narrow)) <= 40
+    assert narrow[:3] == ["DMARC       enforce    SPF       message", "pass        accept     pass", "    message.eml"]
     told = check("message.eml", "spared.eml", "-v", "--config", "settings.toml")
     assert "├─ DNS" in told.out
     assert "enforce    SPF" not in told.out

@@ -28,6 +28,13 @@ _dmarc.meant.test. IN TXT "v=dmarc1; p=reject"
 lost.test. IN TXT "v=spf1 -all"
 ; failing: _dmarc.lost.test
 ; failing: lost2.test
+mild.test. IN TXT "v=spf1 ip4:192.0.2.1"
+_dmarc.mild.test. IN TXT "v=DMARC1; p=none"
+empty.test. IN TXT "v=spf1 -all"
+_dmarc.empty.test. IN TXT "v=DMARC1; p=refuse"
+lost3.above. IN TXT "v=spf1 -all"
+; failing: _dmarc.above
+_dmarc.lost3.above. IN TXT "v=DMARC1; p=none; rua=mailto:a@lost3.above"
 _dmarc.lost2.test. IN TXT "v=DMARC1; p=reject; rua=mailto:a@lost2.test"
 wrong.test. IN TXT "v=spf1 +all"
 _dmarc.wrong.test. IN TXT "v=DMARC1; p=reject; pct=5; t=y; rua=https://x.example/,mailto:a@wide.example,mailto:a@mute.example,mailto:a@dead.example"
@@ -51,6 +58,7 @@ class Asked:
         self.status, self.text, self.found = status, text, found
         self.words = " ".join(text.replace("│", " ").split())
         self.faults = [each["code"] for each in found["faults"]]
+        self.failures = [each["code"] for each in found["failures"]]
         self.doubts = [each["code"] for each in found["doubts"]]
 
 
@@ -71,16 +79,17 @@ def ask(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     return run
 
 
-CASES: dict[str, tuple[list[str], list[str], list[str]]] = {
-    # domain and selectors: faults, doubts
-    "nothing wrong": (["good.test"], [], []),
-    "two records": (["two.test"], ["several-spf-records", "several-dmarc-records"], []),
-    "none": (["none.test"], ["no-spf-record", "no-dmarc-record"], []),
-    "no such domain": (["nowhere.example"], ["no-such-domain"], []),
-    "a circle": (["loop.test"], ["spf-loop", "no-dmarc-record"], []),
-    "meant to be one": (["meant.test"], ["no-dmarc-version", "no-dmarc-record"], []),
-    "DMARC's DNS fails": (["lost.test"], ["dmarc-dns-failed"], []),
-    "SPF's DNS fails": (["lost2.test"], ["spf-dns-failed"], []),
+CASES: dict[str, tuple[list[str], list[str], list[str], list[str]]] = {
+    # domain and selectors: faults, failures, doubts
+    "nothing wrong": (["good.test"], [], [], []),
+    "two records": (["two.test"], ["several-spf-records", "several-dmarc-records"], [], []),
+    "none": (["none.test"], ["no-spf-record", "no-dmarc-record"], [], []),
+    "no such domain": (["nowhere.example"], ["no-such-domain"], [], []),
+    "a circle": (["loop.test"], ["spf-loop", "no-dmarc-record"], [], []),
+    "meant to be one": (["meant.test"], ["no-dmarc-version", "no-dmarc-record"], [], []),
+    "DMARC's DNS fails": (["lost.test"], [], ["dmarc-dns-failed"], []),
+    "SPF's DNS fails": (["lost2.test"], [], ["spf-dns-failed"], []),
+    "DNS above it fails": (["lost3.above"], [], ["organizational-domain-unknown"], []),
     "all kinds of wrong": (
         ["wrong.test"],
         [
@@ -89,36 +98,47 @@ CASES: dict[str, tuple[list[str], list[str], list[str]]] = {
             "report-address-unusable",
             "report-to-other-host",
             "report-not-authorized",
-            "report-dns-failed",
         ],
+        ["report-dns-failed"],
         ["testing"],
     ),
-    "keys": (
-        ["none.test", "s"],
-        ["no-spf-record", "no-dmarc-record", "no-key"],
-        [],
-    ),
+    "no key": (["good.test", "no"], ["no-key"], [], []),
     "keys of all kinds": (
-        ["good.test", "s", "revoked", "dead", "no"],
-        ["unusable-key", "key-dns-failed", "no-key"],
+        ["good.test", "s", "revoked", "dead"],
+        ["unusable-key"],
+        ["key-dns-failed"],
         ["short-key"],
     ),
-    "a public suffix": (["suffix"], ["no-spf-record"], ["failure-reports-of-suffix"]),
-    "an organization below another": (["deep.good.test"], ["report-not-authorized"], []),
-    "names that are not there": (["long.test"], ["unusable-spf-record"], []),
+    "a public suffix": (["suffix"], ["no-spf-record"], [], ["failure-reports-of-suffix"]),
+    "no opinion": (["mild.test"], [], [], ["spf-no-opinion", "no-reports"]),
+    "no policy": (["empty.test"], ["no-valid-policy", "invalid-policy"], [], ["no-reports"]),
+    "an organization below another": (["deep.good.test"], ["report-not-authorized"], [], []),
+    "names that are not there": (["long.test"], ["unusable-spf-record"], [], []),
 }
 
 
-@pytest.mark.parametrize(("asked", "faults", "doubts"), CASES.values(), ids=CASES.keys())
-def test_what_is_wrong(ask, asked: list[str], faults: list[str], doubts: list[str]) -> None:  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize(("asked", "faults", "failures", "doubts"), CASES.values(), ids=CASES.keys())
+def test_what_is_wrong(ask, asked: list[str], faults: list[str], failures: list[str], doubts: list[str]) -> None:  # type: ignore[no-untyped-def]
     told = ask(*asked)
-    assert (told.faults, told.doubts) == (faults, doubts)
-    assert told.status == (1 if faults else 0)
-    count = {0: "nothing is wrong", 1: "1 thing is wrong"}.get(len(faults), f"{len(faults)} things are wrong")
-    assert told.text.startswith(f"{asked[0]}: {count}\n")
+    assert (told.faults, told.failures, told.doubts) == (faults, failures, doubts)
+    assert told.status == (1 if faults or failures else 0)
     assert max(map(len, told.text.splitlines())) <= 80
-    for each in (*told.found["faults"], *told.found["doubts"]):
+    for each in (*told.found["faults"], *told.found["failures"], *told.found["doubts"]):
         assert each["text"] in told.words
+
+
+@pytest.mark.parametrize(
+    ("domain", "verdict"),
+    [
+        ("good.test", "nothing is wrong"),
+        ("long.test", "1 thing is wrong"),
+        ("two.test", "2 things are wrong"),
+        ("lost.test", "the DNS failed, so nobody can say"),
+        ("wrong.test", "5 things are wrong, and the DNS failed"),
+    ],
+)
+def test_the_verdict_comes_first(ask, domain: str, verdict: str) -> None:  # type: ignore[no-untyped-def]
+    assert ask(domain).text.startswith(f"{domain}: {verdict}\n")
 
 
 def test_a_domain_without_faults(ask) -> None:  # type: ignore[no-untyped-def]

@@ -21,7 +21,7 @@ from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.servers import NameServer
 from dmarc_milter.dns.zone import ZoneError
 from dmarc_milter.explaining import domain, domain_json, domain_tree, messages, zone_file
-from dmarc_milter.explaining.domain_notes import notes
+from dmarc_milter.explaining.domain_notes import NoteKind, notes
 from dmarc_milter.explaining.envelope import Given, derive
 from dmarc_milter.explaining.explain import as_json, as_tree
 from dmarc_milter.explaining.judged import Judged
@@ -132,7 +132,7 @@ def _check_domain(options: argparse.Namespace, dns: Dns) -> int:
         print(render(domain_tree.as_tree(found), _style(options)))
     if options.save_zone is not None:
         _save(options.save_zone, dict(found.answers))
-    return FAIL if any(note.is_fault for note in notes(found)) else PASS
+    return PASS if all(note.kind is NoteKind.DOUBT for note in notes(found)) else FAIL
 
 
 def _check_messages(options: argparse.Namespace, settings: Settings, dns: Dns, given: Given) -> int:
@@ -193,7 +193,7 @@ def _check_many(
     is_table = not options.json and not options.verbose
     for judged in _in_order(sources, settings, dns, given):
         if is_table and summary.messages == 0:
-            print(table.heading())
+            print(table.heading(width))
         summary.add(judged)
         if options.save_zone is not None and len(saved) < MAX_SAVED:
             saved.update(judged.found.answers)

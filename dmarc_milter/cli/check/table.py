@@ -15,12 +15,11 @@ MAX_DOMAINS = 20
 _INDENT = " " * 4
 _CELLS = (("DMARC", 11), ("enforce", 10), ("SPF", 9), ("DKIM", 9), ("ARC", 4), ("From", 18))
 """Headings and widths; the message stands behind them."""
-_BEFORE = sum(width + 1 for _, width in _CELLS)
 
 
-def heading() -> str:
+def heading(width: int) -> str:
     """Above the lines."""
-    return _row([name for name, _ in _CELLS]) + "message"
+    return _with_name(_row([name for name, _ in _CELLS], width), "message", width)
 
 
 def line(judged: Judged, width: int) -> str:
@@ -35,12 +34,14 @@ def line(judged: Judged, width: int) -> str:
             ",".join(dict.fromkeys(each.result.value for each in signatures)) or "none",
             verdict.arc.status.value if verdict is not None and verdict.has_arc else "-",
             judged.author_domain or "-",
-        ]
+        ],
+        width,
     )
-    name = printable(judged.name, MAX_NAME)
-    if _BEFORE + len(name) <= width:
-        return cells + name
-    return f"{cells.rstrip()}\n{_INDENT}{name}"
+    return _with_name(cells, printable(judged.name, MAX_NAME), width)
+
+
+def _with_name(cells: str, name: str, width: int) -> str:
+    return cells + name if len(cells) + len(name) <= width else f"{cells.rstrip()}\n{_INDENT}{name}"
 
 
 def _action(judged: Judged) -> str:
@@ -50,8 +51,14 @@ def _action(judged: Judged) -> str:
     return judged.found.disposition.enforced_action.value + spared
 
 
-def _row(cells: list[str]) -> str:
-    return "".join(printable(cell, width).ljust(width) + " " for cell, (_, width) in zip(cells, _CELLS, strict=True))
+def _row(cells: list[str], width: int) -> str:
+    """The cells that have room, from the left."""
+    row = ""
+    for cell, (_, room) in zip(cells, _CELLS, strict=True):
+        if len(row) + room > width:
+            break
+        row += printable(cell, room).ljust(room) + " "
+    return row
 
 
 class Summary:

@@ -161,7 +161,9 @@ def _about_reports(found: DomainFound) -> Iterator[Note]:
         yield from _about_destination("aggregate reports", each)
     if record.public_suffix is PublicSuffix.YES and record.failure_addresses:
         yield Note(
-            "failure-reports-of-suffix", "DMARC: ruf= is ignored in the record of a public suffix (psd=y)", NoteKind.DOUBT
+            "failure-reports-of-suffix",
+            "DMARC: ruf= is ignored in the record of a public suffix (psd=y)",
+            NoteKind.DOUBT,
         )
         return
     for each in found.dmarc.failure:

@@ -24,7 +24,11 @@ def findings(
     if found.last is None or found.first is None:
         yield note("journal", "it is empty: no message came yet")
         return
-    yield good("journal", f"last record {ago(found.last, now)}, oldest {ago(found.first, now)}; {size(found.octets)}")
+    waiting = f"; {counts.waiting_records:.0f} on their way" if counts is not None and counts.waiting_records else ""
+    yield good(
+        "journal",
+        f"last record {ago(found.last, now)}, oldest {ago(found.first, now)}; {size(found.octets)}{waiting}",
+    )
     yield good("mail", _recent(found.recent))
 
 

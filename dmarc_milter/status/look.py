@@ -1,6 +1,5 @@
 """One look at everything: the file of settings, the running service, the MTA, the DNS, the journal."""
 
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from dmarc_milter.settings import config
 from dmarc_milter.settings.config import Settings
 from dmarc_milter.settings.description import not_default
 from dmarc_milter.settings.error import NotPermittedError
-from dmarc_milter.status import journal, metrics, mta, name_servers, running
+from dmarc_milter.status import journal, metrics, mta, name_servers, process, running
 from dmarc_milter.status.finding import Finding, Standing, attention, note, unknown
 
 
@@ -97,15 +96,7 @@ def _state(path: Path | None) -> tuple[ServiceState | None, list[Finding]]:
 
 def _is_alive(state: ServiceState | None) -> bool:
     """Whether the process that wrote it is there."""
-    if state is None:
-        return False
-    try:
-        os.kill(state.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return state is not None and process.is_service(state.pid)
 
 
 def _journal(settings: Settings, state: ServiceState | None, now: float) -> list[Finding]:

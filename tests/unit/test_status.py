@@ -1,6 +1,7 @@
 """What `dmarc-milter status` makes of what it sees: a table per thing that is looked at."""
 
 import json
+import os
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from dmarc_milter.cli.main import main
 from dmarc_milter.cli.status.run import lines
 from dmarc_milter.common.version import VERSION
 from dmarc_milter.journal.overview import JournalOverview
-from dmarc_milter.service.state import Reload, ReloadOutcome, ServiceState
+from dmarc_milter.service.state import Reload, ReloadOutcome, ServiceState, StateFile
 from dmarc_milter.settings.addresses import UnixAddress
 from dmarc_milter.settings.changes import digest
 from dmarc_milter.settings.config import Settings
@@ -110,7 +111,7 @@ CANNOT = replace(STATE, can_write_journal=False)
     [
         (HELD, STATE, Counts(0, 0), 0, "last record 4 s ago, oldest 20 d ago; 12 MB"),
         (HELD, STATE, None, 0, "none in the last hour"),
-        (HELD, STATE, Counts(300, 0), 0, "last record 4 s ago"),
+        (HELD, STATE, Counts(300, 0), 0, "last record 4 s ago, oldest 20 d ago; 12 MB; 300 on their way"),
         (HELD, CANNOT, Counts(300, 0), 1, "it cannot be written; 300 records wait"),
         (HELD, CANNOT, None, 1, "it cannot be written; records wait in memory"),
         (HELD, STATE, Counts(5_000, 0), 1, "5000 records wait: the database is slower than the mail"),
@@ -192,6 +193,16 @@ def test_json(alone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert found["needs_attention"] is True
     assert {each["subject"] for each in found["findings"]} == {"service", "DNS", "journal", "MTA"}
     assert found["settings"]["dns.nameservers"] == '["127.0.0.1:1"]'
+
+
+def test_another_process_with_the_number_of_the_service_is_not_the_service(
+    alone: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file of a service that was killed names a process that somebody else may be by now."""
+    StateFile({"RUNTIME_DIRECTORY": str(alone.parent)}).write(replace(STATE, pid=os.getpid()))
+    assert main(["status", "--json", "--config", str(alone), "--state", str(alone.with_name("state.json"))]) == 1
+    (service,) = (each for each in json.loads(capsys.readouterr().out)["findings"] if each["subject"] == "service")
+    assert (service["standing"], "it is gone" in service["text"]) == ("attention", True)
 
 
 def test_a_settings_file_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 from ipaddress import ip_address
+from itertools import takewhile
+from typing import TypeVar
 
 from dmarc_milter.common.network import Network, contains
 from dmarc_milter.explaining.local_hop import is_local_hop
@@ -47,24 +49,41 @@ _HELO_FIELDS = ("x-original-helo",)
 
 
 def derive(header: Header, given: Given) -> Derived:
-    """The envelope: what was given, else what the fields of the message say."""
+    """The envelope: what was given, else what the fields of the message say.
+
+    A field above the topmost Received field was added behind it. One that stands below may be the sender's: it counts
+    only where nothing else is known, and the source says so.
+    """
+    above = Header(takewhile(lambda field: field.key != "received", header))
     hop, where, unread = _outside(header, given)
     address, client_from = given.client_address, "as given"
     if address is None:
-        address, client_from = _client(header)
-        if address is None and hop is not None:
-            address, client_from = hop.address, where
-        elif address is None:
-            client_from = f"unknown: {unread}"
+        address, client_from = _client(above)
+    if address is None and hop is not None:
+        address, client_from = hop.address, where
+    if address is None:
+        address, client_from = _below(_client(header), f"unknown: {unread}")
     helo, helo_from = given.helo, "as given"
     if helo is None:
-        helo, helo_from = _text(header, _HELO_FIELDS)
-        if helo is None and hop is not None:
-            helo, helo_from = hop.helo, where
+        helo, helo_from = _text(above, _HELO_FIELDS)
+    if helo is None and hop is not None:
+        helo, helo_from = hop.helo, where
+    if helo is None:
+        helo, helo_from = _below(_text(header, _HELO_FIELDS), "unknown")
     mail_from, mail_from_from = given.mail_from, "as given"
     if mail_from is None:
-        mail_from, mail_from_from = _path(header)
+        mail_from, mail_from_from = _path(above)
+    if mail_from is None:
+        mail_from, mail_from_from = _below(_path(header), "unknown: no Return-Path; taken as null")
     return Derived(Envelope(address, helo or "", mail_from or ""), client_from, helo_from, mail_from_from)
+
+
+_T = TypeVar("_T")
+
+
+def _below(found: tuple[_T | None, str], unknown: str) -> tuple[_T | None, str]:
+    value, name = found
+    return (None, unknown) if value is None else (value, f"{name}, which may be the sender's")
 
 
 def _outside(header: Header, given: Given) -> tuple[HandOver | None, str, str]:
@@ -90,7 +109,7 @@ def _path(header: Header) -> tuple[str | None, str]:
             match = _PATH.search(field.value)
             text = match.group(1) if match else field.value.strip()[:320]
             return text.decode("utf-8", "replace"), field.name
-    return None, "unknown: no Return-Path; taken as null"
+    return None, ""
 
 
 def _client(header: Header) -> tuple[bytes | None, str]:
@@ -105,4 +124,4 @@ def _text(header: Header, keys: tuple[str, ...]) -> tuple[str | None, str]:
     for key in keys:
         for field in header.all(key)[:1]:
             return field.value.strip()[:255].decode("utf-8", "replace"), field.name
-    return None, "unknown"
+    return None, ""

@@ -107,7 +107,9 @@ def headline(name: str, found: Evaluated, derived: Derived) -> tuple[str, Severi
         return f"{name}: not decided: no client is known, so SPF was not judged", Severity.DOUBTFUL
     if found.verdict is None:
         return f"{name}: {_done(wanted)}, {found.why}", severity_of(wanted)
-    return f"{name}: dmarc={found.verdict.dmarc.result.value}, {_done(wanted)}", severity_of(wanted)
+    override = found.disposition.override
+    spared = f" ({override.value})" if override is not None else ""
+    return f"{name}: dmarc={found.verdict.dmarc.result.value}, {_done(wanted)}{spared}", severity_of(wanted)
 
 
 def told_lines(row: Row, found: Evaluated, derived: Derived) -> Iterator[Line]:

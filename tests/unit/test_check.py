@@ -233,6 +233,31 @@ what enforce would do: 2 accept, 1 not decided, 1 reject
 """
 
 
+def test_arc_and_what_overrides_the_policy(check) -> None:  # type: ignore[no-untyped-def]
+    from tests.unit.keys import strings
+    from tests.unit.test_arc import MESSAGE as SENT
+    from tests.unit.test_arc import RECORD, seal
+
+    zone = f's._domainkey.lists.example. IN TXT {strings(RECORD)}\n_dmarc.example.com. IN TXT "v=DMARC1; p=reject"\n'
+    Path("zone").write_text(ZONE + zone)
+    Path("sealed.eml").write_bytes(seal(SENT.replace(b"dmarc=pass", b"dmarc=pass header.from=example.com")))
+    Path("settings.toml").write_text('[policy.indirect]\ntrusted_sealers = ["lists.example"]\n')
+    told = check("sealed.eml", "--ip", "192.0.2.1", "--config", "settings.toml")
+    assert told.out.startswith("sealed.eml: dmarc=fail, would be accepted (trusted_forwarder)\n")
+    assert "  ARC        pass, sealed by lists.example\n" in told.out
+    assert "  override   trusted_forwarder: arc=pass, and lists.example saw dmarc=pass\n" in told.out
+    many = check("sealed.eml", "message.eml", "--ip", "192.0.2.1", "--config", "settings.toml").out.splitlines()
+    assert many[1] == "fail        accept*    none      none      pass example.com        sealed.eml"
+    assert "ARC chains: 1 pass" in many
+    assert "* overridden: 1 trusted_forwarder" in many
+
+
+def test_a_mailbox_without_mail(check) -> None:  # type: ignore[no-untyped-def]
+    Path("box/new").mkdir(parents=True)
+    told = check("box")
+    assert (told.status, told.out) == (0, "no messages\n")
+
+
 def test_the_table_of_many(check, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
     Path("zone").write_text(
         ZONE + 'list.example. IN TXT "v=spf1 ~all"\n_dmarc.list.example. IN TXT "v=DMARC1; p=reject"\n'
@@ -295,6 +320,22 @@ def test_other_fields_that_tell_the_envelope(check) -> None:  # type: ignore[no-
     found = json.loads(check("x.eml", "--json").out)["envelope"]
     assert (found["client"], found["client_from"]) == ("192.0.2.10", "X-Original-Client")
     assert (found["mail_from"], found["mail_from_from"]) == ("q@bank.example", "X-Envelope-From")
+
+
+def test_fields_below_received_are_the_last_that_are_believed(check) -> None:  # type: ignore[no-untyped-def]
+    forged = b"X-Original-Client: 192.0.2.11\nX-Original-Helo: x.example\nReturn-Path: <forged@bank.example>\n"
+    Path("x.eml").write_bytes(MESSAGE.replace(b"From:", forged + b"From:", 1))
+    found = json.loads(check("x.eml", "--json").out)["envelope"]
+    assert (found["client"], found["helo"], found["mail_from"]) == ("192.0.2.10", "out.example", "news@bank.example")
+    assert (found["client_from"], found["mail_from_from"]) == ("Received field 1", "Return-Path")
+    Path("x.eml").write_bytes(UNKNOWN.replace(b"From:", forged + b"From:", 1).replace(b"Return-Path", b"X-Path", 1))
+    found = json.loads(check("x.eml", "--json").out)["envelope"]
+    assert (found["client"], found["helo"], found["mail_from"]) == ("192.0.2.11", "x.example", "forged@bank.example")
+    for source in ("client_from", "helo_from", "mail_from_from"):
+        assert found[source].endswith(", which may be the sender's")
+    Path("x.eml").write_bytes(forged + MESSAGE)
+    found = json.loads(check("x.eml", "--json").out)["envelope"]
+    assert (found["client"], found["client_from"]) == ("192.0.2.11", "X-Original-Client")
 
 
 BROKEN = {

@@ -87,6 +87,9 @@ class Summary:
 
     def lines(self, width: int) -> Iterator[str]:
         """In lines of at most `width` characters, but for names of domains."""
+        if not self.messages:
+            yield "no messages"
+            return
         yield from _wrapped(f"{self.messages} messages: {_counts(self._results)}", width)
         if self._arc:
             yield from _wrapped(f"ARC chains: {_counts(self._arc)}", width)

@@ -202,10 +202,20 @@ def _envelope(root: Node, derived: Derived) -> Node:
     return below
 
 
+def relayed_by(verdict: Verdict) -> str | None:
+    """From whom a trusted relay has the message; None where no trusted relay brought it."""
+    if verdict.relayed is None:
+        return None
+    client = address_text(verdict.client_address)
+    if client:
+        return f"brought by a trusted relay, from {client}"
+    return f"brought by a trusted relay, which does not tell from whom: {wording.text(verdict.relayed.reason)}"
+
+
 def _relayed(below: Node, verdict: Verdict) -> None:
-    if verdict.relayed is not None:
-        client = address_text(verdict.client_address) or wording.text(verdict.relayed.reason)
-        below.add(f"brought by a trusted relay, from {client}")
+    said = relayed_by(verdict)
+    if said is not None:
+        below.add(said)
 
 
 def _from(below: Node, verdict: Verdict) -> None:

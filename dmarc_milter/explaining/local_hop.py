@@ -6,8 +6,10 @@ HELO may hold a whole invented field, and that field names loopback where it wan
 
 import ipaddress
 import re
+from itertools import takewhile
 
 from dmarc_milter.common.network import LOOPBACK, contains, unmapped
+from dmarc_milter.message.header import split_message
 
 _MAX_FIELD = 4_096
 _FOLD = re.compile(rb"[ \t\r\n]+")
@@ -37,6 +39,16 @@ def is_local_hop(value: bytes) -> bool:
     if named:
         return all(map(_is_this_host, named))
     return _RESUBMITTED.fullmatch(text) is not None
+
+
+def without_local_hops(message: bytes) -> bytes:
+    """`message` as the MTA had it when a client brought it: without the Received fields that this host added since."""
+    header, body = split_message(message)
+    added = {id(field) for field in takewhile(lambda each: is_local_hop(each.value), header.all("received"))}
+    if not added or not header.is_complete:
+        return message
+    lines = [b"%s:%s\r\n" % (field.name.encode("ascii"), field.value) for field in header if id(field) not in added]
+    return b"".join([*lines, b"\r\n", body])
 
 
 def _is_this_host(named: str) -> bool:

@@ -9,7 +9,7 @@ from dmarc_milter.common.network import address_text
 from dmarc_milter.common.terminal import Severity, painted, severity_of
 from dmarc_milter.common.text import printable
 from dmarc_milter.explaining.envelope import Derived
-from dmarc_milter.explaining.explain import PROMISES, advice_on, as_row, headline, told_lines
+from dmarc_milter.explaining.explain import PROMISES, advice_on, as_row, headline, relayed_by, told_lines
 from dmarc_milter.explaining.tree import Style
 
 MAX_TEXT = 400
@@ -24,7 +24,7 @@ def in_short(name: str, found: Evaluated, derived: Derived, style: Style) -> str
     row = as_row(found)
     title, severity = headline(name, found, derived)
     lines = [*_wrapped(printable(title, MAX_TEXT), style.width, "", "  ", severity, style)]
-    for line in _envelope(derived):
+    for line in _envelope(found, derived):
         lines += _field(line, style)
     for line in _few(line for line in told_lines(row, found, derived) if line.label and line.label not in PROMISES):
         lines += _field(line, style)
@@ -37,10 +37,13 @@ def in_short(name: str, found: Evaluated, derived: Derived, style: Style) -> str
     return "\n".join(lines)
 
 
-def _envelope(derived: Derived) -> Iterator[Line]:
+def _envelope(found: Evaluated, derived: Derived) -> Iterator[Line]:
     envelope = derived.envelope
     client = address_text(envelope.client_address)
     yield Line("client", f"{client} ({derived.client_from})" if client else derived.client_from)
+    relayed = relayed_by(found.verdict) if found.verdict is not None else None
+    if relayed is not None:
+        yield Line("", relayed)
     yield Line("MAIL FROM", f"<{envelope.mail_from}> ({derived.mail_from_from})")
 
 

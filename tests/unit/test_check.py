@@ -338,6 +338,21 @@ def test_fields_below_received_are_the_last_that_are_believed(check) -> None:  #
     assert (found["client"], found["client_from"]) == ("192.0.2.11", "X-Original-Client")
 
 
+def test_a_trusted_relay_behind_hops_of_this_host(check) -> None:  # type: ignore[no-untyped-def]
+    """The filter stood behind the relay, before the hops: what it read in Received is what is read here."""
+    hops = b"Received: from mx by mx with LMTP id 1; Thu\r\n"
+    relay = b"Received: from relay.example (relay.example [10.0.0.5]) by mx (Postfix) with ESMTP id 2; Thu\r\n"
+    Path("relayed.eml").write_bytes(MESSAGE.replace(b"Received:", hops + relay + b"Received:", 1))
+    Path("settings.toml").write_text('[policy]\ntrusted_relays = ["10.0.0.5"]\n')
+    told = check("relayed.eml", "--config", "settings.toml")
+    assert told.out.startswith("relayed.eml: dmarc=pass, would be accepted\n  client     10.0.0.5 (Received field 2)\n")
+    assert "\n             brought by a trusted relay, from 192.0.2.10\n" in told.out
+    Path("relayed.eml").write_bytes(UNKNOWN.replace(b"Received:", hops + relay + b"Received:", 1))
+    told = check("relayed.eml", "--config", "settings.toml")
+    assert told.out.startswith("relayed.eml: dmarc=fail, would be refused\n")
+    assert "which does not tell from whom: Received field 2 of the trusted relays cannot be read" in told.words
+
+
 BROKEN = {
     "no such file": (["none.eml"], "none.eml: No such file or directory"),
     "a folder": (["."], "no Maildir"),

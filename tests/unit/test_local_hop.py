@@ -1,9 +1,11 @@
 """Received fields of hops within this host, above the one that names the client."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dmarc_milter.explaining.envelope import Given, derive
-from dmarc_milter.explaining.local_hop import is_local_hop
+from dmarc_milter.explaining.local_hop import is_local_hop, without_local_hops
 from dmarc_milter.message.header import split_message
 
 LOCAL = {
@@ -66,6 +68,16 @@ def test_the_whole_way_through_a_host() -> None:
     assert found.client_from == f"Received field {len(LOCAL) + 1}"
 
 
+@pytest.mark.parametrize("body", [b"", b"Hello\r\n", b"\r\nHello", b"a\nb\rc\0"])
+def test_a_message_without_them_is_the_same_else(body: bytes) -> None:
+    hop = b"Received: " + LOCAL["Cyrus"] + b"\r\n"
+    rest = b"Received: " + CLIENT + b"\r\n" + hop + b"Subject: x\r\n\r\n" + body
+    header, octets = split_message(without_local_hops(b"Return-Path: <>\r\n" + hop + rest))
+    expected, same = split_message(b"Return-Path: <>\r\n" + rest)
+    assert ([*header], octets) == ([*expected], same)
+    assert without_local_hops(rest) is rest
+
+
 UNKNOWN = {
     "no field": (b"", "unknown: there is no Received field"),
     "only local ones": (
@@ -88,3 +100,12 @@ def test_where_the_client_cannot_be_told(fields: bytes, said: str) -> None:
     found = derive(split_message(fields + b"Subject: x\r\n\r\n")[0], Given())
     assert not found.has_client
     assert found.client_from == said
+
+
+PIECES = ("from ", "by ", "x ", "(", ") ", "[127.0.0.1]", "[::1]", "with LMTP ", "with ESMTP ", "id 1; Thu", "\r\n\t")
+
+
+@given(st.lists(st.sampled_from(PIECES)), st.lists(st.sampled_from(PIECES)))
+def test_a_field_with_a_clients_address_is_stepped_over_for_lmtp_only(before: list[str], after: list[str]) -> None:
+    value = "".join([*before, "[192.0.2.10]", *after]).encode()
+    assert not is_local_hop(value) or b"with LMTP" in value

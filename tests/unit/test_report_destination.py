@@ -3,6 +3,8 @@
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dmarc_milter.dmarc.report_destination import (
     Consent,
@@ -140,3 +142,14 @@ def test_what_a_mailto_names() -> None:
         "mailto:a%0D@b.example",
     ):
         assert mailbox(uri) is None
+
+
+@given(st.text() | st.text(alphabet="mailto:@%2C,.?a").map("mailto:".__add__))
+def test_any_uri_is_one_plain_address_or_none(uri: str) -> None:
+    found = mailbox(uri)
+    if found is not None:
+        assert found.address.isascii()
+        assert found.address.isprintable()
+        assert found.address.count("@") == 1
+        assert found.address.endswith(f"@{found.host}")
+        assert not set(found.address) & set(' ,;<>"')

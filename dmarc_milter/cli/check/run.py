@@ -25,6 +25,7 @@ from dmarc_milter.explaining.domain_notes import NoteKind, notes
 from dmarc_milter.explaining.envelope import Given, derive
 from dmarc_milter.explaining.explain import as_json, as_tree
 from dmarc_milter.explaining.judged import Judged
+from dmarc_milter.explaining.local_hop import without_local_hops
 from dmarc_milter.explaining.messages import InputError, MessageSource
 from dmarc_milter.explaining.short import in_short
 from dmarc_milter.explaining.tree import Style, render
@@ -162,7 +163,7 @@ def _told(judged: Judged, options: argparse.Namespace) -> str:
 def _judge(source: MessageSource, settings: Settings, dns: Dns, given: Given) -> Judged:
     derived = derive(split_message(source.octets)[0], given)
     found = evaluate(
-        source.octets,
+        without_local_hops(source.octets),
         derived.envelope,
         dns,
         settings,

@@ -26,7 +26,7 @@ def table(what: str, unit: str, rounds: Iterable[tuple[object, Round]]) -> str:
     lines = [
         f"### {what}",
         "",
-        f"| {unit} | CPU ms a message | messages/s | p50 ms | p99 ms | MB of the largest process |",
+        f"| {unit} | CPU ms per message | messages/s | p50 ms | p99 ms | MB of the largest process |",
         "|---|---|---|---|---|---|",
     ]
     for value, each in rounds:
@@ -67,7 +67,7 @@ def tables() -> str:
                 table("Workers", "processes", ((n, measured(same(1_500), 20, with_workers(n))) for n in (1, 2, 4))),
                 table(
                     "Messages of one sender",
-                    "messages a sender",
+                    "messages per sender",
                     ((n, measured(same(COUNT, COUNT // n if n > 1 else SENDERS))) for n in (2, 5, 60)),
                 ),
             ]

@@ -31,7 +31,7 @@ class Round(NamedTuple):
 
     messages_a_second: float
     cpu: float
-    """Milliseconds a message."""
+    """Milliseconds per message."""
     p50: float
     p99: float
     last_p50: float
@@ -136,7 +136,7 @@ def tables(rounds: int, count: int) -> tuple[str, dict[str, dict[str, Round]]]:
         with name_server(zone, 0):
             found[f"DNS on this host, {CONNECTIONS} connections"] = compare(messages, CONNECTIONS, rounds)
         with name_server(zone, 20):
-            found["DNS 20 ms away, one connection, five messages a sender"] = compare(again, 1, rounds)
+            found["DNS 20 ms away, one connection, five messages per sender"] = compare(again, 1, rounds)
             found["DNS 20 ms away, one connection, nearly every sender new"] = compare(few, 1, rounds)
             found["The same, the client a round trip away"] = compare(few, 1, rounds, PAUSE)
     head = f"{count} messages, {average / 1000:.0f} KB on average, {senders} senders, {WORKERS} workers, cold caches.\n"

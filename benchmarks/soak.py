@@ -62,7 +62,7 @@ def main() -> None:
                 size = (folder / "journal.sqlite").stat().st_size / ((number + 1) * STEP)
                 print(
                     f"{(number + 1) * STEP} messages: workers {memory} MB; {STEP / seconds:.0f} messages/s; "
-                    f"journal {size:.0f} octets a record",
+                    f"journal {size:.0f} octets per record",
                     flush=True,
                 )
 

@@ -99,7 +99,7 @@ class _Asking:
 
 
 def measure(folder: Path) -> dict[str, float]:
-    """Microseconds a message, by stage. Metrics are kept in `folder`."""
+    """Microseconds per message, by stage. Metrics are kept in `folder`."""
     loop = Loop()
     source = CachingResolver(_Zone(ZoneResolver.from_text(corpus.zone(SENDERS)), loop), loop)
     stages, settings = Stages(), Settings()
@@ -144,7 +144,7 @@ def table() -> str:
     with tempfile.TemporaryDirectory() as folder:
         found = measure(Path(folder))
     whole = sum(found.values())
-    lines = ["| stage | µs a message | |", "|---|---|---|"]
+    lines = ["| stage | µs per message | |", "|---|---|---|"]
     lines += [f"| {name} | {each:.0f} | {each / whole:.0%} |" for name, each in found.items()]
     return "\n".join([*lines, f"| together | {whole:.0f} | |", ""])
 

@@ -1,4 +1,4 @@
-"""One thread that watches sockets and looks at the clock ten times a second.
+"""One thread that watches sockets and looks at the clock ten times per second.
 
 asyncio can do far more, and spent more on one question to the DNS (a task, two futures, a timer and a turn of its loop)
 than the question itself costs: a quarter of the CPU of the whole filter.

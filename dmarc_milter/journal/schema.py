@@ -52,7 +52,7 @@ def _index(name: str, *columns: str, where: "sa.TextClause | None" = None) -> "s
     return sa.Index(f"ix_messages_{name}", *found, sqlite_where=where, postgresql_where=where)
 
 
-# Each costs about 40 us a row, those with a condition nearly nothing: one has to be what a question needs.
+# Each costs about 40 us per row, those with a condition nearly nothing: one has to be what a question needs.
 _index("by_author", "author_domain", "time", "dmarc", "wanted", "action", "kind")
 _index("by_source", "source", "time")
 _index("standing_out", "time", "dmarc", "wanted", "action", "author_domain", "source", "kind", where=STANDS_OUT)

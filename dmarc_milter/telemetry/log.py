@@ -1,4 +1,4 @@
-"""One line a message: logfmt or JSON, with nothing in it that could end a line or a value."""
+"""One line per message: logfmt or JSON, with nothing in it that could end a line or a value."""
 
 import json
 import logging

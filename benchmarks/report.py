@@ -51,7 +51,8 @@ def sizing(each: Round) -> str:
     hour = 3600 / (each.cpu / 1000) * 0.5
     return (
         f"A message of this mix cost {each.cpu:.2f} ms of CPU here. A core that is to be half busy in the busiest "
-        f"hour, which brings a tenth of the day's mail, is enough for **{hour * 10 / 1e6:.1f} million messages per day**."
+        "hour, which brings a tenth of the day's mail, is enough for "
+        f"**{hour * 10 / 1e6:.1f} million messages per day**."
     )
 
 

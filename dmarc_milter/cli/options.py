@@ -10,16 +10,15 @@ if TYPE_CHECKING:
     from dmarc_milter.settings.database_url import DatabaseUrl
 
 
-def add_config(parser: argparse.ArgumentParser) -> None:
+def add_config(parser: argparse.ArgumentParser, config_help: str | None = None) -> None:
     """--config: the same file by default for every command."""
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help=f"settings (default: {DEFAULT_PATH}, if it is there)"
-    )
+    usual = f"settings (default: {DEFAULT_PATH}, if it is there)"
+    parser.add_argument("--config", type=Path, metavar="FILE", help=config_help or usual)
 
 
-def add_journal(parser: argparse.ArgumentParser) -> None:
+def add_journal(parser: argparse.ArgumentParser, config_help: str | None = None) -> None:
     """--config and --journal."""
-    add_config(parser)
+    add_config(parser, config_help)
     parser.add_argument(
         "--journal", type=_database, metavar="URL", help="the journal's database, instead of that of the settings"
     )

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from dmarc_milter.columns.column import Column, Finding, Kind, Line, Row, code_column, text_of
+from dmarc_milter.judging.policy import vouching_chain
 
 
 def _lines(row: Row) -> Iterator[Line]:
@@ -19,6 +20,7 @@ FINDING = Finding(
         Column("arc_reason", text_of(lambda verdict: verdict.arc.reason), log="arc_reason"),
         code_column("arc_code", lambda verdict: verdict.arc.reason),
         Column("arc_sealers", lambda verdict: list(verdict.arc.sealers) or None, kind=Kind.JSON),
+        Column("arc_vouching", lambda verdict: list(vouching_chain(verdict)) or None, kind=Kind.JSON, since=4),
     ),
     _lines,
     codes=lambda row: (row["arc_code"],),

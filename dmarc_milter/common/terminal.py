@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import textwrap
 from collections.abc import Mapping
 from enum import Enum
 from typing import TextIO
@@ -46,6 +47,11 @@ _SEVERITIES: Mapping[str, Severity] = {
     "quarantine": Severity.DOUBTFUL,
     "policy": Severity.DOUBTFUL,
 }
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """`text` in lines of at most `width` characters, broken at blanks, and in a word that is longer."""
+    return textwrap.wrap(text, max(20, width), break_on_hyphens=False) or [""]
 
 
 def severity_of(result: str) -> Severity:

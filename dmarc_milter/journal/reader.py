@@ -2,6 +2,7 @@
 
 import ipaddress
 import math
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -45,12 +46,11 @@ def find(engine: Engine, criteria: Criteria, limit: int) -> list[Row]:
         return [dict(each) for each in connection.execute(query.limit(limit)).mappings()]
 
 
-def refused_in_monitor(engine: Engine, since: float) -> Iterator[Row]:
-    """What mode monitor let through that enforce would not have, oldest first."""
+def refused(engine: Engine, since: float) -> Iterator[Row]:
+    """What enforce does not accept, or would not, oldest first; of each row what journal/what_if.py reads."""
     query = (
-        sa.select(*told_columns)
-        .where(STANDS_OUT, messages.c.time >= since)
-        .where(messages.c.mode == "monitor", messages.c.wanted != messages.c.action)
+        sa.select(*(messages.c[name] for name in _WHAT_IF))
+        .where(STANDS_OUT, messages.c.time >= since, messages.c.wanted != "accept")
         .order_by(messages.c.time)
     )
     with engine.connect() as connection:
@@ -58,15 +58,15 @@ def refused_in_monitor(engine: Engine, since: float) -> Iterator[Row]:
             yield dict(each)
 
 
-def failing_list_mail_in_monitor(engine: Engine, since: float) -> Iterator[Row]:
-    """What lists sent that fails under a policy of quarantine or reject in mode monitor, oldest first.
+def failing_list_mail(engine: Engine, since: float) -> Iterator[Row]:
+    """What lists sent that fails under a policy of quarantine or reject, oldest first.
 
     Only mail that counts as a list's; where older records do not tell, it is shown.
     """
     query = (
         sa.select(*told_columns)
         .where(STANDS_OUT, messages.c.time >= since)
-        .where(messages.c.mode == "monitor", messages.c.list_id.is_not(None))
+        .where(messages.c.list_id.is_not(None))
         .where(messages.c.dmarc == "fail", messages.c.policy.in_(("quarantine", "reject")))
         .where(sa.func.coalesce(messages.c.list_has_address, sa.true()))
         .order_by(messages.c.time)
@@ -76,22 +76,46 @@ def failing_list_mail_in_monitor(engine: Engine, since: float) -> Iterator[Row]:
             yield dict(each)
 
 
-def judged_in_monitor(engine: Engine, since: float) -> int:
-    """How many messages mode monitor judged: whole hours by their counts, what is left of the first by its records.
+_WHAT_IF = (
+    *("time", "queue_id", "mode", "wanted", "action", "author_domain", "outer_client", "client", "spf", "spf_domain"),
+    *("dkim", "list_id", "arc_vouching", "kind", "dmarc_reason", "reason"),
+)
+
+
+def judged(engine: Engine, since: float) -> Counter[str]:
+    """How many messages each mode judged: whole hours by their counts, what is left of the first by its records.
 
     Only those whose records are still there: their counts stay longer.
     """
     with engine.connect() as connection:
         oldest: float | None = connection.execute(sa.select(sa.func.min(messages.c.time))).scalar()
     if oldest is None:
-        return 0
+        return Counter()
     since = max(since, oldest)
     first, hours = math.ceil(since / HOUR) * HOUR, rollups["hours"]
-    whole = sa.select(sa.func.sum(hours.c.messages)).where(
-        hours.c.hour >= first, hours.c.mode == "monitor", hours.c.dmarc != ""
+    whole = sa.select(hours.c.mode, sa.func.sum(hours.c.messages)).where(hours.c.hour >= first, hours.c.dmarc != "")
+    rest = sa.select(messages.c.mode, sa.func.count()).where(
+        messages.c.time >= since, messages.c.time < first, messages.c.spf.is_not(None)
     )
-    rest = sa.select(sa.func.count()).where(
-        messages.c.time >= since, messages.c.time < first, messages.c.mode == "monitor", messages.c.spf.is_not(None)
-    )
+    found: Counter[str] = Counter()
     with engine.connect() as connection:
-        return sum(int(connection.execute(query).scalar() or 0) for query in (whole, rest))
+        for query, mode in ((whole, hours.c.mode), (rest, messages.c.mode)):
+            for name, count in connection.execute(query.group_by(mode)):
+                found[name] += int(count)
+    return found
+
+
+def rejudged(engine: Engine, since: float, *, needs_all: bool) -> Iterator[Row]:
+    """What other settings may judge otherwise, oldest first: without `needs_all`, not what passes or has no policy."""
+    query = sa.select(*told_columns).where(messages.c.time >= since).order_by(messages.c.time)
+    if not needs_all:
+        may_change = sa.or_(
+            STANDS_OUT,
+            messages.c.dmarc.is_(None),
+            messages.c.dmarc.in_(("temperror", "permerror")),
+            messages.c.rule.is_not(None),
+        )
+        query = query.where(may_change)
+    with engine.connect() as connection:
+        for each in connection.execution_options(stream_results=True).execute(query).mappings():
+            yield dict(each)

@@ -1,87 +1,156 @@
-"""Who would have been refused if the mode had been enforce, and which rules would spare the honest ones (pure)."""
+"""Who is refused in mode enforce, or would be, and what would spare the honest ones (pure).
+
+Messages are grouped by Author Domain and by what authenticated them, each by its own best identifier: one network may
+send for many. Strangers choose how many groups there are, so the smallest give way, and what they held is summed up.
+"""
 
 import ipaddress
 import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
 
 from dmarc_milter.columns.column import Row
+from dmarc_milter.columns.origin import SENT_ON
 
 _NETWORK_BITS = {4: 24, 6: 48}
-MAX_GROUPS = 10_000
+MAX_GROUPS = 5_000
+"""Groups that are told of; twice as many are counted before the smaller half gives way."""
+MAX_NAMES = 50
+"""Networks, lists, sealers and reasons that are remembered of a group, each."""
+MAX_EXAMPLES = 3
+
+
+class Method(Enum):
+    """What authenticated a message."""
+
+    DKIM = "dkim"
+    SPF = "spf"
+    NOBODY = "nobody"
 
 
 @dataclass
 class Group:
-    """The messages of one Author Domain from one network."""
+    """The messages of one Author Domain that one identifier authenticated."""
 
     author_domain: str
-    network: str
+    """Empty where From has none."""
+    method: Method
+    identifier: str
+    """A domain; empty for nobody's."""
     count: int = 0
+    sent_on: int = 0
+    """How many somebody sent on, as far as is known: the Author Domain signed, and the body was changed after it."""
     wanted: "Counter[str]" = field(default_factory=Counter)
+    modes: "Counter[str]" = field(default_factory=Counter)
     reasons: "Counter[str]" = field(default_factory=Counter)
-    dkim_domains: "Counter[str]" = field(default_factory=Counter)
-    spf_domains: "Counter[str]" = field(default_factory=Counter)
+    networks: "Counter[str]" = field(default_factory=Counter)
     lists: "Counter[str]" = field(default_factory=Counter)
+    sealers: "Counter[tuple[str, ...]]" = field(default_factory=Counter)
+    """Of ARC: those that have to be trusted, the newest first, for the last of them saw dmarc=pass."""
+    examples: list[str] = field(default_factory=list)
+    """Queue ids of the newest."""
     first: float = 0.0
     last: float = 0.0
 
     def add(self, row: Row) -> None:
-        """One message more."""
+        """One message more, not older than those before."""
         self.first = self.first or row["time"]
         self.last = row["time"]
         self.count += 1
+        self.sent_on += row["kind"] == SENT_ON
         self.wanted[row["wanted"]] += 1
-        self.reasons[row["dmarc_reason"] or row["reason"]] += 1
-        self.dkim_domains.update({each["domain"] for each in row["dkim"] or () if each["result"] == "pass"})
-        if row["spf"] == "pass":
-            self.spf_domains[row["spf_domain"]] += 1
-        if row["list_id"]:
-            self.lists[row["list_id"]] += 1
-
-    @property
-    def authenticated_as(self) -> str | None:
-        """A domain that all messages prove to be from, by DKIM or else by SPF."""
-        return self._in_all(self.dkim_domains) or self._in_all(self.spf_domains)
-
-    def _in_all(self, counted: "Counter[str]") -> str | None:
-        return next((domain for domain, count in counted.most_common(1) if count == self.count), None)
+        self.modes[row["mode"]] += 1
+        _count(self.reasons, row["dmarc_reason"] or row["reason"])
+        _count(self.networks, network_of(row["outer_client"] or row["client"]))
+        _count(self.lists, row["list_id"])
+        _count(self.sealers, tuple(row["arc_vouching"] or ()))
+        self.examples = [*self.examples[1 - MAX_EXAMPLES :], row["queue_id"]]
 
     @property
     def condition(self) -> str | None:
         """The condition of a rule that fits these messages and that nobody else can meet; None if there is none."""
-        for name, counted in (("dkim_domain", self.dkim_domains), ("spf_domain", self.spf_domains)):
-            domain = self._in_all(counted)
-            if domain is not None:
-                return f'{name} = ["{domain}"]'
-        return None
+        return None if self.method is Method.NOBODY else f'{self.method.value}_domain = ["{self.identifier}"]'
+
+    @property
+    def is_known_forwarder(self) -> bool:
+        """Whether it sent on what the Author Domain had signed. Whoever writes in another's name never shows that."""
+        return self.method is not Method.NOBODY and self.sent_on > 0
 
     @property
     def rule(self) -> str | None:
-        """A rule for the settings, to be read by a person before it is used."""
-        condition = self.condition
-        if condition is None or not self.author_domain:
+        """A rule for the settings, to be read by a person before it is used; None where it could let a phisher in."""
+        if self.condition is None or not self.author_domain or not self.is_known_forwarder:
             return None
-        name = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{self.author_domain}-by-{self.authenticated_as}")[:64]
+        name = re.sub(r"[^A-Za-z0-9_.-]", "-", f"{self.author_domain}-by-{self.identifier}")[:64]
         return (
-            f'[[override]]\nname = "{name}"\nfrom_domain = ["{self.author_domain}"]\n{condition}\n'
-            f'action = "accept"\nreason = "seen {self.count} times in mode monitor"\n'
+            f'[[override]]\nname = "{name}"\nfrom_domain = ["{self.author_domain}"]\n{self.condition}\n'
+            f'action = "accept"\nreason = "sent on by {self.identifier}: seen {self.count} times"\n'
         )
 
 
-def groups(rows: Iterable[Row]) -> list[Group]:
-    """The groups, the largest first."""
-    found: dict[tuple[str, str], Group] = {}
+def _count(counted: "Counter[Any]", name: Any) -> None:
+    if name and (name in counted or len(counted) < MAX_NAMES):
+        counted[name] += 1
+
+
+@dataclass(frozen=True)
+class Refused:
+    """All messages that are refused, quarantined or deferred, or would be."""
+
+    groups: tuple[Group, ...]
+    """The largest first."""
+    totals: "Counter[tuple[str, str]]"
+    """By mode and by what enforce does with them: every one is counted here."""
+    others: int = 0
+    """Messages of groups that gave way."""
+
+    @property
+    def messages(self) -> int:
+        return sum(self.totals.values())
+
+
+def refused(rows: Iterable[Row]) -> Refused:
+    """Of `rows`, oldest first."""
+    found: dict[tuple[str, Method, str], Group] = {}
+    totals: Counter[tuple[str, str]] = Counter()
+    others = 0
     for row in rows:
-        key = (row["author_domain"] or "", network_of(row["outer_client"] or row["client"]))
+        totals[row["mode"], row["wanted"]] += 1
+        key = (row["author_domain"] or "", *best_identifier(row))
         group = found.get(key)
         if group is None:
-            if len(found) >= MAX_GROUPS:
-                continue
+            if len(found) >= 2 * MAX_GROUPS:
+                others += _drop_smaller_half(found)
             group = found[key] = Group(*key)
         group.add(row)
-    return sorted(found.values(), key=lambda each: (-each.count, each.author_domain, each.network))
+    ranked = sorted(found.values(), key=lambda each: (-each.count, each.author_domain, each.identifier))
+    others += sum(each.count for each in ranked[MAX_GROUPS:])
+    return Refused(tuple(ranked[:MAX_GROUPS]), totals, others)
+
+
+def _drop_smaller_half(found: dict[tuple[str, Method, str], Group]) -> int:
+    """One that has many messages yet to come begins anew; how many are lost to its count is in what is summed up."""
+    ranked = sorted(found.items(), key=lambda item: item[1].count)
+    dropped = ranked[: len(ranked) // 2]
+    for key, _ in dropped:
+        del found[key]
+    return sum(group.count for _, group in dropped)
+
+
+def best_identifier(row: Row) -> tuple[Method, str]:
+    """What authenticated one message: its list's own domain, else a signature, else MAIL FROM, else nobody."""
+    signed = [each["domain"] for each in row["dkim"] or () if each["result"] == "pass" and each["domain"]]
+    spf = row["spf_domain"] if row["spf"] == "pass" else None
+    list_id = row["list_id"]
+    for domain in signed:
+        if list_id and (list_id == domain or list_id.endswith(f".{domain}")):
+            return Method.DKIM, domain
+    if signed:
+        return Method.DKIM, signed[0]
+    return (Method.SPF, spf) if spf else (Method.NOBODY, "")
 
 
 def network_of(address: str | None) -> str:
@@ -90,3 +159,11 @@ def network_of(address: str | None) -> str:
         return "local"
     found = ipaddress.ip_address(address)
     return str(ipaddress.ip_network((found, _NETWORK_BITS[found.version]), strict=False))
+
+
+def sealers_setting(found: Iterable[Group], trusted: Iterable[str]) -> str | None:
+    """The line for ``[policy.indirect]`` with the sealers that saw dmarc=pass; None where there are no new ones."""
+    named = list(trusted)
+    seen = sorted({sealer for group in found for chain in group.sealers for sealer in chain} - set(named))
+    quoted = ", ".join(f'"{each}"' for each in (*named, *seen))
+    return f"trusted_sealers = [{quoted}]" if seen else None

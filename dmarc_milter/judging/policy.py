@@ -186,15 +186,22 @@ def vouching_sealer(verdict: Verdict, trusted: tuple[DomainPattern, ...]) -> str
     From the last seal backwards, and only as long as every sealer is trusted: whoever sealed later may have changed
     the message, and vouches for nothing unless we believe it (RFC 8617 9.4, 9.6).
     """
+    chain = vouching_chain(verdict)
+    are_trusted = all(any(pattern.matches(sealer) for pattern in trusted) for sealer in chain)
+    return chain[-1] if chain and are_trusted else None
+
+
+def vouching_chain(verdict: Verdict) -> tuple[str, ...]:
+    """The sealers to be trusted, newest first, so that the last of them vouches; empty where none saw dmarc=pass."""
     if verdict.arc.status is not ArcStatus.PASS:
-        return None
+        return ()
+    sealers = []
     for sealed in reversed(verdict.arc.results):
-        if not any(pattern.matches(sealed.sealer) for pattern in trusted):
-            return None
+        sealers.append(sealed.sealer)
         results = sealed.of("dmarc")
         if results and all(_is_pass_for(each, verdict.author.domain) for each in results):
-            return sealed.sealer
-    return None
+            return tuple(sealers)
+    return ()
 
 
 def _is_pass_for(result: MethodResult, author_domain: str | None) -> bool:

@@ -311,29 +311,29 @@ QUESTIONS = {
     "address": lambda engine: find(engine, Criteria(client=ipaddress.ip_network("192.0.2.7")), 10),
     "network": lambda engine: find(engine, Criteria(client=ipaddress.ip_network("198.51.100.0/24")), 10),
     "since": lambda engine: find(engine, Criteria(since=NOW), 10),
-    "what-if": lambda engine: list(reader.refused_in_monitor(engine, NOW)),
-    "lists": lambda engine: list(reader.failing_list_mail_in_monitor(engine, NOW)),
-    "judged in monitor": lambda engine: reader.judged_in_monitor(engine, NOW + 100),
+    "what-if": lambda engine: list(reader.refused(engine, NOW)),
+    "lists": lambda engine: list(reader.failing_list_mail(engine, NOW)),
+    "judged": lambda engine: reader.judged(engine, NOW + 100),
     "unfilled": fill,
 }
 
 
 @pytest.mark.parametrize("since", [0.0, NOW, NOW + 1_234.5, NOW + 40 * HOUR])
-def test_what_monitor_judged_is_counted(engine: Engine, url: DatabaseUrl, since: float) -> None:
+def test_what_each_mode_judged_is_counted(engine: Engine, url: DatabaseUrl, since: float) -> None:
     rows = [{**each, "mode": ("monitor", "enforce")[number % 2]} for number, each in enumerate(mail())]
     insert(url, rows)
-    judged = [each for each in rows if each["mode"] == "monitor" and each["spf"] is not None]
-    assert reader.judged_in_monitor(engine, since) == len([each for each in judged if each["time"] >= since])
+    judged = Counter(each["mode"] for each in rows if each["spf"] is not None and each["time"] >= since)
+    assert +reader.judged(engine, since) == judged
 
 
-def test_what_monitor_judged_is_forgotten_with_the_records(engine: Engine, url: DatabaseUrl) -> None:
+def test_what_was_judged_is_forgotten_with_the_records(engine: Engine, url: DatabaseUrl) -> None:
     """Else `what-if` would hold few refusals against the mail of a year."""
     rows = [{**each, "mode": "monitor"} for each in mail()]
     insert(url, rows)
     kept = [each for each in rows if each["time"] >= NOW + 10_000]
     with engine.begin() as connection:
         connection.execute(schema.messages.delete().where(schema.messages.c.time < NOW + 10_000))
-    assert reader.judged_in_monitor(engine, 0.0) == len([each for each in kept if each["spf"] is not None])
+    assert reader.judged(engine, 0.0) == {"monitor": len([each for each in kept if each["spf"] is not None])}
 
 
 PARTIAL = tuple(

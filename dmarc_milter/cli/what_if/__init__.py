@@ -9,7 +9,7 @@ from dmarc_milter.cli.options import add_journal, positive
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--days", type=positive, default=7, metavar="N", help="how far to look back (default 7)")
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
-    add_journal(parser)
+    add_journal(parser, config_help="other settings, tried on the messages of the journal")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -20,10 +20,11 @@ def _run(options: argparse.Namespace) -> int:
 
 COMMAND = Command(
     "what-if",
-    "show who would have been refused in mode enforce",
-    "Read what mode monitor recorded: whose mail enforce would have refused or quarantined, from where, which rules "
-    "would spare what was authenticated by somebody, and which mailing lists could be trusted.",
+    "show who is refused in mode enforce, or would be",
+    "Read the journal: whose mail enforce refused, quarantined or deferred, or would have in mode monitor; who "
+    "authenticated it, from where; which forwarders, mailing lists and ARC sealers could be trusted. With --config, "
+    "say what other settings would do with the messages of the journal, beside what was done.",
     _add_options,
     _run,
-    "Exit status: 0 nobody, 1 somebody, 2 error.",
+    "Exit status: 0 nobody (with --config: nothing would change), 1 somebody, 2 error.",
 )

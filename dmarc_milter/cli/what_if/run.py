@@ -2,53 +2,81 @@
 
 import argparse
 import json
+import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import Any
 
+from dmarc_milter.cli import moments
 from dmarc_milter.cli.journal import JOURNAL_ERRORS, fail, open_journal
+from dmarc_milter.common.terminal import columns, wrapped
 from dmarc_milter.journal import reader
 from dmarc_milter.journal.location import database
+from dmarc_milter.journal.rejudging import UNKNOWN, Changed, Rejudging, rejudged
 from dmarc_milter.journal.seen_lists import SeenList, seen_lists, setting
-from dmarc_milter.journal.trace import when
-from dmarc_milter.journal.what_if import Group, groups
+from dmarc_milter.journal.what_if import Group, Method, Refused, refused, sealers_setting
 from dmarc_milter.judging.site import trusted_lists
 from dmarc_milter.message.mailing_list import ListPattern
 from dmarc_milter.settings import config
 
 NOBODY, SOMEBODY = 0, 1
+_DONE = {"reject": "refused", "quarantine": "quarantined", "tempfail": "deferred", "accept": "accepted"}
+SHOWN = 5
+"""Networks, lists and the like that are shown of a group."""
 
 
 def what_if(options: argparse.Namespace) -> int:
     """dmarc-milter what-if"""
     earliest = time.time() - options.days * 86_400
     settings = config.load_default(options.config)
-    trusted = trusted_lists(settings)
     try:
         engine = open_journal(options.journal or database(settings.journal))
-        judged = reader.judged_in_monitor(engine, earliest)
-        found = groups(reader.refused_in_monitor(engine, earliest))
-        lists = seen_lists(reader.failing_list_mail_in_monitor(engine, earliest))
+        if options.config is not None:
+            return _with_other_settings(reader.judged(engine, earliest), engine, settings, options, earliest)
+        judged = reader.judged(engine, earliest)
+        found = refused(reader.refused(engine, earliest))
+        lists = seen_lists(reader.failing_list_mail(engine, earliest))
     except JOURNAL_ERRORS as error:
         return fail(error)
+    trusted = trusted_lists(settings)
     if options.json:
-        for line in (*map(_as_json, found), *(_list_as_json(each, trusted) for each in lists)):
+        for line in _json_lines(found, lists, trusted):
             print(json.dumps(line))
     else:
-        _print_what_if(found, judged, options.days)
-        _print_lists(lists, trusted)
-    return SOMEBODY if found else NOBODY
+        width = columns(sys.stdout)
+        for text in _lines(found, judged, options.days, width):
+            print(text)
+        _print_lists(lists, trusted, width)
+        _print_sealers(found, settings.policy.indirect.trusted_sealers, width)
+        _print_rules(found, width)
+    return SOMEBODY if found.messages else NOBODY
 
 
-def _as_json(group: Group) -> dict[str, object]:
+# As JSON
+
+
+def _json_lines(found: Refused, lists: Sequence[SeenList], trusted: Sequence[ListPattern]) -> Iterator[dict[str, Any]]:
+    yield from map(_as_json, found.groups)
+    if found.others:
+        yield {"others": found.others}
+    yield from (_list_as_json(each, trusted) for each in lists)
+
+
+def _as_json(group: Group) -> dict[str, Any]:
     return {
         "author_domain": group.author_domain or None,
-        "network": group.network,
+        "network": group.networks.most_common(1)[0][0],
+        "networks": dict(group.networks.most_common()),
         "messages": group.count,
         "wanted": dict(group.wanted),
+        "modes": dict(group.modes),
         "reason": group.reasons.most_common(1)[0][0],
-        "authenticated_as": group.authenticated_as,
+        "method": None if group.method is Method.NOBODY else group.method.value,
+        "authenticated_as": group.identifier or None,
         "lists": dict(group.lists),
+        "sealers": [list(chain) for chain in group.sealers],
+        "examples": group.examples,
         "first": group.first,
         "last": group.last,
         "rule": group.rule,
@@ -66,29 +94,82 @@ def _list_as_json(found: SeenList, trusted: Sequence[ListPattern]) -> dict[str, 
     }
 
 
-def _print_what_if(found: list[Group], judged: int, days: int) -> None:
-    hit = sum(each.count for each in found)
-    print(f"In {days} days, mode monitor judged {judged} messages; enforce would have touched {hit} of them.")
+# For people
+
+
+def _lines(found: Refused, judged: "Counter[str]", days: int, width: int) -> Iterator[str]:
+    yield from wrapped(_headline(found, judged, days), width)
+    for group in found.groups:
+        yield ""
+        yield from _group(group, width)
+    if found.others:
+        yield ""
+        yield from wrapped(
+            f"{found.others} messages more, of groups that are too many to be told one by one; "
+            "the totals above count them.",
+            width,
+        )
+
+
+def _headline(found: Refused, judged: "Counter[str]", days: int) -> str:
+    said = [f"In {days} days, {sum(judged.values())} messages were judged."]
+    for mode, verb in (("monitor", "Mode monitor let all in; enforce would have"), ("enforce", "Mode enforce")):
+        if not judged[mode]:
+            continue
+        done = {action: found.totals[mode, action] for action in ("reject", "quarantine", "tempfail")}
+        figures = ", ".join(f"{_DONE[action]} {count}" for action, count in done.items() if count)
+        said.append(f"{verb} {figures} of {judged[mode]}." if figures else f"{verb} touched none of {judged[mode]}.")
     if not judged:
-        print("Nothing to conclude from: was the filter in mode monitor, with [journal] enabled?")
-    for each in found:
-        print(f"\n{each.author_domain or '(no usable From)'} from {each.network}: {_counted(each.wanted)}")
-        print(f"  {when(each.first)} to {when(each.last)}")
-        print(f"  mostly: {each.reasons.most_common(1)[0][0]}")
-        print(f"  all authenticated as: {each.authenticated_as or 'nobody, which is what spoofed mail looks like'}")
-        if each.lists:
-            print(f"  mailing lists: {', '.join(name for name, _ in each.lists.most_common(5))}")
-    rules = [each.rule for each in found if each.rule]
-    if rules:
-        print("\nRules that would spare what somebody authenticated. Keep those whose senders you know:\n")
-        print("\n".join(dict.fromkeys(rules)), end="")
+        said.append("Nothing to conclude from: does the filter run, with [journal] enabled?")
+    return " ".join(said)
+
+
+def _group(group: Group, width: int) -> Iterator[str]:
+    proof = f"{group.identifier} ({group.method.name})" if group.identifier else "nobody"
+    title = f"{group.author_domain or '(no usable From)'}, authenticated as {proof}: {_counted(group.wanted)}"
+    yield from wrapped(title, width)
+    yield from _pair("from", _most(group.networks), width)
+    yield from _pair("seen", f"{moments.told(group.first)} to {moments.told(group.last)}", width)
+    yield from _pair("mostly", group.reasons.most_common(1)[0][0], width)
+    if group.lists:
+        yield from _pair("lists", _most(group.lists), width)
+    for chain, count in group.sealers.most_common(SHOWN):
+        later = f"; later sealed by {', '.join(chain[-2::-1])}" if len(chain) > 1 else ""
+        yield from _pair("sealed", f"{chain[-1]} saw dmarc=pass ({count}){later}", width)
+    yield from _pair("means", _meaning(group), width)
+    yield from _pair("examples", ", ".join(group.examples), width)
+
+
+def _meaning(group: Group) -> str:
+    if group.method is Method.NOBODY:
+        return "this is what spoofed mail looks like, and a forwarder that breaks signatures"
+    if group.is_known_forwarder:
+        return f"{group.identifier} sends on what {group.author_domain} signed; a rule is below"
+    if group.lists:
+        return f"it proves to be {group.identifier}, which sends as a mailing list: see trusted_lists below"
+    return (
+        f"it proves to be {group.identifier}, and nothing says that {group.author_domain or 'anybody'} knows of it: a "
+        "phisher with a domain of his own looks the same. Write a rule only if you know it"
+    )
+
+
+def _pair(label: str, text: str, width: int) -> Iterator[str]:
+    first, *others = wrapped(text, width - 12)
+    yield f"  {label:9} {first}"
+    yield from (f"{'':12}{each}" for each in others)
+
+
+def _most(counted: "Counter[str]") -> str:
+    shown = [f"{name} ({count})" for name, count in counted.most_common(SHOWN)]
+    more = len(counted) - SHOWN
+    return ", ".join([*shown, *([f"{more} more"] if more > 0 else [])])
 
 
 def _counted(wanted: "Counter[str]") -> str:
     return ", ".join(f"{count} {action}" for action, count in wanted.most_common())
 
 
-def _print_lists(lists: list[SeenList], trusted: Sequence[ListPattern]) -> None:
+def _print_lists(lists: list[SeenList], trusted: Sequence[ListPattern], width: int) -> None:
     if not lists:
         return
     print("\nMailing lists whose mail fails DMARC:\n")
@@ -97,11 +178,80 @@ def _print_lists(lists: list[SeenList], trusted: Sequence[ListPattern]) -> None:
         print(f"{each.list_id}: {_counted(each.wanted)}; {mark}")
         print(f"  authenticated as: {each.authenticated_as or 'nobody, so it cannot be named'}")
         print(f"  in the name of: {', '.join(name for name, _ in each.authors.most_common(5)) or '(no usable From)'}")
-    line = setting(lists, trusted)
+    _print_setting(_LISTS, setting(lists, trusted), width)
+
+
+def _print_sealers(found: Refused, trusted: Sequence[str], width: int) -> None:
+    _print_setting(_SEALERS, sealers_setting(found.groups, trusted), width)
+
+
+def _print_setting(advice: str, line: str | None, width: int) -> None:
     if line is not None:
-        print(f"\n{_ADVICE}\n\n{line}")
+        print("\n" + "\n".join(wrapped(advice, width)))
+        print(f"\n{line}")
 
 
-_ADVICE = """\
-Anybody can send mail that looks like a list's, and whoever is named below may write in any name. Keep only the lists
-that your own users subscribe to, strike out all others, and put the line into [policy.indirect]:"""
+_LISTS = (
+    "Anybody can send mail that looks like a list's, and whoever is named below may write in any name. Keep only the "
+    "lists that your own users subscribe to, strike out all others, and put the line into [policy.indirect]:"
+)
+_SEALERS = (
+    "These sealed messages (ARC) that are refused, and one seal of each says that dmarc was pass. Whoever is named can "
+    "vouch for any message. Keep only those that forward mail to your own users, and put the line into "
+    "[policy.indirect]:"
+)
+
+
+def _print_rules(found: Refused, width: int) -> None:
+    rules = dict.fromkeys(each.rule for each in found.groups if each.rule)
+    if rules:
+        advice = "Rules that would spare what was sent on. Keep those whose forwarders you know:"
+        print("\n" + "\n".join(wrapped(advice, width)) + "\n")
+        print("\n".join(rule for rule in rules if rule), end="")
+
+
+# With other settings
+
+
+def _with_other_settings(
+    judged: "Counter[str]", engine: Any, settings: config.Settings, options: argparse.Namespace, earliest: float
+) -> int:
+    rejudging = Rejudging(settings)
+    found = rejudged(reader.rejudged(engine, earliest, needs_all=rejudging.needs_all), rejudging)
+    changed = {pair: each for pair, each in found.items() if pair[0] != pair[1]}
+    if options.json:
+        for (done, would_be), each in sorted(found.items()):
+            print(json.dumps(_changed_as_json(done, would_be, each)))
+    else:
+        for text in _changes(changed, sum(judged.values()), options, columns(sys.stdout)):
+            print(text)
+    return SOMEBODY if changed else NOBODY
+
+
+def _changed_as_json(done: str, would_be: str, found: Changed) -> dict[str, Any]:
+    return {
+        "done": done,
+        "would_be": would_be,
+        "messages": found.count,
+        "author_domains": dict(found.authors.most_common(SHOWN)),
+        "examples": found.examples,
+    }
+
+
+def _changes(
+    changed: dict[tuple[str, str], Changed], judged: int, options: argparse.Namespace, width: int
+) -> Iterator[str]:
+    count = sum(each.count for each in changed.values())
+    said = (
+        f"In {options.days} days, {judged} messages were judged. With the settings of {options.config}, {count} would"
+    )
+    yield from wrapped(f"{said} have another outcome, or one that the journal does not tell.", width)
+    for (done, would_be), each in sorted(changed.items(), key=lambda item: -item[1].count):
+        yield ""
+        yield f"{_DONE[done]}, would be {_DONE.get(would_be, 'unknown')}: {each.count}"
+        yield from _pair("From", _most(each.authors), width)
+        yield from _pair("examples", ", ".join(each.examples), width)
+        if would_be == UNKNOWN:
+            yield from _pair(
+                "means", "a rule asks for recipients or names that no record has, or it was not judged", width
+            )

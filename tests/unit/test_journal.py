@@ -30,6 +30,7 @@ from dmarc_milter.dkim.reasons import DkimReason
 from dmarc_milter.dkim.result import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.dmarc.reasons import DmarcReason
+from dmarc_milter.explaining.rejudging import Rejudging
 from dmarc_milter.journal import advice, insertion, schema, upkeep
 from dmarc_milter.journal import seen_lists as module_of_lists
 from dmarc_milter.journal import what_if as module_of_what_if
@@ -43,7 +44,6 @@ from dmarc_milter.journal.reader import (
 from dmarc_milter.journal.reader import (
     refused as refused_rows,
 )
-from dmarc_milter.journal.rejudging import Rejudging
 from dmarc_milter.journal.row import COLUMNS, JSON_COLUMNS, VERSION, row
 from dmarc_milter.journal.seen_lists import seen_lists, setting
 from dmarc_milter.journal.trace import tell

@@ -11,9 +11,9 @@ from typing import Any
 from dmarc_milter.cli import moments
 from dmarc_milter.cli.journal import JOURNAL_ERRORS, fail, open_journal
 from dmarc_milter.common.terminal import columns, wrapped
+from dmarc_milter.explaining.rejudging import UNKNOWN, Changed, Rejudging, rejudged
 from dmarc_milter.journal import reader
 from dmarc_milter.journal.location import database
-from dmarc_milter.journal.rejudging import UNKNOWN, Changed, Rejudging, rejudged
 from dmarc_milter.journal.seen_lists import SeenList, seen_lists, setting
 from dmarc_milter.journal.what_if import Group, Method, Refused, refused, sealers_setting
 from dmarc_milter.judging.site import trusted_lists

@@ -13,6 +13,7 @@ from dmarc_milter.explaining.domain import DomainFound, KeyFound
 from dmarc_milter.explaining.domain_notes import NoteKind, notes, records_at, shown_record
 from dmarc_milter.explaining.domain_tree import policy_tag
 from dmarc_milter.explaining.public_key import digest
+from dmarc_milter.spf.reasons import SpfReason
 from dmarc_milter.spf.record import is_spf
 
 SCHEMA = 1
@@ -49,8 +50,8 @@ def _spf(found: DomainFound) -> dict[str, Any]:
         "loop": list(spf.loop.domains) if spf.loop is not None else [],
         "terms": [
             {"depth": step.depth, "domain": step.domain, "term": step.term, "target": step.target}
-            for step in spf.steps
-            if step.term != "record"
+            for step in spf.steps[: spf.loop.end if spf.loop is not None else None]
+            if step.term != "record" and step.note.code is not SpfReason.INCLUDED
         ],
     }
 

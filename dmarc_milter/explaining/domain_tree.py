@@ -56,6 +56,8 @@ def _spf(root: Node, found: DomainFound) -> None:
             below.add(f"record: {shown_record(record)}")
         return
     add_spf_steps(below, spf.steps, matches=False)
+    if all(step.term == "record" for step in spf.steps):
+        return
     below.add(f"look-ups: {spf.check.dns_terms} of at most {MAX_DNS_TERMS}")
     below.add(f"look-ups that found nothing: {spf.check.void_lookups} of at most {MAX_VOID_LOOKUPS}")
     authorised = [step.term for step in spf.steps if step.term.startswith(("ip4:", "ip6:", "+ip4:", "+ip6:"))]

@@ -73,6 +73,10 @@ def _wrapped(node: Node, first: str, others: str, style: Style) -> list[str]:
     return [(others if index else first) + part for index, part in enumerate(shown)]
 
 
+_COURSE = (SpfReason.MATCH, SpfReason.NO_MATCH, SpfReason.INCLUDES)
+"""What a check of one client comes to, and no part of what a record says."""
+
+
 def add_spf_steps(below: Node, steps: Sequence[Step], *, matches: bool = True) -> None:
     """The terms of each record below it, the records of includes below their include; a circle once."""
     records: dict[int, Node] = {}
@@ -81,12 +85,13 @@ def add_spf_steps(below: Node, steps: Sequence[Step], *, matches: bool = True) -
     for step in steps[: circle.end] if circle is not None else steps:
         if step.term == "record":
             above = terms.get(step.depth - 1, below)
-            records[step.depth] = above.add(f"record of {step.domain}: {wording.text(step.note)}")
+            title = f"record of {step.domain}: " if step.note.code is SpfReason.RECORD else ""
+            records[step.depth] = above.add(f"{title}{wording.text(step.note)}")
             continue
         if not matches and step.note.code is SpfReason.INCLUDED:
             continue
         target = f" ({step.target})" if step.target and not step.term.endswith(step.target) else ""
-        is_told = matches or step.note.code not in (SpfReason.MATCH, SpfReason.NO_MATCH)
+        is_told = matches or step.note.code not in _COURSE
         note = f": {wording.text(step.note)}" if is_told else ""
         terms[step.depth] = records.get(step.depth, below).add(f"{step.term}{target}{note}")
     if circle is not None:

@@ -1,6 +1,8 @@
 """`dmarc-milter check --domain`: what a domain publishes, and what is wrong with it."""
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,21 @@ _dmarc.deep.good.test. IN TXT "v=DMARC1; p=none; psd=n; rua=mailto:a@good.test"
 long.test. IN TXT "v=spf1 a:a.long.test a:b.long.test a:c.long.test -all"
 _dmarc.long.test. IN TXT "v=DMARC1; p=reject; rua=mailto:a@long.test"
 """
+
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs" / "check.md").read_text("utf-8")
+
+
+def keys(found: Any) -> Iterator[str]:
+    """All keys, however deep; those of `tags` are DMARC's own."""
+    if isinstance(found, list):
+        for each in found:
+            yield from keys(each)
+    elif isinstance(found, dict):
+        for key, value in found.items():
+            yield key
+            if key != "tags":
+                yield from keys(value)
 
 
 class Asked:
@@ -171,6 +188,10 @@ def test_the_raw_records(ask) -> None:  # type: ignore[no-untyped-def]
 def test_a_circle_is_shown_once(ask) -> None:  # type: ignore[no-untyped-def]
     told = ask("loop.test")
     assert told.found["spf"]["loop"] == ["loop.test", "loop2.test", "loop.test"]
+    assert [(each["depth"], each["term"]) for each in told.found["spf"]["terms"]] == [
+        (0, "include:loop2.test"),
+        (1, "include:loop.test"),
+    ]
     assert told.text.count("record of loop.test") == 1
     assert "loop.test leads to loop2.test, which leads to loop.test" in told.words
 
@@ -204,3 +225,20 @@ def test_keys_have_bits_and_a_digest(ask) -> None:  # type: ignore[no-untyped-de
     assert (key["type"], key["bits"], len(key["sha256"])) == ("rsa", 1024, 64)
     assert f"rsa, 1024 bits, SHA-256 {key['sha256'][:16]}" in told.words
     assert "p=MI" not in told.text
+
+
+KEYS = {
+    "schema domain exists faults failures doubts spf dmarc dkim code text",
+    "outcome records others_get code reason lookups void_lookups loop terms depth domain term target",
+    "asked name organizational_domain policy_domain policy policy_tag failure tags rua ruf",
+    "uri host consent send_to authorized_at authorizing_records",
+    "selector keys type bits sha256 is_test error",
+}
+"""Public: one that goes, or means something else, makes the next version."""
+
+
+def test_keys_are_stable_and_documented(ask) -> None:  # type: ignore[no-untyped-def]
+    found = {key for domain in ("good.test", "wrong.test") for key in keys(ask(domain, "s", "revoked").found)}
+    assert found == set(" ".join(KEYS).split())
+    documented = set(re.findall(r"`([a-z_0-9]+)`", PAGE))
+    assert found - documented == set()

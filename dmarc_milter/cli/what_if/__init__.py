@@ -8,6 +8,9 @@ from dmarc_milter.cli.options import add_journal, positive
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--days", type=positive, default=7, metavar="N", help="how far to look back (default 7)")
+    parser.add_argument(
+        "--limit", type=positive, default=20, metavar="N", help="show the N largest groups (default 20; --json has all)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
     add_journal(parser, config_help="other settings, tried on the messages of the journal")
 

@@ -45,7 +45,7 @@ def what_if(options: argparse.Namespace) -> int:
             print(json.dumps(line))
     else:
         width = columns(sys.stdout)
-        for text in _lines(found, judged, options.days, width):
+        for text in _lines(found, judged, options, width):
             print(text)
         _print_lists(lists, trusted, width)
         _print_sealers(found, settings.policy.indirect.trusted_sealers, width)
@@ -97,16 +97,18 @@ def _list_as_json(found: SeenList, trusted: Sequence[ListPattern]) -> dict[str, 
 # For people
 
 
-def _lines(found: Refused, judged: "Counter[str]", days: int, width: int) -> Iterator[str]:
-    yield from wrapped(_headline(found, judged, days), width)
-    for group in found.groups:
+def _lines(found: Refused, judged: "Counter[str]", options: argparse.Namespace, width: int) -> Iterator[str]:
+    yield from wrapped(_headline(found, judged, options.days), width)
+    shown = found.groups[: options.limit]
+    for group in shown:
         yield ""
         yield from _group(group, width)
-    if found.others:
+    others = found.messages - sum(each.count for each in shown)
+    if others:
         yield ""
         yield from wrapped(
-            f"{found.others} messages more, of groups that are too many to be told one by one; "
-            "the totals above count them.",
+            f"{len(shown)} groups are shown, the largest. {others} messages more are in smaller ones: --limit N shows more, "
+            "--json all; the totals above count every message.",
             width,
         )
 

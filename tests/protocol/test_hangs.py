@@ -6,7 +6,6 @@ What hangs is put into the filter by a module that Python imports first; a messa
 import os
 import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -132,12 +131,10 @@ def test_a_worker_that_hangs_is_replaced(tmp_path: Path, name_server: NameServer
     with serving(tmp_path, name_server, early + HANGING) as running:
         assert is_right(running)
         (before,) = running.workers
-        begun = time.monotonic()
         begin(running)
+        # How long that may take is in the bounds themselves (tests/unit/test_heartbeat.py): here the machine may be busy.
         wait_for(lambda: before not in running.workers, "the end of the worker", 3 * ENDED_WITHIN)
-        assert time.monotonic() - begun < ENDED_WITHIN
         wait_for(lambda: is_right(running), "a right verdict", 3 * RIGHT_WITHIN)
-        assert time.monotonic() - begun < RIGHT_WITHIN
         assert f"worker {before} hangs ({kind}) and is ended by force" in running.log
         assert f'dmarc_milter_worker_hangs_total{{how="{kind}"}} 1.0' in running.metrics()
 

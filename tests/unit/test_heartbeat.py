@@ -6,7 +6,17 @@ from dataclasses import dataclass
 import pytest
 
 from dmarc_milter.service import heartbeat as pulse
-from dmarc_milter.service.heartbeat import ALIVE, WORDS, Hang, Heartbeat, RunningTime
+from dmarc_milter.service.heartbeat import (
+    ALIVE,
+    ENDLESS_SECONDS,
+    LOOK_SECONDS,
+    SILENT_SECONDS,
+    WORDS,
+    Hang,
+    Heartbeat,
+    RunningTime,
+)
+from dmarc_milter.service.worker_process import START_SECONDS
 
 LONGEST_WAIT = 10.0
 WITHIN = 100
@@ -116,3 +126,11 @@ def test_time_that_this_process_was_stopped_does_not_count() -> None:
     assert own_time.passed(101.0) == 1.0
     assert own_time.passed(4_000.0) == 2.0
     assert own_time.passed(4_000.5) == 0.5
+
+
+def test_a_worker_that_hangs_is_ended_within_20_seconds_and_mail_is_right_within_30() -> None:
+    """What docs/security.md promises, out of the bounds that it is made of."""
+    seen = max(SILENT_SECONDS, ENDLESS_SECONDS) + 2 * LOOK_SECONDS
+    assert seen <= 20
+    # It is ended by force; a worker starts within a second, and may take so long at most.
+    assert seen + START_SECONDS <= 30

@@ -47,7 +47,7 @@ def what_if(options: argparse.Namespace) -> int:
         width = columns(sys.stdout)
         for text in _lines(found, judged, options, width):
             print(text)
-        _print_lists(lists, trusted, width)
+        _print_lists(lists, options.limit, trusted, width)
         _print_sealers(found, settings.policy.indirect.trusted_sealers, width)
         _print_rules(found, width)
     return SOMEBODY if found.messages else NOBODY
@@ -107,8 +107,8 @@ def _lines(found: Refused, judged: "Counter[str]", options: argparse.Namespace, 
     if others:
         yield ""
         yield from wrapped(
-            f"{len(shown)} groups are shown, the largest. {others} messages more are in smaller ones: --limit N shows more, "
-            "--json all; the totals above count every message.",
+            f"{len(shown)} groups are shown, the largest. {others} messages more are in smaller ones: --limit N shows "
+            "more, --json all; the totals above count every message.",
             width,
         )
 
@@ -171,16 +171,18 @@ def _counted(wanted: "Counter[str]") -> str:
     return ", ".join(f"{count} {action}" for action, count in wanted.most_common())
 
 
-def _print_lists(lists: list[SeenList], trusted: Sequence[ListPattern], width: int) -> None:
+def _print_lists(lists: list[SeenList], limit: int, trusted: Sequence[ListPattern], width: int) -> None:
     if not lists:
         return
     print("\nMailing lists whose mail fails DMARC:\n")
-    for each in lists:
+    for each in lists[:limit]:
         mark = "trusted" if each.is_trusted(trusted) else "not trusted"
         print(f"{each.list_id}: {_counted(each.wanted)}; {mark}")
         print(f"  authenticated as: {each.authenticated_as or 'nobody, so it cannot be named'}")
         print(f"  in the name of: {', '.join(name for name, _ in each.authors.most_common(5)) or '(no usable From)'}")
-    _print_setting(_LISTS, setting(lists, trusted), width)
+    if len(lists) > limit:
+        print(f"\n{limit} lists are shown, those with the most messages, of {len(lists)}.")
+    _print_setting(_LISTS, setting(lists[:limit], trusted), width)
 
 
 def _print_sealers(found: Refused, trusted: Sequence[str], width: int) -> None:

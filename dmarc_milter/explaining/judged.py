@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from dmarc_milter.api import Evaluated
 from dmarc_milter.explaining.envelope import Derived
-from dmarc_milter.explaining.explain import is_undecided
+from dmarc_milter.explaining.telling import is_undecided
 from dmarc_milter.judging.verdict import Action
 
 NOT_JUDGED = "not judged"

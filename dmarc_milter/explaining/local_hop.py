@@ -23,9 +23,9 @@ _LMTP = re.compile(
 """LMTP is how mail is put into mailboxes (RFC 2033 1), from whatever address: Dovecot, which names none where its
 client came over a unix socket, and Cyrus."""
 _RESUBMITTED = re.compile(
-    r"by \S+ \(Postfix, from userid [0-9]+\) id .*|from \S+ by \S+ with (?:local|spam-scanned)\b.*"
+    r"by \S+ \(Postfix(?:, from userid [0-9]+)?\) id .*|from \S+ by \S+ with (?:local|spam-scanned)\b.*"
 )
-"""A content filter that hands mail back through sendmail: Postfix, Exim."""
+"""Mail that goes round within the MTA: an alias of Postfix, or a content filter that hands it back through sendmail."""
 
 
 def is_local_hop(value: bytes) -> bool:

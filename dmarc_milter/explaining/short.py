@@ -9,7 +9,7 @@ from dmarc_milter.common.network import address_text
 from dmarc_milter.common.terminal import Severity, painted, severity_of
 from dmarc_milter.common.text import printable
 from dmarc_milter.explaining.envelope import Derived
-from dmarc_milter.explaining.explain import PROMISES, advice_on, as_row, headline, relayed_by, told_lines
+from dmarc_milter.explaining.telling import PROMISES, advice_on, as_row, headline, relayed_by, told_lines
 from dmarc_milter.explaining.tree import Style
 
 MAX_TEXT = 400

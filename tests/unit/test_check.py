@@ -179,6 +179,17 @@ def test_without_a_client_nothing_is_promised(check) -> None:  # type: ignore[no
     assert check("unknown.eml", "--ip", "203.0.113.9").out.startswith("unknown.eml: dmarc=fail, would be refused")
 
 
+def test_what_is_accepted_in_any_case_is_not_called_a_failure(check) -> None:  # type: ignore[no-untyped-def]
+    Path("zone").write_text(ZONE + '_dmarc.mild.example. IN TXT "v=DMARC1; p=none"\n')
+    Path("mild.eml").write_bytes(UNKNOWN.replace(b"bank.example", b"mild.example"))
+    told = check("mild.eml")
+    assert "SPF was not judged; it would be accepted all the same" in told.words
+    assert "dmarc=fail" not in check("mild.eml", "-v").out
+    many = check("mild.eml", "message.eml").out.splitlines()
+    assert many[1] == "not decided accept     -         none      -    mild.example       mild.eml"
+    assert "what enforce would do: 2 accept" in many
+
+
 def test_what_needs_no_client_is_decided_without_one(check) -> None:  # type: ignore[no-untyped-def]
     import dkim
 
@@ -229,7 +240,7 @@ fail        reject     none      none      -    eleven.example
 what enforce would do: 2 accept, 1 not decided, 1 reject
        1 eleven.example
 * overridden: 1 local_policy
-? no client could be read, so SPF was not judged: name one with --ip
+not decided: no client could be read, so SPF was not judged; name one with --ip
 """
 
 

@@ -30,6 +30,8 @@ LOCAL = {
     ),
     "Postfix, from Amavis": b"from localhost (localhost [127.0.0.1])\n\tby mx.example.org (Postfix) with ESMTP id 4Y; Thu",
     "Postfix, from sendmail": b"by mx.example.org (Postfix, from userid 110)\n\tid 4Y; Thu, 26 Nov 2026 10:00:00 +0000",
+    "Postfix, by an alias": b"by mx.example.org (Postfix)\n\tid 4Y; Thu, 26 Nov 2026 10:00:00 +0000 (UTC)",
+    "a qmail of this host": b"from unknown (HELO localhost) (127.0.0.1)\n  by mx.example.org with SMTP; 26 Nov 2026",
     "Exim": b"from mail by mx.example.org with spam-scanned (Exim 4.96)\n\t(envelope-from <a@b.example>) id x; Thu",
 }
 NOT_LOCAL = {
@@ -42,6 +44,7 @@ NOT_LOCAL = {
     ),
     "a bare address": b"from x ([127.0.0.1]) by y (192.0.2.10) by mx.example.org with Microsoft SMTP Server id 1; Thu",
     "LMTP in a HELO": b"from x by y with LMTP ([192.0.2.10]) by mx.example.org (Postfix) with ESMTP id 4X; Thu",
+    "qmail, from a client": b"from unknown (HELO localhost) (192.0.2.10) by mx.example.org with SMTP; 26 Nov 2026",
     "no address at all": b"from out.example by mx.example.org with ESMTP id 4X; Thu",
     "too long": b"from localhost (localhost [127.0.0.1]) by mx.example.org with ESMTP id " + 5_000 * b"x",
     "nothing": b"",

@@ -45,7 +45,7 @@ def _with_name(cells: str, name: str, width: int) -> str:
 
 
 def _action(judged: Judged) -> str:
-    if judged.is_undecided:
+    if judged.is_undecided and judged.found.disposition.enforced_action is not Action.ACCEPT:
         return "?"
     spared = "*" if judged.found.disposition.override is not None else ""
     return judged.found.disposition.enforced_action.value + spared
@@ -66,6 +66,7 @@ class Summary:
 
     def __init__(self) -> None:
         self.messages = 0
+        self._undecided = 0
         self._results: Counter[str] = Counter()
         self._arc: Counter[str] = Counter()
         self._wanted: Counter[str] = Counter()
@@ -81,8 +82,10 @@ class Summary:
             self._arc[judged.found.verdict.arc.status.value] += 1
         if disposition.override is not None:
             self._overrides[disposition.override.value] += 1
-        self._wanted[NOT_DECIDED if judged.is_undecided else disposition.enforced_action.value] += 1
-        if disposition.enforced_action is not Action.ACCEPT and not judged.is_undecided:
+        is_refused = disposition.enforced_action is not Action.ACCEPT
+        self._undecided += judged.is_undecided
+        self._wanted[NOT_DECIDED if judged.is_undecided and is_refused else disposition.enforced_action.value] += 1
+        if is_refused and not judged.is_undecided:
             self._refused_by_domain[judged.author_domain or "(no usable From)"] += 1
 
     def lines(self, width: int) -> Iterator[str]:
@@ -101,8 +104,9 @@ class Summary:
             yield f"         and {left} more domains"
         if self._overrides:
             yield from _wrapped(f"* overridden: {_counts(self._overrides)}", width)
-        if self._wanted[NOT_DECIDED]:
-            yield from _wrapped("? no client could be read, so SPF was not judged: name one with --ip", width)
+        if self._undecided:
+            said = "not decided: no client could be read, so SPF was not judged; name one with --ip"
+            yield from _wrapped(said, width)
 
 
 def _counts(counter: Counter[str]) -> str:

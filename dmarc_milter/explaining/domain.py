@@ -11,8 +11,8 @@ from dmarc_milter.dkim import key
 from dmarc_milter.dkim.key import Key
 from dmarc_milter.dmarc.evaluation import Discovery, DmarcEvaluation, evaluate
 from dmarc_milter.dmarc.report_destination import Destination, ReportTag, destination
-from dmarc_milter.dmarc.tree_walk import TreeWalks, Walk
-from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, Resolver, text_records
+from dmarc_milter.dmarc.tree_walk import TreeWalks, Walk, questions
+from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType, Resolver, text_records
 from dmarc_milter.spf.evaluation import Check, Step, check_host
 from dmarc_milter.spf.loop import Loop, loop
 
@@ -81,6 +81,9 @@ async def look_into(
     resolver: Resolver, domain: str, selectors: list[str], answers: Mapping[Question, Answer[Any]]
 ) -> DomainFound:
     """SPF, DMARC and the DKIM keys of `selectors`; `answers` is where `resolver` keeps what was answered."""
+    # All at once: with a DNS that does not answer, each would take its whole patience.
+    names = [domain, *(f"{selector}._domainkey.{domain}" for selector in selectors)]
+    resolver.prefetch([*questions(domain), *(Question(name, RecordType.TXT) for name in names)])
     own = await text_records(resolver, domain)
     spf = await _spf(resolver, domain)
     dmarc = await _dmarc(resolver, domain)
@@ -119,6 +122,6 @@ async def _key(resolver: Resolver, domain: str, selector: str) -> KeyFound:
 
 def run(dns: Dns, domain: str, selectors: list[str]) -> DomainFound:
     """The same, waited for."""
-    questions = dns.questions()
-    resolver = questions.resolver(time.monotonic() + DEADLINE)
-    return dns.runner.start(look_into(resolver, domain, selectors, questions.used)).result()
+    asked = dns.questions()
+    resolver = asked.resolver(time.monotonic() + DEADLINE)
+    return dns.runner.start(look_into(resolver, domain, selectors, asked.used)).result()

@@ -1,14 +1,18 @@
 """`dmarc-milter check --domain`: what a domain publishes, and what is wrong with it."""
 
+import asyncio
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dmarc_milter.cli.main import main
+from dmarc_milter.dns.answer import Answer, OnAnswer, Question
+from dmarc_milter.dns.zone import ZoneResolver
+from dmarc_milter.explaining.domain import look_into
 from tests.unit.keys import rsa_key
 
 _, KEY = rsa_key()
@@ -242,3 +246,28 @@ def test_keys_are_stable_and_documented(ask) -> None:  # type: ignore[no-untyped
     assert found == set(" ".join(KEYS).split())
     documented = set(re.findall(r"`([a-z_0-9]+)`", PAGE))
     assert found - documented == set()
+
+
+class Eager(ZoneResolver):
+    """Notes what it is asked ahead of the first wait."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.ahead: list[Question] = []
+        self.waited: list[Question] = []
+
+    def prefetch(self, questions: Sequence[Question], then: OnAnswer | None = None) -> None:
+        if not self.waited:
+            self.ahead += questions
+
+    async def resolve(self, question: Question) -> Answer[Any]:
+        self.waited.append(question)
+        return self.look_up(question)
+
+
+def test_all_is_asked_at_once() -> None:
+    """With a DNS that does not answer, each question would take its whole patience."""
+    resolver = Eager()
+    asyncio.run(look_into(resolver, "shop.example", ["s"], {}))
+    assert set(resolver.waited) == set(resolver.ahead)
+    assert len(resolver.ahead) == 4

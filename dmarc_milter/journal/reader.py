@@ -4,7 +4,8 @@ import ipaddress
 import math
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
@@ -19,31 +20,66 @@ from dmarc_milter.journal.schema import STANDS_OUT, messages, rollups, told_colu
 class Criteria:
     """Which messages are meant: all that is given must fit."""
 
-    queue_id: str | None = None
+    queue_ids: tuple[str, ...] = ()
+    """One of these; empty: any."""
     message_id: str | None = None
     author_domain: str | None = None
     client: ipaddress.IPv4Network | ipaddress.IPv6Network | None = None
     """Of whoever handed it to us, or to the outermost of our trusted relays."""
     since: float | None = None
     """Seconds since 1970."""
+    until: float | None = None
+    """The same; the last moment that is meant."""
+    action: str | None = None
+    dmarc: str | None = None
+    spf: str | None = None
+    rule: str | None = None
+    list_id: str | None = None
+
+    def from_(self, since: float) -> "Criteria":
+        """The same, from another moment on."""
+        return replace(self, since=since)
 
 
 def find(engine: Engine, criteria: Criteria, limit: int) -> list[Row]:
     """The newest messages that fit, newest first."""
-    query = sa.select(*told_columns).order_by(messages.c.time.desc())
+    query = _fitting(sa.select(*told_columns), criteria).order_by(messages.c.time.desc()).limit(limit)
+    with engine.connect() as connection:
+        return [dict(each) for each in connection.execute(query).mappings()]
+
+
+def count(engine: Engine, criteria: Criteria, limit: int) -> int:
+    """How many fit; `limit` + 1 where there are more than `limit`."""
+    some = _fitting(sa.select(sa.literal(1)), criteria).limit(limit + 1).subquery()
+    with engine.connect() as connection:
+        return int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar() or 0)
+
+
+def _fitting(query: "sa.Select[Any]", criteria: Criteria) -> "sa.Select[Any]":
+    columns = messages.c
     for column, value in (
-        (messages.c.queue_id, criteria.queue_id),
-        (messages.c.message_id, criteria.message_id),
-        (messages.c.author_domain, criteria.author_domain),
+        (columns.message_id, criteria.message_id),
+        (columns.author_domain, criteria.author_domain),
+        (columns.action, criteria.action),
+        (columns.dmarc, criteria.dmarc),
+        (columns.spf, criteria.spf),
+        (columns.rule, criteria.rule),
+        (columns.list_id, criteria.list_id),
     ):
         if value is not None:
             query = query.where(column == value)
+    if criteria.queue_ids:
+        query = query.where(columns.queue_id.in_(criteria.queue_ids))
     if criteria.since is not None:
-        query = query.where(messages.c.time >= criteria.since)
+        query = query.where(columns.time >= criteria.since)
+    if criteria.until is not None:
+        query = query.where(columns.time <= criteria.until)
     if criteria.client is not None:
-        query = query.where(messages.c.source.between(octets(criteria.client[0]), octets(criteria.client[-1])))
-    with engine.connect() as connection:
-        return [dict(each) for each in connection.execute(query.limit(limit)).mappings()]
+        query = query.where(columns.source.between(octets(criteria.client[0]), octets(criteria.client[-1])))
+    if criteria.dmarc == "fail" or criteria.action not in (None, "accept"):
+        # It follows from the others, and has the index of what stands out read.
+        query = query.where(STANDS_OUT)
+    return query
 
 
 def refused(engine: Engine, since: float) -> Iterator[Row]:

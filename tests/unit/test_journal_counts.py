@@ -304,7 +304,7 @@ def test_whoever_is_behind_a_relay_is_found(engine: Engine, url: DatabaseUrl) ->
 
 
 QUESTIONS = {
-    "queue id": lambda engine: find(engine, Criteria(queue_id="A"), 10),
+    "queue id": lambda engine: find(engine, Criteria(queue_ids=("A",)), 10),
     "message id": lambda engine: find(engine, Criteria(message_id="<b@x>"), 10),
     "From": lambda engine: find(engine, Criteria(author_domain="example.com"), 10),
     "From, since": lambda engine: find(engine, Criteria(author_domain="example.com", since=NOW), 10),

@@ -2,18 +2,33 @@
 
 import argparse
 
+from dmarc_milter.cli import moments
 from dmarc_milter.cli.command import Command
-from dmarc_milter.cli.options import add_journal, positive
+from dmarc_milter.cli.options import add_color, add_journal, positive
+
+_ACTIONS = ("accept", "quarantine", "reject", "tempfail")
+_DMARC = ("pass", "fail", "none", "temperror", "permerror")
+_SPF = ("pass", "fail", "softfail", "neutral", "none", "temperror", "permerror")
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("queue_id", nargs="?", metavar="QUEUE-ID", help="the MTA's name for the message")
-    parser.add_argument("--message-id", metavar="ID", help="the Message-ID, with its angle brackets or without")
-    parser.add_argument("--from", dest="author_domain", metavar="DOMAIN", help="the domain of From")
-    parser.add_argument("--client", metavar="ADDRESS", help="the client's address, or a network")
-    parser.add_argument("--since", metavar="WHEN", help="30m, 12h, 7d, or a date like 2026-11-24 (UTC)")
-    parser.add_argument("--limit", type=positive, default=20, metavar="N", help="at most so many messages (default 20)")
+    parser.add_argument("queue_id", nargs="*", metavar="QUEUE-ID", help="the MTA's name for a message")
+    which = parser.add_argument_group("which messages", "all that is given has to fit")
+    which.add_argument("--message-id", metavar="ID", help="the Message-ID, with its angle brackets or without")
+    which.add_argument("--from", dest="author_domain", metavar="DOMAIN", help="the domain of From")
+    which.add_argument("--client", metavar="ADDRESS", help="the client's address, or a network")
+    which.add_argument("--list", dest="list_id", metavar="LIST-ID", help="the mailing list")
+    which.add_argument("--action", choices=_ACTIONS, help="what was done")
+    which.add_argument("--dmarc", choices=_DMARC, help="the result of DMARC")
+    which.add_argument("--spf", choices=_SPF, help="the result of SPF")
+    which.add_argument("--rule", metavar="NAME", help="the [[override]] that decided")
+    which.add_argument("--since", type=moments.option, metavar="WHEN", help=f"not before: {moments.FORMS}")
+    which.add_argument("--until", type=moments.option, metavar="WHEN", help="not after; written the same way")
+    parser.add_argument("--limit", type=positive, default=20, metavar="N", help="the newest N messages (default 20)")
+    parser.add_argument("--follow", action="store_true", help="go on with messages as they come, until Ctrl-C")
+    parser.add_argument("-v", "--verbose", action="store_true", help="of several messages, too, tell the whole story")
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    add_color(parser)
     add_journal(parser)
 
 
@@ -26,7 +41,8 @@ def _run(options: argparse.Namespace) -> int:
 COMMAND = Command(
     "trace",
     "tell what became of a message",
-    "Tell what became of a message: what was received, found and done, and what the sender can mend.",
+    "Tell what became of a message: what was done and why, what was received and found, and what to do about it. Of "
+    "several messages, a line each. Times are local, as in mail.log.",
     _add_options,
     _run,
     "Exit status: 0 found, 1 no such message in the journal, 2 error.",

@@ -63,7 +63,7 @@ def test_trace_answers_for_the_number_that_smtp_gave(open_folder: Path) -> None:
         wait_for(lambda: running.command("trace", queue_id).returncode == 0, "the journal")
         told = running.command("trace", queue_id).stdout
         assert told.startswith(queue_id)
-        assert "decision    accept: dmarc=none" in told
+        assert f"{queue_id}: accepted, mode enforce: dmarc=none" in told
         refused = running.command("trace", "--from", "bank.example", "--json")
         found = json.loads(refused.stdout)
         assert (found["action"], found["reply"]) == ("reject", " ".join(("550", REFUSED[1].decode())))

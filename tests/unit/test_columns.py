@@ -109,7 +109,7 @@ def test_a_new_finding_is_added_in_one_place(tmp_path: Path) -> None:
     found = json.loads(done.stdout)
     assert found["version"] == 5
     assert " iprev=fail iprev_code=no-name " in found["log"]
-    assert "iprev       fail: the client has no name" in found["trace"]
+    assert "iprev      fail: the client has no name" in found["trace"]
     assert "  iprev      fail: the client has no name" in found["check"]
     assert found["trace --json"]["iprev"] == found["check --json"]["iprev"] == "fail"
     assert {"protocol": "iprev", "code": "no-name"} in found["reasons"]

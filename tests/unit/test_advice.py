@@ -25,6 +25,22 @@ SIGNATURES = {
     DkimReason.BODY_PARTLY_SIGNED: "sign without l=",
     DkimReason.EXPIRED: "was too old when the message came",
     DkimReason.RSA_SHA1: "sign with rsa-sha256",
+    DkimReason.LENGTH_BEYOND_BODY: "Somebody cut the body",
+    DkimReason.NO_KEY_RECORD: "s1._domainkey.a.example holds no key record",
+    DkimReason.EMPTY_KEY_RECORD: "has no p=",
+    DkimReason.UNREADABLE_KEY: "The key in s1._domainkey.a.example cannot be read",
+    DkimReason.UNREADABLE_KEY_RECORD: "The record s1._domainkey.a.example cannot be read",
+    DkimReason.KEY_NOT_FOR_MAIL: "is not for mail (s=)",
+    DkimReason.KEY_TOO_LONG: "is too long",
+    DkimReason.KEY_OF_OTHER_ALGORITHM: "is of another kind",
+    DkimReason.HASH_NOT_ALLOWED: "leave h= out",
+    DkimReason.SUBDOMAIN_NOT_ALLOWED: "sign with i=@a.example",
+    DkimReason.KEY_LOOKUP_FAILED: "The DNS did not tell the key s1 of a.example",
+    DkimReason.SIGNED_IN_FUTURE: "is ahead (t=)",
+    DkimReason.FROM_NOT_SIGNED: "add it to h=",
+    DkimReason.IDENTITY_OUTSIDE: "leave i= out",
+    DkimReason.MISSING_TAG: "A tag is missing",
+    DkimReason.UNREADABLE_SIGNATURE: "cannot be read",
 }
 
 NOTHING_WRONG: dict[str, Any] = {
@@ -62,7 +78,7 @@ def test_a_signature(code: DkimReason, text: str) -> None:
 def test_no_author_domain(code: Unusable) -> None:
     said = wording.text(code())
     (line,) = advice({**NOTHING_WRONG, "author_domain": None, "from_reason": said, "dmarc": "permerror"})
-    assert line == f"The message has {said}: its sender has to write one address of one domain."
+    assert line.startswith(f"The message has {said}, which spoofers write")
 
 
 def test_every_code_has_advice_or_is_known_to_have_none() -> None:
@@ -94,3 +110,50 @@ def test_a_signature_of_an_older_version_has_general_advice() -> None:
 
 def test_a_signature_without_code_and_reason() -> None:
     assert advice(signed()) == []
+
+
+def failing(**columns: Any) -> dict[str, Any]:
+    return {**NOTHING_WRONG, "spf": "fail", "dmarc": "fail", "list_id": None, "kind": "nobody", **columns}
+
+
+def proves(*domains: str) -> list[dict[str, Any]]:
+    return [{"mechanism": "dkim", "domain": each, "authenticated": "yes", "aligned": False} for each in domains]
+
+
+CHANGED = {"result": "fail", "code": "body-changed", "reason": "x", "domain": "a.example", "selector": "s1"}
+MADE_UP = {**CHANGED, "code": "signature-does-not-fit"}
+OTHERS = {**CHANGED, "domain": "other.example"}
+SPOOF = "this is a spoof, and nothing is to be fixed"
+TO_WHOM: dict[str, tuple[dict[str, Any], list[str], bool]] = {
+    # what was found, what is said, whether the sender is told how to do better
+    "nobody": (failing(), ["Nobody authenticated it", SPOOF, "from 192.0.2.7"], False),
+    "somebody else": (failing(alignments=proves("crook.example")), ["If you don't know crook.example", SPOOF, "[[override]]"], False),
+    "a signature that may be made up": (failing(dkim=[MADE_UP]), [SPOOF], False),
+    "a changed message of somebody else": (failing(dkim=[OTHERS]), [SPOOF], False),
+    "SPF of the author fails": (failing(spf_domain="a.example"), [SPOOF], False),
+    "signed, and the body was changed": (failing(dkim=[CHANGED]), ["Somebody changed the body", "d=a.example"], True),
+    "sent on": (failing(dkim=[CHANGED], kind="sent_on", alignments=proves("fwd.example")), ["Somebody changed the body"], True),
+    "a list": (
+        failing(list_id="dev.lists.example", alignments=proves("lists.example")),
+        ["A mailing list of lists.example sent it on", 'trusted_lists = ["lists.example"]'], True,
+    ),
+    "a list that anybody may have made up": (failing(list_id="dev.lists.example", alignments=proves("crook.example")), [SPOOF], False),
+    "a sealer that saw it pass": (
+        failing(arc_vouching=["b.example", "a2.example"]),
+        ["a2.example saw it pass", 'trusted_sealers = ["b.example", "a2.example"]'], True,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("found", "texts", "coaches"), TO_WHOM.values(), ids=TO_WHOM.keys())
+def test_the_receiver_first_and_the_sender_only_where_it_may_be_honest(
+    found: dict[str, Any], texts: list[str], coaches: bool
+) -> None:
+    said = " ".join(advice(found))
+    for text in texts:
+        assert text in said
+    assert ("sign" in said and "DKIM" in said) is coaches
+
+
+def test_mail_of_our_own_users_has_no_advice() -> None:
+    assert advice({**NOTHING_WRONG, "spf": None, "dmarc": None}) == []

@@ -96,7 +96,6 @@ def test_a_record_with_eleven_look_ups(check) -> None:  # type: ignore[no-untype
     assert "receivers treat this record as an error" in told.words
     of_message = check("message.eml", "--mail-from", "a@eleven.example")
     assert "SPF permerror for eleven.example: more than 10 terms" in of_message.words
-    assert "cannot be used, and counts for nothing" in of_message.out
 
 
 def test_a_policy_that_is_only_tested(check) -> None:  # type: ignore[no-untyped-def]

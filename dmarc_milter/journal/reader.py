@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from dmarc_milter.columns.column import Row
 from dmarc_milter.columns.origin import octets
 from dmarc_milter.journal.rollups import HOUR
-from dmarc_milter.journal.schema import STANDS_OUT, messages, rollups, told_columns
+from dmarc_milter.journal.schema import STANDS_OUT, UNFILLED, messages, rollups, told_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,58 @@ class Criteria:
 
 def find(engine: Engine, criteria: Criteria, limit: int) -> list[Row]:
     """The newest messages that fit, newest first."""
-    query = _fitting(sa.select(*told_columns), criteria).order_by(messages.c.time.desc()).limit(limit)
     with engine.connect() as connection:
+        narrowed = _narrowed(connection, criteria)
+        if narrowed is None:
+            return []
+        query = _fitting(sa.select(*told_columns), narrowed).order_by(messages.c.time.desc()).limit(limit)
         return [dict(each) for each in connection.execute(query).mappings()]
 
 
 def count(engine: Engine, criteria: Criteria, limit: int) -> int:
     """How many fit; `limit` + 1 where there are more than `limit`."""
-    some = _fitting(sa.select(sa.literal(1)), criteria).limit(limit + 1).subquery()
     with engine.connect() as connection:
+        narrowed = _narrowed(connection, criteria)
+        if narrowed is None:
+            return 0
+        some = _fitting(sa.select(sa.literal(1)), narrowed).limit(limit + 1).subquery()
         return int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar() or 0)
+
+
+def _narrowed(connection: Connection, criteria: Criteria) -> Criteria | None:
+    """The same, between the first and the last hour that have such messages by the counts; None where none has.
+
+    Else what never occurs would be looked for in all of the journal.
+    """
+    hours, results = rollups["hours"].c, rollups["results"].c
+    of_hours = [
+        column == value
+        for column, value in (
+            (hours.dmarc, criteria.dmarc),
+            (hours.action, criteria.action),
+            (hours.rule, criteria.rule),
+        )
+        if value is not None
+    ]
+    counted: list[sa.Select[Any]] = []
+    if of_hours:
+        counted.append(sa.select(sa.func.min(hours.hour), sa.func.max(hours.hour)).where(*of_hours))
+    if criteria.spf is not None:
+        of_spf = (results.method == "spf", results.result == criteria.spf)
+        counted.append(sa.select(sa.func.min(results.hour), sa.func.max(results.hour)).where(*of_spf))
+    if not counted or connection.execute(sa.select(messages.c.uid).where(UNFILLED).limit(1)).first() is not None:
+        # Rows of older versions may not be counted yet.
+        return criteria
+    for query in counted:
+        first, last = connection.execute(query).one()
+        if first is None:
+            return None
+        criteria = replace(
+            criteria,
+            since=max(first, criteria.since or 0.0),
+            until=min(last + HOUR, criteria.until if criteria.until is not None else math.inf),
+        )
+    return criteria
 
 
 def _fitting(query: "sa.Select[Any]", criteria: Criteria) -> "sa.Select[Any]":

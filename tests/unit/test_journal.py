@@ -153,7 +153,9 @@ FIND = (
 
 
 @pytest.mark.parametrize("last", ["the writer", "prune", "a reader"])
-def test_its_group_reads_it_whoever_had_it_open_last(last: str, settings: JournalSection) -> None:
+def test_its_group_reads_it_whoever_had_it_open_last(last: str, open_folder: Path) -> None:
+    """In a folder of its own: those of pytest are closed to others whenever a run begins."""
+    settings = JournalSection(database=DatabaseUrl(f"sqlite:///{open_folder}/j/journal.sqlite"))
     write(settings, [record()])
     path = Path(settings.database.removeprefix("sqlite:///"))
     if last == "prune":

@@ -20,7 +20,7 @@ from dmarc_milter.dkim.result import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.dmarc.evaluation import Alignment, Authenticated, Identifier, Mechanism
 from dmarc_milter.dmarc.reasons import DmarcReason
-from dmarc_milter.journal import schema
+from dmarc_milter.journal import insertion, schema
 from dmarc_milter.journal.database import open_engine
 from dmarc_milter.journal.story import outcome, story
 from dmarc_milter.judging.policy import Mode
@@ -247,10 +247,9 @@ def test_follow(engine: Engine, database: DatabaseUrl, tmp_path: Path) -> None:
 
 
 def fill_one(database: DatabaseUrl, found: MessageRecord) -> None:
-    engine = open_engine(database, create=True)
-    with engine.begin() as connection:
-        connection.execute(schema.messages.insert().values(as_row(found, found.queue_id)))
-    engine.dispose()
+    opened = insertion.connect(database)
+    opened.insert([as_row(found, found.queue_id)])
+    opened.close()
 
 
 def shown(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:

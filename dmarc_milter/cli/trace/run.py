@@ -30,7 +30,7 @@ LABEL = 11
 MAX_TEXT = 2_000
 """Characters of what is told of one finding."""
 POLL_SECONDS = 1.0
-COUNTED = 100_000
+COUNTED = 10_000
 """More are not counted: that would take longer than the answer."""
 
 

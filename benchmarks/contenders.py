@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-from tests.running import RunningFilter
-from tests.system.postfix import wait_for
+from tests.support.running import RunningFilter
+from tests.support.waiting import wait_for
 
 ADDRESS = "127.0.0.153"
 WORKERS = 2

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import dkim
 
 from dmarc_milter.message.header import split_message
-from tests.unit.keys import ed25519_key, rsa_key, strings
+from tests.support.keys import ed25519_key, rsa_key, strings
 
 LINES = {
     "text": b"The quick brown fox jumps over the lazy dog, and the dog is not amused at all.\r\n",

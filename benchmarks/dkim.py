@@ -15,7 +15,7 @@ from dmarc_milter.dkim.verification import prepare, verify_all
 from dmarc_milter.dns.answer import RecordType
 from dmarc_milter.dns.zone import ZoneResolver, records_of
 from dmarc_milter.message.header import Header, split_message
-from tests.unit.keys import rsa_key, strings
+from tests.support.keys import rsa_key, strings
 
 LINES = {
     "text": b"The quick brown fox jumps over the lazy dog, and the dog is not amused.\r\n",

@@ -14,7 +14,7 @@ from benchmarks.processes import cpu_seconds
 from dmarc_milter.demo.examples import EXAMPLES, zone_text
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.running import RunningFilter
+from tests.support.running import RunningFilter
 
 ROUNDS = 5
 CONNECTIONS = 20

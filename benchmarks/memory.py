@@ -17,8 +17,8 @@ from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.message.header import split_message
 from dmarc_milter.testing.mta import MtaResponse
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.running import RunningFilter
-from tests.unit.keys import rsa_key, strings
+from tests.support.keys import rsa_key, strings
+from tests.support.running import RunningFilter
 
 MESSAGES = 10
 OCTETS = 50 << 20

@@ -26,8 +26,8 @@ from dmarc_milter.message.header import split_message
 from dmarc_milter.settings import config
 from dmarc_milter.testing.mta import MtaResponse
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.conformance import FOLDER, casebook
-from tests.running import RunningFilter
+from tests.support.conformance import FOLDER, casebook
+from tests.support.running import RunningFilter
 
 ID = "mx.example.org"
 FORGETFUL = """

@@ -17,8 +17,8 @@ import pytest
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.testing.mta import MtaResponse
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.running import RunningFilter
-from tests.unit.keys import rsa_key
+from tests.support.keys import rsa_key
+from tests.support.running import RunningFilter
 
 OWN_ID = "mx.example.org"
 

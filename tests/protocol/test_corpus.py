@@ -17,9 +17,9 @@ from dmarc_milter.settings.config import Settings
 from dmarc_milter.settings.policy import PolicySection
 from dmarc_milter.testing.mta import MtaResponse
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.running import RunningFilter
-from tests.system.postfix import free_port
-from tests.unit.keys import ed25519_key, rsa_key, strings
+from tests.support.keys import ed25519_key, rsa_key, strings
+from tests.support.running import RunningFilter
+from tests.support.waiting import free_port
 
 COUNT = 400
 ENFORCE = Settings(policy=PolicySection(mode="enforce"))

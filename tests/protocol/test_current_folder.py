@@ -8,7 +8,7 @@ import pytest
 
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_serve import settings
-from tests.running import RunningFilter
+from tests.support.running import RunningFilter
 
 NAMES = ("json", "dns", "sqlalchemy", "prometheus_client", "milter", "sitecustomize", "tempfile", "dmarc_milter")
 EVIL = """

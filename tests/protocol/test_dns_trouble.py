@@ -11,7 +11,7 @@ from dmarc_milter.dns.answer import Question
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_serve import play
-from tests.running import RunningFilter
+from tests.support.running import RunningFilter
 
 DEADLINE = 1.5
 SLACK = 1.0

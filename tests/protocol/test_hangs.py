@@ -16,8 +16,8 @@ from dmarc_milter.demo.examples import EXAMPLES
 from dmarc_milter.testing.mta import Mta
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_serve import EXPECTED, found, settings
-from tests.running import RunningFilter
-from tests.system.postfix import wait_for
+from tests.support.running import RunningFilter
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 

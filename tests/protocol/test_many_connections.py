@@ -17,8 +17,8 @@ from dmarc_milter.demo.examples import EXAMPLES
 from dmarc_milter.testing.mta import ALL_ACTIONS, ALL_STEPS, Mta
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_serve import EXPECTED, found, settings
-from tests.running import RunningFilter
-from tests.system.postfix import wait_for
+from tests.support.running import RunningFilter
+from tests.support.waiting import wait_for
 
 DESCRIPTORS = 1_024
 IDLE = 1_300

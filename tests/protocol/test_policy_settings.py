@@ -12,8 +12,8 @@ from dmarc_milter.dns.answer import RecordType
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.testing.mta import ALL_ACTIONS, Mta, MtaResponse
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.running import RunningFilter
-from tests.unit.keys import rsa_key
+from tests.support.keys import rsa_key
+from tests.support.running import RunningFilter
 
 ZONE = f"""$TTL 300
 bank.example. IN TXT "v=spf1 ip4:192.0.2.1 -all"

@@ -12,7 +12,7 @@ from dmarc_milter.service import state
 from dmarc_milter.service.state import Reload, ServiceState, StateFile
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_serve import settings
-from tests.running import RunningFilter
+from tests.support.running import RunningFilter
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import pytest
 from dmarc_milter.demo.examples import EXAMPLES, Example
 from dmarc_milter.testing.mta import ALL_STEPS, LEADING_SPACE, NO_REPLY_FLAGS, NO_STAGE_FLAGS, Mta, MtaResponse
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.running import RunningFilter
-from tests.system.postfix import free_port, wait_for
+from tests.support.running import RunningFilter
+from tests.support.waiting import free_port, wait_for
 
 EXPECTED = {
     # spf, dkim, dmarc, what is done

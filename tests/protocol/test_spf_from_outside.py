@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.conformance import SpfCase, spf_cases
-from tests.running import RunningFilter
+from tests.support.conformance import SpfCase, spf_cases
+from tests.support.running import RunningFilter
 
 SECTIONS = [list(cases) for _, cases in groupby(spf_cases(), key=lambda case: id(case.records))]
 MESSAGE = [(b"From", b" a@author.invalid"), (b"Subject", b" x")]

@@ -12,8 +12,8 @@ import pytest
 
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_serve import settings
-from tests.running import RunningFilter
-from tests.system.postfix import free_port, wait_for
+from tests.support.running import RunningFilter
+from tests.support.waiting import free_port, wait_for
 
 pytestmark = pytest.mark.system
 

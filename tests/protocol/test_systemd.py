@@ -10,7 +10,7 @@ import pytest
 
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_serve import settings
-from tests.running import RunningFilter
+from tests.support.running import RunningFilter
 
 
 @pytest.fixture(params=["path", "abstract"])

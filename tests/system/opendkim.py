@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dmarc_milter.message.header import split_message
 from dmarc_milter.testing.mta import Mta, MtaResponse
-from tests.system.postfix import wait_for
+from tests.support.waiting import wait_for
 
 PROGRAM = "/usr/sbin/opendkim"
 

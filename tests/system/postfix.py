@@ -3,11 +3,10 @@
 import os
 import shutil
 import smtplib
-import socket
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
+
+from tests.support.waiting import free_port, wait_for
 
 MASTER = """\
 127.0.0.1:{port} inet n - n - - smtpd
@@ -62,23 +61,6 @@ smtpd_milters = {milter}
 milter_default_action = {default_action}
 milter_connect_timeout = 5s
 """
-
-
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
-    """Wait until `condition` holds."""
-    limit = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > limit:
-            raise AssertionError(f"waited {seconds} s in vain for {what}")
-        time.sleep(0.02)
-
-
-def free_port() -> int:
-    """A port on loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Postfix:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dmarc_milter.attaching import sendmail
 from dmarc_milter.settings.addresses import listen_address
-from tests.system.postfix import wait_for
+from tests.support.waiting import wait_for
 from tests.system.servers import need
 
 UNPACKED = Path(__file__).resolve().parents[2] / ".sendmail"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.system.postfix import free_port, wait_for
+from tests.support.waiting import free_port, wait_for
 
 REQUIRED = bool(os.environ.get("DMARC_MILTER_REQUIRE_SYSTEM"))
 

@@ -4,8 +4,9 @@ import smtplib
 from pathlib import Path
 
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.running import RunningFilter
-from tests.system.postfix import Postfix, free_port
+from tests.support.running import RunningFilter
+from tests.support.waiting import free_port
+from tests.system.postfix import Postfix
 from tests.system.sendmail import Sendmail
 
 RECIPIENT = "you@example.org"

@@ -16,8 +16,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from dmarc_milter.dkim.result import DkimResult
+from tests.support.keys import ed25519_key, rsa_key
 from tests.system.opendkim import PROGRAM, OpenDkim
-from tests.unit.keys import ed25519_key, rsa_key
 from tests.unit.test_dkim_verification import verify
 
 pytestmark = pytest.mark.system

@@ -14,7 +14,7 @@ import pytest
 
 from dmarc_milter.demo.examples import EXAMPLES
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.system.postfix import wait_for
+from tests.support.waiting import wait_for
 from tests.system.site import RECIPIENT, Site, results, transact
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("has_postfix")]

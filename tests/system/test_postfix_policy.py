@@ -13,9 +13,10 @@ import pytest
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.protocol.test_policy_settings import ZONE
-from tests.system.postfix import Postfix, wait_for
+from tests.support.keys import rsa_key
+from tests.support.waiting import wait_for
+from tests.system.postfix import Postfix
 from tests.system.site import Site, results
-from tests.unit.keys import rsa_key
 
 pytestmark = [pytest.mark.system, pytest.mark.usefixtures("has_postfix")]
 

@@ -13,7 +13,7 @@ from dmarc_milter.dkim.body import BodyHashes
 from dmarc_milter.dns.answer import Answer, Question, RecordType
 from dmarc_milter.dns.zone import ZoneResolver, records_of
 from dmarc_milter.message.header import split_message
-from tests.unit.keys import rsa_key, strings
+from tests.support.keys import rsa_key, strings
 
 MESSAGE = (
     b"From: a@example.com\r\nTo: b@example.org\r\nSubject: x\r\n"

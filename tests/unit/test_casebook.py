@@ -9,7 +9,7 @@ from dmarc_milter import Envelope, Evaluated, evaluate
 from dmarc_milter.api import Dns
 from dmarc_milter.explaining import zone_file
 from dmarc_milter.settings import config
-from tests.conformance import FOLDER, Judged, casebook
+from tests.support.conformance import FOLDER, Judged, casebook
 
 if not casebook():
     pytest.skip(f"no casebook.jsonl in {FOLDER}", allow_module_level=True)

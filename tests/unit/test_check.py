@@ -76,7 +76,7 @@ def test_a_message_that_passes(check) -> None:  # type: ignore[no-untyped-def]
 def test_what_was_forwarded_with_a_broken_body_hash(check) -> None:  # type: ignore[no-untyped-def]
     import dkim
 
-    from tests.unit.keys import rsa_key
+    from tests.support.keys import rsa_key
 
     key, record = rsa_key()
     Path("zone").write_text(ZONE + f's._domainkey.bank.example. IN TXT "{record}"\n')
@@ -192,7 +192,7 @@ def test_what_is_accepted_in_any_case_is_not_called_a_failure(check) -> None:  #
 def test_what_needs_no_client_is_decided_without_one(check) -> None:  # type: ignore[no-untyped-def]
     import dkim
 
-    from tests.unit.keys import rsa_key
+    from tests.support.keys import rsa_key
 
     key, record = rsa_key()
     Path("zone").write_text(ZONE + f's._domainkey.bank.example. IN TXT "{record}"\n')
@@ -211,7 +211,7 @@ def test_keys_are_shown_by_bits_and_digest(check) -> None:  # type: ignore[no-un
     import dkim
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-    from tests.unit.keys import rsa_key
+    from tests.support.keys import rsa_key
 
     key, record = rsa_key()
     public = load_pem_private_key(key, None).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
@@ -244,7 +244,7 @@ not decided: no client could be read, so SPF was not judged; name one with --ip
 
 
 def test_arc_and_what_overrides_the_policy(check) -> None:  # type: ignore[no-untyped-def]
-    from tests.unit.keys import strings
+    from tests.support.keys import strings
     from tests.unit.test_arc import MESSAGE as SENT
     from tests.unit.test_arc import RECORD, seal
 

@@ -13,7 +13,7 @@ from dmarc_milter.cli.main import main
 from dmarc_milter.dns.answer import Answer, OnAnswer, Question
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.explaining.domain import look_into
-from tests.unit.keys import rsa_key
+from tests.support.keys import rsa_key
 
 _, KEY = rsa_key()
 ZONE = f"""$TTL 300

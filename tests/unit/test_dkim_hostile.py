@@ -22,7 +22,7 @@ from dmarc_milter.dkim.signature import Canonicalization
 from dmarc_milter.dkim.verification import MAX_KEYS_PREFETCHED, SignatureResult, prepare
 from dmarc_milter.dkim.work import MAX_HASHED, MAX_TRIES
 from dmarc_milter.message.header import MAX_FIELDS, MAX_OCTETS, Field, Header
-from tests.unit.keys import rsa_key, rsa_record
+from tests.support.keys import rsa_key, rsa_record
 from tests.unit.test_dkim_verification import MESSAGE, NOW, sign, verify
 
 SECONDS = 5.0

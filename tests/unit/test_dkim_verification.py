@@ -15,7 +15,7 @@ from dmarc_milter.dkim.verification import SignatureResult, prepare, verify_all
 from dmarc_milter.dns.answer import RecordType
 from dmarc_milter.dns.zone import ZoneResolver, records_of
 from dmarc_milter.message.header import split_message
-from tests.unit.keys import ed25519_key, rsa_key, strings
+from tests.support.keys import ed25519_key, rsa_key, strings
 
 NOW = 1_800_000_000
 MESSAGE = (

@@ -174,3 +174,8 @@ def test_banned_phrases(phrase: str) -> None:
     texts = TEXTS | {"--help": commands_help()}
     pattern = re.compile(r"\b" + r"\s+".join(map(re.escape, phrase.split())), re.IGNORECASE)
     assert [name for name, text in texts.items() if pattern.search(text)] == []
+
+
+def test_every_page_goes_with_the_package() -> None:
+    listed = set((ROOT / "packaging/debian/docs").read_text("utf-8").split())
+    assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} <= listed

@@ -1,4 +1,4 @@
-"""Work grows no faster than the input, for every parser and every fuzz target (tests/growth.py says what is measured)."""
+"""Work grows no faster than the input, for every parser and every fuzz target (tests/support/growth.py says what is measured)."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import growth
+from tests.support import growth
 
 pytestmark = pytest.mark.slow
 
@@ -52,7 +52,7 @@ def grown(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
 def measured(folder: Path) -> tuple[list[tuple[str, str, str]], list[tuple[int, int, int]]]:
     """What was measured, and the instructions of each for the three sizes."""
     callgrind = ["valgrind", "--tool=callgrind", "--dump-line=no", f"--callgrind-out-file={folder}/out"]
-    command = [*callgrind, f"--dump-before={growth.MARK.__name__}", sys.executable, "-m", "tests.growth"]
+    command = [*callgrind, f"--dump-before={growth.MARK.__name__}", sys.executable, "-m", "tests.support.growth"]
     environment = {**os.environ, "PYTHONHASHSEED": "0"}
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     counts = [instructions_of(folder / f"out.{number}") for number in range(1, len(list(folder.iterdir())))]

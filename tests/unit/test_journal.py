@@ -61,7 +61,7 @@ from dmarc_milter.settings.journal import JournalSection
 from dmarc_milter.spf.evaluation import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
 from dmarc_milter.telemetry.metrics import WorkerMetrics
-from tests.system.postfix import wait_for
+from tests.support.waiting import wait_for
 from tests.unit.test_policy import verdict
 
 NOW = 1_800_000_000.0
@@ -245,7 +245,7 @@ from dmarc_milter.columns.table import told
 from dmarc_milter.journal.writer import Writer
 from dmarc_milter.settings.database_url import DatabaseUrl
 from dmarc_milter.settings.journal import JournalSection
-from tests.system.postfix import wait_for
+from tests.support.waiting import wait_for
 from tests.unit.test_journal import record
 
 logging.basicConfig(level="ERROR")

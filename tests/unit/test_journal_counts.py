@@ -34,7 +34,7 @@ from dmarc_milter.message.received import HandOver, Relayed
 from dmarc_milter.settings.database_url import DatabaseUrl
 from dmarc_milter.spf.evaluation import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
-from tests.system.postfix import wait_for
+from tests.support.waiting import wait_for
 from tests.unit.test_journal import ENVELOPE, FAILS, NOW, as_row, record
 from tests.unit.test_policy import verdict
 

@@ -24,7 +24,7 @@ from dmarc_milter.dns.source import Asker, Need
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.judging.verdict import Action
 from dmarc_milter.settings import config
-from tests.unit.keys import rsa_key, strings
+from tests.support.keys import rsa_key, strings
 
 CROOK = bytes((203, 0, 113, 5))
 TREES = ("bank.example", "macros.example", "xn--bnk-qla.example", "pension.example", "shop.test")

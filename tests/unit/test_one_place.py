@@ -111,3 +111,15 @@ def test_cleaning_is_seen(source: str) -> None:
 @pytest.mark.parametrize("source", ["str(ip_address(octets))", 'f"{ipaddress.ip_address(octets)}/24"'])
 def test_addresses_are_seen(source: str) -> None:
     assert any(map(is_address_as_text, ast.walk(ast.parse(source))))
+
+
+def test_what_tests_share_is_in_support() -> None:
+    """A unit test needs no server: it imports nothing of the tests that do, nor anything that imports these."""
+    tests = Path(__file__).parents[1]
+    wrong = [
+        f"{path.relative_to(tests)}: {node.module}"
+        for path in (*(tests / "unit").glob("*.py"), *(tests / "support").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("tests.system", "tests.protocol"))
+    ]
+    assert wrong == []

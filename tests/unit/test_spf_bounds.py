@@ -15,7 +15,7 @@ from dmarc_milter.spf import macro, record
 from dmarc_milter.spf.evaluation import Check, SpfResult, check_host
 from dmarc_milter.spf.explanation import MAX_SHOWN, explain
 from dmarc_milter.spf.macro import MacroValues
-from tests.unit.keys import strings
+from tests.support.keys import strings
 
 ADDRESS = b"\xc0\x00\x02\x01"
 

@@ -15,7 +15,7 @@ from dmarc_milter.dns.answer import Answer, AnswerOutcome, OnAnswer, Question, R
 from dmarc_milter.dns.zone import ZoneResolver, records_of
 from dmarc_milter.spf.evaluation import Check, Step, check_host
 from dmarc_milter.spf.reasons import SpfReason
-from tests.unit.keys import strings
+from tests.support.keys import strings
 
 CLIENT = bytes([192, 0, 2, 1])
 NAMES = [f"n{number}.example.com" for number in range(6)]

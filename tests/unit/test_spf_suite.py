@@ -7,7 +7,7 @@ import pytest
 
 from dmarc_milter.spf.evaluation import check_host, identity
 from dmarc_milter.spf.explanation import explain
-from tests.conformance import SpfCase, spf_cases
+from tests.support.conformance import SpfCase, spf_cases
 
 CASES = spf_cases()
 

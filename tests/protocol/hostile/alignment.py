@@ -15,7 +15,7 @@ from tests.protocol.hostile.message import (
     table,
 )
 from tests.protocol.hostile.names import FAILING
-from tests.unit.keys import rsa_key
+from tests.support.keys import rsa_key
 
 KINDS = tuple(FAILING)
 

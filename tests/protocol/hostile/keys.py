@@ -10,7 +10,7 @@ from typing import NamedTuple
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from tests.unit.keys import rsa_key
+from tests.support.keys import rsa_key
 
 _SHA256 = bytes.fromhex("3031300d060960864801650304020105000420")
 

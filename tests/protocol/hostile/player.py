@@ -16,8 +16,8 @@ from pathlib import Path
 from dmarc_milter.testing.mta import ALL_ACTIONS, ALL_STEPS, NO_REPLY_FLAGS, Mta, MtaResponse
 from tests.protocol.hostile.message import ACCEPTED, DEFERRED, REFUSED, Attack, Group, Message
 from tests.protocol.hostile.names import TABLE
-from tests.running import RunningFilter
 from tests.support.hostile_dns import HostileNameServer
+from tests.support.running import RunningFilter
 
 AT_ONCE = 60
 """Attacks that are played together."""

@@ -15,7 +15,7 @@ from dmarc_milter.dns.answer import RecordType
 from dmarc_milter.dns.zone import Records, ZoneResolver, records_of
 
 FOLDER = Path(
-    os.environ.get("DMARC_MILTER_CONFORMANCE", Path(__file__).resolve().parents[2] / "shared" / "conformance")
+    os.environ.get("DMARC_MILTER_CONFORMANCE", Path(__file__).resolve().parents[3] / "shared" / "conformance")
 )
 
 

@@ -50,8 +50,8 @@ class PruningProcess:
         self._process = None
 
     def renew(self, before: JournalSection, after: JournalSection) -> None:
-        """The settings have changed: other days, or another database, count at once."""
-        if (before.keep_days, before.database) != (after.keep_days, after.database):
+        """The settings have changed: other days, another database or another password count at once."""
+        if any(getattr(before, each) != getattr(after, each) for each in ("keep_days", "database", "password_file")):
             self.due = time.monotonic()
 
     def stop(self) -> None:

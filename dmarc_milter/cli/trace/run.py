@@ -118,6 +118,8 @@ def _follow(engine: Engine, criteria: Criteria, options: argparse.Namespace) -> 
     day = ""
     while True:
         rows = reader.find(engine, criteria.from_(since), options.limit)[::-1]
+        # A file that nobody has open is read as one that nobody changes: who writes next is seen by opening it again.
+        engine.dispose()
         for row in rows:
             if row["uid"] in seen:
                 continue

@@ -234,7 +234,11 @@ def test_follow(engine: Engine, database: DatabaseUrl, tmp_path: Path) -> None:
     ]
     started = time.time()
     with subprocess.Popen(
-        [*command, "--journal", database], stdout=subprocess.PIPE, text=True, env={**os.environ}
+        [*command, "--journal", database],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ},
+        preexec_fn=_interruptible,
     ) as following:
         assert following.stdout is not None
         for number in range(3):
@@ -244,6 +248,11 @@ def test_follow(engine: Engine, database: DatabaseUrl, tmp_path: Path) -> None:
         following.send_signal(signal.SIGINT)
         assert following.wait(30) == 130
         assert following.stdout.read() == ""
+
+
+def _interruptible() -> None:
+    """Where a shell started the tests in the background, SIGINT is ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def fill_one(database: DatabaseUrl, found: MessageRecord) -> None:

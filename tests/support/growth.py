@@ -21,7 +21,7 @@ from dmarc_milter.common.text import plain, printable
 from dmarc_milter.dkim import header as dkim_header
 from dmarc_milter.dkim import key, signature
 from dmarc_milter.dkim.signature import Canonicalization, Signature
-from dmarc_milter.dmarc import tree_walk
+from dmarc_milter.dmarc import report_destination, tree_walk
 from dmarc_milter.dns import name, wire
 from dmarc_milter.dns.answer import Question, RecordType
 from dmarc_milter.fields import authentication_results as results_field
@@ -51,6 +51,7 @@ Call = Callable[[bytes], object]
 _SIGNATURE = signature.parse(SAMPLES["dkim_signature"].replace(b"; t=1; x=2", b""), NOW)
 assert isinstance(_SIGNATURE, Signature)
 _WANTED = _SIGNATURE
+_MAILBOX = report_destination.Mailbox("r@reports.example", "reports.example")
 _QUESTION = Question("example.com", RecordType.TXT)
 _ASKED = wire.query(_QUESTION, 1) or b""
 
@@ -83,6 +84,12 @@ CALLS: dict[str, Call] = {
         _text(octets), _text(octets)
     ),
     "dmarc.record.parse": TARGETS["dmarc"],
+    "dmarc.report_destination.authorization_name": lambda octets: report_destination.authorization_name(
+        _text(octets), "reports.example"
+    ),
+    "dmarc.report_destination.authorized": lambda octets: report_destination.authorized(
+        "mailto:r@reports.example", _MAILBOX, "x.reports.example", [octets], report_destination.ReportTag.AGGREGATE
+    ),
     "message.apparent.apparent_domains": TARGETS["apparent_authors"],
     "message.author.author": TARGETS["from_field"],
     "message.authserv_id.claims": TARGETS["foreign_results"],

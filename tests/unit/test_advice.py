@@ -1,5 +1,6 @@
 """Which code leads to which advice: a case for each that has one, a line in a list for each that has none."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from dmarc_milter.common.reason import ReasonCode
 from dmarc_milter.dkim.reasons import DkimReason
 from dmarc_milter.journal.advice import advice
 from dmarc_milter.message.reasons import Unusable
+from tests.support.keys import rsa_key
+from tests.unit.test_dkim_hostile import RSA_768
+from tests.unit.test_dkim_verification import MESSAGE, sign, verify
 from tests.unit.test_reason_codes import CODES, protocol
 
 WITHOUT_ADVICE = Path(__file__).with_name("codes_without_advice.txt")
@@ -153,6 +157,41 @@ def test_the_receiver_first_and_the_sender_only_where_it_may_be_honest(
     for text in texts:
         assert text in said
     assert ("sign" in said and "DKIM" in said) is coaches
+
+
+FORGED: dict[str, tuple[tuple[bytes, bytes], list[str], DkimReason]] = {
+    # what a forger writes into the signature's field, the key record that is there, what the verifier says
+    "rsa-sha1": ((rb"a=rsa-sha256", b"a=rsa-sha1"), [rsa_key()[1]], DkimReason.RSA_SHA1),
+    "expired": ((rb" t=\d+;", b" t=1600000000; x=1700000000;"), [rsa_key()[1]], DkimReason.EXPIRED),
+    "l= too large": ((rb"v=1;", b"v=1; l=99999;"), [rsa_key()[1]], DkimReason.LENGTH_BEYOND_BODY),
+    "a revoked key": ((rb"b=", b"b="), ["v=DKIM1; p="], DkimReason.KEY_REVOKED),
+    "a short key": ((rb"b=", b"b="), [f"v=DKIM1; p={RSA_768}"], DkimReason.KEY_TOO_SHORT),
+    "a key for tests": ((rb"b=", b"b="), [rsa_key(1025)[1] + "; t=y"], DkimReason.TESTING),
+}
+
+
+@pytest.mark.parametrize(("change", "records", "code"), FORGED.values(), ids=FORGED.keys())
+def test_what_a_forger_can_write_is_a_spoof_first(
+    change: tuple[bytes, bytes], records: list[str], code: DkimReason
+) -> None:
+    """By the verifier itself: the forger's own key signs, in the name of the Author Domain."""
+    field, count = re.subn(*change, sign(key=rsa_key(2048)[0]), count=1)
+    assert count == 1
+    (found,) = verify(field + MESSAGE, {"s._domainkey.example.com": records})
+    assert found.reason is not None
+    assert found.reason.code is code
+    signature = {"result": "fail", "code": code.value, "reason": "x", "domain": found.domain, "selector": "s"}
+    forged = failing(author_domain="example.com", dkim=[signature], alignments=proves("crook.example"))
+    first, *others = advice(forged)
+    assert SPOOF in first
+    assert all(each.startswith("If you know that it is the mail of example.com itself") for each in others)
+    assert "should sign" not in " ".join(others)
+
+
+def test_why_a_known_sender_fails_is_said_after_that() -> None:
+    first, then = advice(failing(dkim=[{**CHANGED, "code": "expired"}]))
+    assert SPOOF in first
+    assert then.endswith("was too old when the message came: it was delayed, or x= is too tight.")
 
 
 def test_mail_of_our_own_users_has_no_advice() -> None:

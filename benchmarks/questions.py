@@ -28,7 +28,8 @@ from dmarc_milter.journal.reader import Criteria, find
 from dmarc_milter.journal.row import row
 from dmarc_milter.journal.summary import Period, summary
 from dmarc_milter.journal.upkeep import keep_up
-from tests.unit.test_journal_counts import KINDS, make_old
+from tests.support.journals import make_old
+from tests.support.mail import KINDS
 
 BATCH = 2_000
 DOMAINS = 50_000

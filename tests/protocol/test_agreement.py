@@ -7,7 +7,7 @@ import contextlib
 import json
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -26,6 +26,7 @@ from dmarc_milter.message.header import split_message
 from dmarc_milter.settings import config
 from dmarc_milter.testing.mta import MtaResponse
 from dmarc_milter.testing.name_server import NameServerThread
+from tests.support.bugs import breaking
 from tests.support.conformance import FOLDER, casebook
 from tests.support.running import RunningFilter
 
@@ -36,23 +37,12 @@ from dmarc_milter.cli.main import main
 from dmarc_milter.dns import wire
 wire.MIN_TTL = 0.0
 from dmarc_milter.judging.evaluation import MessageEvaluation
-from tests.protocol.test_agreement import breaking
+from tests.support.bugs import breaking
 MessageEvaluation.end_of_headers = breaking(MessageEvaluation.end_of_headers)
 sys.exit(main())
 """
 """A filter that keeps no answer beyond its time to live: the next case has a zone of its own. It has a bug, too."""
 BROKEN = (b"X-Broken", b" 1")
-
-
-def breaking(step: Callable[[MessageEvaluation], bool]) -> Callable[[MessageEvaluation], bool]:
-    """The end of the header, with a bug: a message with the field X-Broken is too much for it."""
-
-    def end_of_headers(self: MessageEvaluation) -> bool:
-        if self.header.all("x-broken"):
-            raise ZeroDivisionError("made up")
-        return step(self)
-
-    return end_of_headers
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.protocol.test_serve import settings
-from tests.support.running import RunningFilter
+from tests.support.running import RunningFilter, settings
 
 NAMES = ("json", "dns", "sqlalchemy", "prometheus_client", "milter", "sitecustomize", "tempfile", "dmarc_milter")
 EVIL = """

@@ -10,7 +10,7 @@ from dmarc_milter.demo.examples import EXAMPLES, zone_text
 from dmarc_milter.dns.answer import Question
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.protocol.test_serve import play
+from tests.support.examples import play
 from tests.support.running import RunningFilter
 
 DEADLINE = 1.5

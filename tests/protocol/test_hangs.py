@@ -15,8 +15,8 @@ import pytest
 from dmarc_milter.demo.examples import EXAMPLES
 from dmarc_milter.testing.mta import Mta
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.protocol.test_serve import EXPECTED, found, settings
-from tests.support.running import RunningFilter
+from tests.support.examples import EXPECTED, found
+from tests.support.running import RunningFilter, settings
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.slow

@@ -16,8 +16,8 @@ import pytest
 from dmarc_milter.demo.examples import EXAMPLES
 from dmarc_milter.testing.mta import ALL_ACTIONS, ALL_STEPS, Mta
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.protocol.test_serve import EXPECTED, found, settings
-from tests.support.running import RunningFilter
+from tests.support.examples import EXPECTED, found
+from tests.support.running import RunningFilter, settings
 from tests.support.waiting import wait_for
 
 DESCRIPTORS = 1_024

@@ -14,18 +14,8 @@ from dmarc_milter.testing.mta import ALL_ACTIONS, Mta, MtaResponse
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.support.keys import rsa_key
 from tests.support.running import RunningFilter
+from tests.support.zones import POLICY_ZONE
 
-ZONE = f"""$TTL 300
-bank.example. IN TXT "v=spf1 ip4:192.0.2.1 -all"
-_dmarc.bank.example. IN TXT "v=DMARC1; p=reject"
-shop.example. IN TXT "v=spf1 -all"
-_dmarc.shop.example. IN TXT "v=DMARC1; p=quarantine"
-lists.example. IN TXT "v=spf1 ip4:203.0.113.9 -all"
-s._domainkey.fwd.example. IN TXT "{rsa_key()[1]}"
-5.113.0.203.in-addr.arpa. IN PTR out.partner.example.
-out.partner.example. IN A 203.0.113.5
-6.113.0.203.in-addr.arpa. IN PTR out.partner.example.
-"""
 SPOOFED = [(b"From", b" <a@bank.example>"), (b"Subject", b" x")]
 QUARANTINE = 0x20
 """SMFIF_QUARANTINE of the milter protocol."""
@@ -37,7 +27,7 @@ Fields = list[tuple[bytes, bytes]]
 def filtering(
     folder: Path, policy: str, milter: str = "", mode: str = "enforce"
 ) -> Iterator[tuple[RunningFilter, NameServerThread]]:
-    with NameServerThread(ZoneResolver.from_text(ZONE)) as server:
+    with NameServerThread(ZoneResolver.from_text(POLICY_ZONE)) as server:
         text = f'{milter}[dns]\nnameservers = ["{server.address}"]\n[policy]\nmode = "{mode}"\n{policy}'
         running = RunningFilter(folder, f"unix:{folder}/socket", text)
         try:

@@ -11,8 +11,7 @@ import pytest
 from dmarc_milter.service import state
 from dmarc_milter.service.state import Reload, ServiceState, StateFile
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.protocol.test_serve import settings
-from tests.support.running import RunningFilter
+from tests.support.running import RunningFilter, settings
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -14,26 +13,11 @@ from pathlib import Path
 import pytest
 
 from dmarc_milter.demo.examples import EXAMPLES, Example
-from dmarc_milter.testing.mta import ALL_STEPS, LEADING_SPACE, NO_REPLY_FLAGS, NO_STAGE_FLAGS, Mta, MtaResponse
+from dmarc_milter.testing.mta import ALL_STEPS, LEADING_SPACE, NO_REPLY_FLAGS, NO_STAGE_FLAGS, Mta
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.support.running import RunningFilter
+from tests.support.examples import EXPECTED, found, play
+from tests.support.running import RunningFilter, settings
 from tests.support.waiting import free_port, wait_for
-
-EXPECTED = {
-    # spf, dkim, dmarc, what is done
-    "signed": ("pass", "pass", "pass", "accept"),
-    "spf-only": ("pass", "none", "pass", "accept"),
-    "forwarded": ("fail", "pass", "pass", "accept"),
-    "spoofed": None,
-    "quarantined": ("pass", "none", "fail", "accept"),
-    "no-such-subdomain": None,
-    "no-policy": ("pass", "none", "none", "accept"),
-    "two-authors": None,
-}
-
-
-def settings(server: NameServerThread, policy: str = "") -> str:
-    return f'workers = 2\n[dns]\nnameservers = ["{server.address}"]\n[policy]\nmode = "enforce"\n{policy}'
 
 
 @pytest.fixture(scope="module", params=["unix", "inet"])
@@ -46,21 +30,6 @@ def running(
     yield started
     assert started.stop() == 0
     assert "Traceback" not in started.log
-
-
-def play(running: RunningFilter, scene: Example, *, steps: int = ALL_STEPS, chunk: int = 65_535) -> MtaResponse:
-    mta = running.mta(steps=steps)
-    mta.connect(scene.helo, scene.client)
-    mta.helo(scene.helo)
-    fields, body = scene.content
-    answer = mta.message(scene.mail_from, ["you@example.org"], fields, body, chunk=chunk)
-    mta.quit()
-    return answer
-
-
-def found(answer: MtaResponse) -> tuple[str, ...]:
-    values = [re.search(rf"\b{method}=(\w+)", answer.results) for method in ("spf", "dkim", "dmarc")]
-    return (*(match.group(1) if match else "" for match in values), answer.action)
 
 
 def test_stages_that_are_answered(running: RunningFilter) -> None:

@@ -13,8 +13,8 @@ import pytest
 from dmarc_milter.demo.examples import EXAMPLES
 from dmarc_milter.testing.mta import ALL_ACTIONS, ALL_STEPS, Mta, MtaResponse
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.protocol.test_serve import EXPECTED, found, settings
-from tests.support.running import RunningFilter
+from tests.support.examples import EXPECTED, found
+from tests.support.running import RunningFilter, settings
 
 SIGNED = EXAMPLES[0]
 ADD, DELETE = 0x1, 0x10

@@ -11,8 +11,7 @@ from typing import Any
 import pytest
 
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.protocol.test_serve import settings
-from tests.support.running import RunningFilter
+from tests.support.running import RunningFilter, settings
 from tests.support.waiting import free_port, wait_for
 
 pytestmark = pytest.mark.system

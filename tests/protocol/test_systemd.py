@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.protocol.test_serve import settings
-from tests.support.running import RunningFilter
+from tests.support.running import RunningFilter, settings
 
 
 @pytest.fixture(params=["path", "abstract"])

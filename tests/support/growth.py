@@ -28,8 +28,8 @@ from dmarc_milter.fields import authentication_results as results_field
 from dmarc_milter.message.header import Field, Header, split_message
 from dmarc_milter.spf import evaluation as spf_evaluation
 from dmarc_milter.spf.reasons import SpfReason
+from fuzz.samples import SAMPLES
 from fuzz.targets import NOW, TARGETS
-from tests.unit.test_fuzz_targets import SAMPLES
 
 MARK = os.getloadavg
 """A function of libc's name that nothing else calls: callgrind is told to look out for it."""

@@ -12,6 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dmarc_milter.testing.mta import ALL_ACTIONS, ALL_STEPS, Mta
+from dmarc_milter.testing.name_server import NameServerThread
+
+
+def settings(server: NameServerThread, policy: str = "") -> str:
+    """Two workers in mode enforce that ask `server`; `policy` is more of [policy], and of what may follow it."""
+    return f'workers = 2\n[dns]\nnameservers = ["{server.address}"]\n[policy]\nmode = "enforce"\n{policy}'
 
 
 class RunningFilter:

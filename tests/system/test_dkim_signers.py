@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from dmarc_milter.dkim.result import DkimResult
 from tests.support.keys import ed25519_key, rsa_key
+from tests.support.signed import verify
 from tests.system.opendkim import PROGRAM, OpenDkim
-from tests.unit.test_dkim_verification import verify
 
 pytestmark = pytest.mark.system
 

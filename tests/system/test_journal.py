@@ -24,12 +24,11 @@ from dmarc_milter.journal.reader import Criteria, find
 from dmarc_milter.journal.row import TABLE, VERSION
 from dmarc_milter.journal.summary import summary
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.protocol.test_serve import settings
-from tests.support.running import RunningFilter
+from tests.support.journals import as_derived, counts, derived, expected, insert, make_old
+from tests.support.mail import PERIODS, mail, varied
+from tests.support.running import RunningFilter, settings
 from tests.support.waiting import wait_for
 from tests.system.servers import PostgreSql
-from tests.unit.test_journal_counts import as_derived, counts, derived, expected, insert, mail, make_old
-from tests.unit.test_summary import PERIODS, varied
 
 pytestmark = pytest.mark.system
 

@@ -15,8 +15,8 @@ import yaml
 
 from dmarc_milter.demo.examples import EXAMPLES
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.protocol.test_serve import play, settings
-from tests.support.running import RunningFilter
+from tests.support.examples import play
+from tests.support.running import RunningFilter, settings
 from tests.support.waiting import wait_for
 from tests.system.servers import Prometheus, need
 

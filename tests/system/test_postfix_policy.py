@@ -12,9 +12,9 @@ import pytest
 
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.testing.name_server import NameServerThread
-from tests.protocol.test_policy_settings import ZONE
 from tests.support.keys import rsa_key
 from tests.support.waiting import wait_for
+from tests.support.zones import POLICY_ZONE
 from tests.system.postfix import Postfix
 from tests.system.site import Site, results
 
@@ -46,7 +46,7 @@ class PolicySite(Site):
 
 @contextmanager
 def site(folder: Path, policy: str = "", milter: str = "", listen: str = "") -> Iterator[PolicySite]:
-    with NameServerThread(ZoneResolver.from_text(ZONE + SIGNED_ZONE)) as server:
+    with NameServerThread(ZoneResolver.from_text(POLICY_ZONE + SIGNED_ZONE)) as server:
         started = PolicySite(folder, server, policy, milter, listen)
         try:
             yield started

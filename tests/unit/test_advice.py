@@ -12,9 +12,8 @@ from dmarc_milter.dkim.reasons import DkimReason
 from dmarc_milter.journal.advice import advice
 from dmarc_milter.message.reasons import Unusable
 from tests.support.keys import rsa_key
-from tests.unit.test_dkim_hostile import RSA_768
-from tests.unit.test_dkim_verification import MESSAGE, sign, verify
-from tests.unit.test_reason_codes import CODES, protocol
+from tests.support.reason_codes import CODES, protocol
+from tests.support.signed import MESSAGE, RSA_768, sign, verify
 
 WITHOUT_ADVICE = Path(__file__).with_name("codes_without_advice.txt")
 

@@ -3,7 +3,6 @@
 import asyncio
 from typing import Any
 
-import dkim
 import pytest
 
 from dmarc_milter import wording
@@ -13,19 +12,8 @@ from dmarc_milter.dkim.body import BodyHashes
 from dmarc_milter.dns.answer import Answer, Question, RecordType
 from dmarc_milter.dns.zone import ZoneResolver, records_of
 from dmarc_milter.message.header import split_message
-from tests.support.keys import rsa_key, strings
-
-MESSAGE = (
-    b"From: a@example.com\r\nTo: b@example.org\r\nSubject: x\r\n"
-    b"Authentication-Results: lists.example; arc=none; spf=pass smtp.mailfrom=example.com; dmarc=pass\r\n"
-    b"\r\nHello\r\n"
-)
-RECORD = rsa_key()[1]
-
-
-def seal(message: bytes, domain: bytes = b"lists.example") -> bytes:
-    fields = dkim.arc_sign(message, b"s", domain, rsa_key()[0], b"lists.example", [b"from", b"to", b"subject"])
-    return b"".join(fields) + message
+from tests.support.keys import strings
+from tests.support.sealed import MESSAGE, RECORD, seal
 
 
 def chain(message: bytes, *, published: bool = True) -> Chain:

@@ -245,8 +245,8 @@ not decided: no client could be read, so SPF was not judged; name one with --ip
 
 def test_arc_and_what_overrides_the_policy(check) -> None:  # type: ignore[no-untyped-def]
     from tests.support.keys import strings
-    from tests.unit.test_arc import MESSAGE as SENT
-    from tests.unit.test_arc import RECORD, seal
+    from tests.support.sealed import MESSAGE as SENT
+    from tests.support.sealed import RECORD, seal
 
     zone = f's._domainkey.lists.example. IN TXT {strings(RECORD)}\n_dmarc.example.com. IN TXT "v=DMARC1; p=reject"\n'
     Path("zone").write_text(ZONE + zone)

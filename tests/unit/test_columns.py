@@ -16,8 +16,8 @@ from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.judging.verdict import Envelope
 from dmarc_milter.settings.log import LogSection
 from dmarc_milter.telemetry.log import message_line
-from tests.unit.test_journal import record
-from tests.unit.test_policy import verdict
+from tests.support.records import record
+from tests.support.verdicts import verdict
 
 HERE = Path(__file__).parents[2]
 
@@ -55,7 +55,7 @@ from dmarc_milter.settings.database_url import DatabaseUrl
 from dmarc_milter.settings.log import LogSection
 from dmarc_milter.telemetry.log import message_line
 from dmarc_milter.telemetry.metrics import WorkerMetrics
-from tests.unit.test_journal import record
+from tests.support.records import record
 
 folder = sys.argv[1]
 url = f"sqlite:///{folder}/j.sqlite"

@@ -6,7 +6,7 @@ RFC 6376 is printed with two blanks after "game.", of which its own bh= (canonic
 import pytest
 
 from dmarc_milter.dkim.result import DkimResult
-from tests.unit.test_dkim_verification import NOW, verify
+from tests.support.signed import NOW, verify
 
 AUTHORED = b"""\
 From: Joe SixPack <joe@football.example.com>

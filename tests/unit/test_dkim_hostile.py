@@ -23,7 +23,7 @@ from dmarc_milter.dkim.verification import MAX_KEYS_PREFETCHED, SignatureResult,
 from dmarc_milter.dkim.work import MAX_HASHED, MAX_TRIES
 from dmarc_milter.message.header import MAX_FIELDS, MAX_OCTETS, Field, Header
 from tests.support.keys import rsa_key, rsa_record
-from tests.unit.test_dkim_verification import MESSAGE, NOW, sign, verify
+from tests.support.signed import MESSAGE, NOW, RSA_768, sign, verify
 
 SECONDS = 5.0
 """Many times what any of these takes; a quadratic algorithm would need minutes."""
@@ -142,12 +142,6 @@ def test_key_records_of_64_kilobytes(record: bytes) -> None:
     with bounded():
         found = key.parse(record)
     assert isinstance(found, Unreadable)
-
-
-RSA_768 = (
-    "MHwwDQYJKoZIhvcNAQEBBQADawAwaAJhANpi4a2BE6dBHT93Jh5y1UNwPP1FGYgV6LtVFj0Zf2l34V9CIvmFx3hXlYghD7S6RXo7nUFvlMZ/dG6g"
-    "gOY/drqcq/LSLImxWwzEdGwjs3GtNirWulJOQHQawJ9uc2VhFQIDAQAB"
-)
 
 
 def test_short_keys_do_not_count() -> None:

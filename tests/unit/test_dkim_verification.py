@@ -1,58 +1,17 @@
 """DKIM signatures made by dkimpy, right and spoiled in every way that RFC 6376 6.1 names."""
 
-import asyncio
 import re
 
-import dkim
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmarc_milter.dkim.body import BodyHashes
 from dmarc_milter.dkim.reasons import DkimReason
 from dmarc_milter.dkim.result import DkimResult, result_of
-from dmarc_milter.dkim.verification import SignatureResult, prepare, verify_all
-from dmarc_milter.dns.answer import RecordType
-from dmarc_milter.dns.zone import ZoneResolver, records_of
+from dmarc_milter.dkim.verification import prepare
 from dmarc_milter.message.header import split_message
-from tests.support.keys import ed25519_key, rsa_key, strings
-
-NOW = 1_800_000_000
-MESSAGE = (
-    b"From: A <a@example.com>\r\nTo: b@example.org\r\nSubject: a  folded\r\n\tsubject \r\n"
-    b"X-Eight: \xe4\xf6\r\n\r\nHello  there \r\n\r\nBye\r\n\r\n"
-)
-FIELDS = [b"from", b"to", b"subject", b"x-eight"]
-
-
-def sign(
-    message: bytes = MESSAGE, canonicalize: tuple[bytes, bytes] = (b"relaxed", b"relaxed"), **options: object
-) -> bytes:
-    key = options.pop("key", rsa_key()[0])
-    signature: bytes = dkim.sign(
-        message,
-        options.pop("selector", b"s"),
-        options.pop("domain", b"example.com"),
-        key,
-        canonicalize=canonicalize,
-        include_headers=list(FIELDS),
-        **options,
-    )
-    return signature
-
-
-def verify(
-    message: bytes, records: dict[str, list[str]] | None = None, *, now: int = NOW, most: int = 10
-) -> list[SignatureResult]:
-    published = {"s._domainkey.example.com": [rsa_key()[1]]} if records is None else records
-    zone = records_of(
-        {name: [(RecordType.TXT, strings(text) or '""') for text in texts] for name, texts in published.items()}
-    )
-    header, body = split_message(message)
-    prepared = prepare(header, "example.com", now, most)
-    bodies = BodyHashes(each.body for each in prepared.prepared)
-    bodies.update(body)
-    return list(asyncio.run(verify_all(ZoneResolver(zone), prepared, bodies.finish())))
+from tests.support.keys import ed25519_key, rsa_key
+from tests.support.signed import MESSAGE, NOW, sign, verify
 
 
 @pytest.mark.parametrize("header", [b"simple", b"relaxed"])

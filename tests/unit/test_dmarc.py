@@ -19,12 +19,7 @@ from dmarc_milter.dmarc.record import AlignmentMode, Policy, PublicSuffix, is_dm
 from dmarc_milter.dmarc.tree_walk import TreeWalks, targets
 from dmarc_milter.dns.answer import RecordType
 from dmarc_milter.dns.zone import ZoneResolver, records_of
-
-
-def zone(records: dict[str, str], *, existing: tuple[str, ...] = (), failing: tuple[str, ...] = ()) -> ZoneResolver:
-    entries = {f"_dmarc.{name}": [(RecordType.TXT, f'"{text}"')] for name, text in records.items()}
-    entries |= {name: [(RecordType.A, "192.0.2.1")] for name in existing}
-    return ZoneResolver(records_of(entries), frozenset(f"_dmarc.{name}" for name in failing))
+from tests.support.zones import dmarc_zone
 
 
 def organizational_domain(resolver: ZoneResolver, domain: str) -> str:
@@ -72,7 +67,7 @@ ORGANIZATIONAL_DOMAINS = [
 
 @pytest.mark.parametrize(("records", "domain", "expected"), ORGANIZATIONAL_DOMAINS)
 def test_organizational_domain(records: dict[str, str], domain: str, expected: str) -> None:
-    assert organizational_domain(zone(records), domain) == expected
+    assert organizational_domain(dmarc_zone(records), domain) == expected
 
 
 def test_two_records_at_a_name_count_as_none() -> None:
@@ -107,7 +102,7 @@ POLICIES = [
 def test_policy(
     records: dict[str, str], existing: tuple[str, ...], author: str, where: str, published: str, applied: str
 ) -> None:
-    found = asyncio.run(evaluate(zone(records, existing=existing), author, []))
+    found = asyncio.run(evaluate(dmarc_zone(records, existing=existing), author, []))
     assert found.result is DmarcResult.FAIL
     assert found.discovery is not None
     assert found.discovery.policy_domain == where
@@ -117,7 +112,7 @@ def test_policy(
 
 @pytest.mark.parametrize("text", ["v=DMARC1", V + "p=junk", P + "; sp=junk", V + "rua=mailto:", P + "; p=reject"])
 def test_no_processing_without_a_valid_policy(text: str) -> None:
-    assert asyncio.run(evaluate(zone({"example.com": text}), "example.com", [])).result is DmarcResult.NONE
+    assert asyncio.run(evaluate(dmarc_zone({"example.com": text}), "example.com", [])).result is DmarcResult.NONE
 
 
 YES, NO, UNKNOWN = Authenticated.YES, Authenticated.NO, Authenticated.UNKNOWN
@@ -153,7 +148,7 @@ OUTCOMES = [
 
 @pytest.mark.parametrize(("record", "identifiers", "failing", "result"), OUTCOMES)
 def test_outcome(record: str, identifiers: list[Identifier], failing: tuple[str, ...], result: str) -> None:
-    resolver = zone({"example.com": record}, failing=failing)
+    resolver = dmarc_zone({"example.com": record}, failing=failing)
     assert asyncio.run(evaluate(resolver, "news.example.com", identifiers)).result.value == result
 
 

@@ -8,14 +8,14 @@ from dmarc_milter import wording
 from dmarc_milter.dmarc.evaluation import Authenticated, DmarcEvaluation, DmarcResult, Identifier, Mechanism, evaluate
 from dmarc_milter.dmarc.reasons import DmarcReason
 from dmarc_milter.dmarc.record import Policy, parse
-from tests.unit.test_dmarc import zone
+from tests.support.zones import dmarc_zone
 
 SPF, DKIM = Mechanism.SPF, Mechanism.DKIM
 
 
 def judged(record: str, author: str, *identifiers: tuple[Mechanism, str]) -> DmarcEvaluation:
     found = [Identifier(mechanism, domain, Authenticated.YES) for mechanism, domain in identifiers]
-    return asyncio.run(evaluate(zone({"example.com": record}, existing=(author,)), author, found))
+    return asyncio.run(evaluate(dmarc_zone({"example.com": record}, existing=(author,)), author, found))
 
 
 ALIGNMENT = {

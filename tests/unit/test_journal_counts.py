@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,65 +18,19 @@ from sqlalchemy.engine import Engine
 
 from dmarc_milter.columns.origin import octets
 from dmarc_milter.columns.table import told
-from dmarc_milter.dkim.reasons import DkimReason
-from dmarc_milter.dkim.result import DkimResult
-from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.journal import insertion, reader, rollups, schema, upkeep
 from dmarc_milter.journal.database import open_engine
 from dmarc_milter.journal.filling import fill
 from dmarc_milter.journal.reader import Criteria, find
-from dmarc_milter.journal.rollups import HOUR, ROLLUPS
-from dmarc_milter.journal.row import TABLE
+from dmarc_milter.journal.rollups import HOUR
 from dmarc_milter.judging.record import MessageRecord
-from dmarc_milter.judging.verdict import Action, Disposition, OverrideType, SpfFinding, SpfIdentity
 from dmarc_milter.message.received import HandOver, Relayed
 from dmarc_milter.settings.database_url import DatabaseUrl
-from dmarc_milter.spf.evaluation import Check, SpfResult
-from dmarc_milter.spf.reasons import SpfReason
+from tests.support.journals import as_derived, counts, derived, expected, insert, make_old
+from tests.support.mail import KINDS, mail
+from tests.support.records import ENVELOPE, NOW, as_row, record
+from tests.support.verdicts import verdict
 from tests.support.waiting import wait_for
-from tests.unit.test_journal import ENVELOPE, FAILS, NOW, as_row, record
-from tests.unit.test_policy import verdict
-
-CHANGED = SignatureResult(DkimResult.FAIL, DkimReason.BODY_CHANGED(), "example.com")
-FORGED = SignatureResult(DkimResult.FAIL, DkimReason.BODY_AND_HEADER_CHANGED(), "example.com")
-OTHERS = SignatureResult(DkimResult.PASS, None, "other.example")
-BELOW = SignatureResult(DkimResult.PASS, None, "mail.example.com")
-ABOVE = SignatureResult(DkimResult.PASS, None, "com")
-LIST, SEALER, RULE = OverrideType.MAILING_LIST, OverrideType.TRUSTED_FORWARDER, OverrideType.LOCAL_POLICY
-
-
-def spf_passes(domain: str) -> SpfFinding:
-    check = Check(SpfResult.PASS, SpfReason.TERM_MATCHED(term="all", domain=domain))
-    return SpfFinding(check, SpfIdentity.MAIL_FROM, domain)
-
-
-def failing(*signatures: SignatureResult, **more: Any) -> MessageRecord:
-    return record(verdict=verdict("fail", "reject", signatures=signatures, **more))
-
-
-def spared(override: OverrideType, action: Action = Action.ACCEPT, *signatures: SignatureResult) -> MessageRecord:
-    return replace(failing(*signatures), disposition=Disposition(action, action, FAILS, override))
-
-
-KINDS = {
-    "aligned": (record(verdict=verdict("pass")), "own"),
-    "nothing passed": (failing(), "nobody"),
-    "somebody else's": (failing(OTHERS), "other"),
-    "somebody else's, by SPF": (failing(spf=spf_passes("other.example")), "other"),
-    "a list's footer": (failing(CHANGED, OTHERS), "sent_on"),
-    "a list's footer, and nobody says who sent it on": (failing(CHANGED), "nobody"),
-    "a signature made up": (failing(FORGED, OTHERS), "other"),
-    "trusted list": (spared(LIST, Action.QUARANTINE), "sent_on"),
-    "trusted sealer": (spared(SEALER), "sent_on"),
-    "a rule that spares": (spared(RULE), "sent_on"),
-    "a rule that refuses": (spared(RULE, Action.REJECT, OTHERS), "other"),
-    "a policy under test": (spared(OverrideType.POLICY_TEST_MODE), "nobody"),
-    "no record, own name": (record(verdict=verdict("none", signatures=(BELOW,))), "own"),
-    "no record, another's name": (record(verdict=verdict("none", signatures=(OTHERS,))), "other"),
-    "no record, signed by a whole top-level domain": (record(verdict=verdict("none", signatures=(ABOVE,))), "other"),
-    "not aligned where a record says so": (failing(BELOW), "other"),
-    "not judged": (record(verdict=None), "unjudged"),
-}
 
 
 @pytest.mark.parametrize(("found", "kind"), KINDS.values(), ids=KINDS.keys())
@@ -103,52 +56,6 @@ SOURCES = {
 @pytest.mark.parametrize(("found", "source"), SOURCES.values(), ids=SOURCES.keys())
 def test_sources(found: MessageRecord, source: bytes | None) -> None:
     assert told(found)["source"] == source
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> DatabaseUrl:
-    return DatabaseUrl(f"sqlite:///{tmp_path}/journal.sqlite")
-
-
-@pytest.fixture
-def engine(url: DatabaseUrl) -> Iterator[Engine]:
-    opened = open_engine(url, create=True)
-    schema.prepare(opened)
-    yield opened
-    opened.dispose()
-
-
-def insert(url: str, rows: list[dict[str, Any]]) -> None:
-    database = insertion.connect(url)
-    database.insert(rows)
-    database.close()
-
-
-def mail(count: int = 60) -> list[dict[str, Any]]:
-    """Of several hours, domains and outcomes."""
-    made = []
-    for number in range(count):
-        kinds = list(KINDS.values())
-        found = replace(
-            kinds[number % len(kinds)][0], time=NOW + number * 700, queue_id=f"4X{number}", message_id=f"<{number}@x>"
-        )
-        made.append(as_row(found, f"u{number}"))
-    return made
-
-
-def counts(engine: Engine) -> dict[str, set[Any]]:
-    with engine.connect() as connection:
-        return {
-            name: set(map(tuple, connection.execute(sa.select(table)).all())) for name, table in schema.rollups.items()
-        }
-
-
-def expected(rows: list[dict[str, Any]]) -> dict[str, set[Any]]:
-    """Counted one by one."""
-    return {
-        rollup.name: {(*key, count) for key, count in Counter(key for row in rows for key in rollup.of(row)).items()}
-        for rollup in ROLLUPS
-    }
 
 
 def test_counts_are_those_of_the_rows(url: DatabaseUrl, engine: Engine) -> None:
@@ -188,37 +95,6 @@ def test_messages_and_the_counts_of_their_days_are_forgotten(url: DatabaseUrl, e
     assert [len(found[name]) for name in ("days", "hours")] == [2, 4]
     assert upkeep.keep_up(engine, 0) == 0, "0 days means for ever"
     assert counts(engine) == found
-
-
-def make_old(engine: Engine, rows: list[dict[str, Any]]) -> None:
-    """A journal as version 3 left it."""
-    with engine.begin() as connection:
-        if rows:
-            connection.execute(schema.messages.insert(), rows)
-        for index in schema.messages.indexes:
-            if str(index.name).startswith("ix_messages_by_") or str(index.name) in (
-                "ix_messages_standing_out",
-                "ix_messages_unfilled",
-            ):
-                index.drop(connection)
-        for name in ("client", "author_domain"):
-            connection.execute(sa.text(f"CREATE INDEX ix_messages_{name} ON messages ({name})"))
-        for column in TABLE:
-            if column.since > 3:
-                connection.execute(sa.text(f"ALTER TABLE messages DROP COLUMN {column.name}"))
-        for table in schema.rollups.values():
-            table.drop(connection)
-        connection.execute(schema.version_table.update().values(version=3))
-
-
-def derived(engine: Engine) -> set[tuple[Any, ...]]:
-    with engine.connect() as connection:
-        columns = (schema.messages.c.uid, schema.messages.c.source, schema.messages.c.kind)
-        return set(map(tuple, connection.execute(sa.select(*columns)).all()))
-
-
-def as_derived(rows: list[dict[str, Any]]) -> set[tuple[Any, ...]]:
-    return {(each["uid"], each["source"], each["kind"]) for each in rows}
 
 
 def test_rows_of_version_3_are_filled_while_new_ones_are_written(url: DatabaseUrl, engine: Engine) -> None:

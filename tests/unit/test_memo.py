@@ -10,8 +10,8 @@ import pytest
 
 import dmarc_milter
 from dmarc_milter.common.memo import Memo
+from fuzz.samples import SAMPLES
 from fuzz.targets import TARGETS
-from tests.unit.test_fuzz_targets import SAMPLES
 
 
 def memo(computed: list[str], max_octets: int = 8_000, max_key: int = 100) -> Memo[str, int]:

@@ -8,17 +8,15 @@ import pytest
 
 from dmarc_milter.cli import moments
 from dmarc_milter.cli.moments import moment
+from tests.support.clock import local_time
 
 
 @pytest.fixture(autouse=True)
-def vienna(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def vienna() -> Iterator[None]:
     """UTC+1, in summer UTC+2. In 2026 the clock goes forward on March 29 at 02:00, and back on October 25 at 03:00."""
     # As rules, not by name: no package of time zones is asked.
-    monkeypatch.setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
+    with local_time("CET-1CEST,M3.5.0,M10.5.0/3"):
+        yield
 
 
 def at(text: str) -> float:

@@ -1,6 +1,7 @@
 """What is done in one place, and nowhere else: text made harmless, addresses as people write them, verdicts walked."""
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -113,13 +114,57 @@ def test_addresses_are_seen(source: str) -> None:
     assert any(map(is_address_as_text, ast.walk(ast.parse(source))))
 
 
-def test_what_tests_share_is_in_support() -> None:
-    """A unit test needs no server: it imports nothing of the tests that do, nor anything that imports these."""
-    tests = Path(__file__).parents[1]
+TESTS = Path(__file__).parents[1]
+IMPORTS_TESTS = re.compile(
+    r"^\s*(?:from|import) tests\.(?:\w+\.)+test_\w+|^\s*from tests\.\w+ import test_\w+", re.MULTILINE
+)
+"""In strings too: some are the source of another process."""
+
+
+def sources_beside_the_package() -> Iterator[tuple[str, str]]:
+    root = TESTS.parent
+    for folder in ("tests", "benchmarks", "fuzz", "script"):
+        for path in (root / folder).rglob("*"):
+            if path.is_file() and (path.suffix == ".py" or folder == "script"):
+                yield str(path.relative_to(root)), path.read_text("utf-8", "replace")
+
+
+def test_nobody_imports_a_test_module() -> None:
+    """What tests share is in tests/support: whoever changes a test changes no other, and can read it by itself."""
+    wrong = {name: IMPORTS_TESTS.findall(text) for name, text in sources_beside_the_package()}
+    assert {name: found for name, found in wrong.items() if found} == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from tests.unit.{} import record",
+        "    from tests.unit.{} import record",
+        "import tests.system.{}",
+        "from tests.unit import {}",
+        'CODE = """\nfrom tests.unit.{} import record\n"""',
+    ],
+)
+def test_imports_of_test_modules_are_seen(source: str) -> None:
+    assert IMPORTS_TESTS.search(source.format("test_journal"))
+    assert not IMPORTS_TESTS.search(source.format("records"))
+
+
+def test_unit_tests_need_no_server() -> None:
+    """They import nothing of the tests that do, nor anything that imports these."""
     wrong = [
-        f"{path.relative_to(tests)}: {node.module}"
-        for path in (*(tests / "unit").glob("*.py"), *(tests / "support").glob("*.py"))
+        f"{path.relative_to(TESTS)}: {node.module}"
+        for path in (*(TESTS / "unit").glob("*.py"), *(TESTS / "support").glob("*.py"))
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("tests.system", "tests.protocol"))
     ]
     assert wrong == []
+
+
+def test_the_zone_of_this_process_is_set_where_it_is_undone() -> None:
+    setting = {
+        name
+        for name, text in sources_beside_the_package()
+        if name.endswith(".py") and any(called(node) == "tzset" for node in ast.walk(ast.parse(text)))
+    }
+    assert setting == {"tests/support/clock.py"}

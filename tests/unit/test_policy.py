@@ -15,9 +15,6 @@ from dmarc_milter.common import network
 from dmarc_milter.common.reason import Reason
 from dmarc_milter.dkim.result import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
-from dmarc_milter.dmarc.evaluation import Discovery, DmarcEvaluation, DmarcResult
-from dmarc_milter.dmarc.reasons import DmarcReason
-from dmarc_milter.dmarc.record import Policy
 from dmarc_milter.dns.name import DomainPattern
 from dmarc_milter.judging import policy
 from dmarc_milter.judging.override import Override, authenticated_domains
@@ -32,38 +29,13 @@ from dmarc_milter.judging.policy import (
 from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.judging.reply import Reply, ReplySettings, reply
 from dmarc_milter.judging.verdict import Action, Disposition, Envelope, OverrideType, SpfFinding, SpfIdentity, Verdict
-from dmarc_milter.message.author import Author
 from dmarc_milter.message.mailing_list import MailingList, list_pattern
 from dmarc_milter.message.reasons import ReceivedReason, Unusable
 from dmarc_milter.message.received import HandOver, Relayed
 from dmarc_milter.settings.policy import ReplySection
 from dmarc_milter.spf.evaluation import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
-
-WHY = DmarcReason.NOTHING_AUTHENTICATED()
-
-
-def verdict(
-    result: str,
-    published: str | None = None,
-    applied: str | None = None,
-    unusable: Unusable | None = None,
-    apparent: tuple[str, ...] = (),
-    **more: Any,
-) -> Verdict:
-    author = Author(unusable=unusable, apparent=apparent) if unusable else Author("example.com")
-    evaluation = DmarcEvaluation(
-        DmarcResult(result),
-        WHY,
-        apparent[0] if apparent else author.domain,
-        Discovery("example.com", "example.com"),
-        Policy(published) if published else None,
-        Policy(applied or published) if published else None,
-    )
-    spf = SpfFinding(Check(SpfResult.NONE, SpfReason.NO_CLIENT()), SpfIdentity.MAIL_FROM, None)
-    found = Verdict(Envelope(None, "", ""), spf, (), 0, Chain(ArcStatus.NONE), author, evaluation)
-    return replace(found, **more)
-
+from tests.support.verdicts import WHY, verdict
 
 ENFORCE: dict[str, Any] = {"mode": Mode.ENFORCE}
 TEMPFAIL: dict[str, Any] = {"temperror": OnTemporaryError.TEMPFAIL}

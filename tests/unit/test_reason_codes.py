@@ -1,8 +1,6 @@
 """The codes of all protocols: public, each with its words, and made with the parameters that its words name."""
 
 import ast
-import importlib
-import pkgutil
 import re
 import string
 from collections.abc import Iterator
@@ -10,32 +8,11 @@ from pathlib import Path
 
 import pytest
 
-import dmarc_milter
 from dmarc_milter import wording
 from dmarc_milter.common.reason import ReasonCode
+from tests.support.reason_codes import CODES, ENUMERATIONS, PACKAGE, protocol
 
-PACKAGE = Path(dmarc_milter.__file__).parent
 PINNED = Path(__file__).with_name("reason_codes.txt")
-
-
-def enumerations() -> list[type[ReasonCode]]:
-    """Those of every package that has a module ``reasons``."""
-    found = []
-    for package in pkgutil.iter_modules([str(PACKAGE)], "dmarc_milter."):
-        if package.ispkg and (PACKAGE / package.name.rpartition(".")[2] / "reasons.py").exists():
-            module = importlib.import_module(f"{package.name}.reasons")
-            found += [
-                each for each in vars(module).values() if isinstance(each, type) and each.__module__ == module.__name__
-            ]
-    return [each for each in found if issubclass(each, ReasonCode)]
-
-
-ENUMERATIONS = enumerations()
-CODES = [code for each in ENUMERATIONS for code in each]
-
-
-def protocol(code: ReasonCode) -> str:
-    return type(code).__module__.split(".")[1]
 
 
 def test_enumerations_are_found() -> None:

@@ -11,7 +11,7 @@ from dmarc_milter.fields.received_spf import field_value
 from dmarc_milter.judging.verdict import Envelope, SpfFinding, SpfIdentity, Verdict
 from dmarc_milter.spf.evaluation import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
-from tests.unit.test_policy import verdict as judged
+from tests.support.verdicts import verdict as judged
 
 
 def verdict(address: bytes | None, helo: str, mail_from: str, reason: str = "ip4:192.0.2.0/24 matched") -> Verdict:

@@ -1,11 +1,9 @@
 """The summary of a period: its figures are those of the records, and people and programs can read them."""
 
 import json
-import random
 import re
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -20,74 +18,17 @@ from dmarc_milter.cli.summary import run
 from dmarc_milter.cli.summary.text import change, cut, tell
 from dmarc_milter.columns.origin import FINDING
 from dmarc_milter.journal import schema
-from dmarc_milter.journal.database import open_engine
 from dmarc_milter.journal.rollups import HOUR, dkim_result
 from dmarc_milter.journal.summary import Figure, Period, summary
 from dmarc_milter.journal.what_if import network_of
 from dmarc_milter.settings.database_url import DatabaseUrl
-from tests.unit.test_journal_counts import insert, mail, make_old
+from tests.support.journals import insert, make_old
+from tests.support.mail import DAY, PERIODS, UNTIL, mail, varied
 
 ROOT = Path(__file__).resolve().parents[2]
-UNTIL = 1_795_600_800.0
-"""2026-11-25 10:00 UTC"""
-DAY = 86_400.0
 
 
-@pytest.fixture
-def url(tmp_path: Path) -> DatabaseUrl:
-    return DatabaseUrl(f"sqlite:///{tmp_path}/journal.sqlite")
-
-
-@pytest.fixture
-def engine(url: DatabaseUrl) -> Iterator[Engine]:
-    opened = open_engine(url, create=True)
-    schema.prepare(opened)
-    yield opened
-    opened.dispose()
-
-
-@pytest.fixture(autouse=True)
-def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    yield
-    monkeypatch.undo()
-    time.tzset()
-
-
-def varied(count: int = 600) -> list[dict[str, Any]]:
-    """Mail of three days, of several domains, networks, lists, rules and modes."""
-    chance = random.Random(20)
-    kinds = mail(17)
-    found = []
-    for number in range(count):
-        row = {**chance.choice(kinds), "uid": f"u{number}", "time": UNTIL - chance.uniform(0, 3 * DAY)}
-        row["host"] = chance.choice(("mx1", "mx2"))
-        row["mode"] = chance.choice(("monitor", "enforce"))
-        if row["mode"] == "monitor":
-            row["action"] = "accept"
-        if row["spf"] is not None:
-            row["author_domain"] = chance.choice((None, "a.example", "b.example", "c.example"))
-            row["list_id"] = chance.choice((None, None, "l1.example", "l2.example"))
-            row["arc"] = chance.choice(("none", "pass", "fail"))
-        row["rule"] = chance.choice((None, None, "old-crm"))
-        row["client"] = chance.choice((None, "192.0.2.7", "198.51.100.9", "2001:db8:1::9", "2001:db8:1:2::9"))
-        for column in FINDING.columns:
-            assert column.derive is not None
-            row[column.name] = column.derive(row)
-        found.append(row)
-    return found
-
-
-PERIODS = {
-    "whole hours": Period(UNTIL - DAY, UNTIL),
-    "parts of hours": Period(UNTIL - DAY - 1234.5, UNTIL - 777.25),
-    "within an hour": Period(UNTIL - 2_000, UNTIL - 500),
-    "over a full hour": Period(UNTIL - 5_000, UNTIL - 3_000),
-    "an hour and a half": Period(UNTIL - 1.5 * HOUR, UNTIL),
-    "up to now, where an hour is not over": Period(UNTIL - DAY - 100, UNTIL + 1_234.5),
-    "only the hour that is not over": Period(UNTIL - 60, UNTIL + 60),
-}
+pytestmark = pytest.mark.usefixtures("utc")
 
 
 def within(rows: list[dict[str, Any]], period: Period) -> list[dict[str, Any]]:

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,7 @@ from dmarc_milter.dkim.result import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.dmarc.evaluation import Alignment, Authenticated, Identifier, Mechanism
 from dmarc_milter.dmarc.reasons import DmarcReason
-from dmarc_milter.journal import insertion, schema
-from dmarc_milter.journal.database import open_engine
+from dmarc_milter.journal import insertion
 from dmarc_milter.journal.story import outcome, story
 from dmarc_milter.judging.policy import Mode
 from dmarc_milter.judging.reasons import PolicyReason
@@ -32,8 +30,8 @@ from dmarc_milter.message.mailing_list import MailingList
 from dmarc_milter.settings import config
 from dmarc_milter.settings.database_url import DatabaseUrl
 from dmarc_milter.spf.evaluation import SpfResult
-from tests.unit.test_journal import ENVELOPE, FAILS, NOW, SPARED, as_row, fill, record
-from tests.unit.test_policy import verdict
+from tests.support.records import ENVELOPE, FAILS, NOW, SPARED, as_row, fill, record
+from tests.support.verdicts import verdict
 
 PASS = Disposition(Action.ACCEPT, Action.ACCEPT, PolicyReason.DMARC_PASS(because=DmarcReason.IDENTICAL()))
 HELD = Disposition(Action.QUARANTINE, Action.QUARANTINE, FAILS)
@@ -90,18 +88,9 @@ def test_each_fact_is_told_once() -> None:
     assert sum("not aligned" in each.text for each in told) == 1
 
 
-@pytest.fixture
-def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DatabaseUrl:
+@pytest.fixture(autouse=True)
+def without_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(config, "DEFAULT_PATH", Path("/nonexistent"))
-    return DatabaseUrl(f"sqlite:///{tmp_path}/j.sqlite")
-
-
-@pytest.fixture
-def engine(database: DatabaseUrl) -> Iterator[Engine]:
-    opened = open_engine(database, create=True)
-    schema.prepare(opened)
-    yield opened
-    opened.dispose()
 
 
 def by_list(queue_id: str, **more: Any) -> MessageRecord:
@@ -151,11 +140,9 @@ FILTERS: dict[str, list[str]] = {
 
 
 @pytest.mark.parametrize("options", FILTERS)
-def test_filters_combine(
-    options: str, engine: Engine, database: DatabaseUrl, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_filters_combine(options: str, engine: Engine, url: DatabaseUrl, capsys: pytest.CaptureFixture[str]) -> None:
     fill(engine, *MESSAGES)
-    command = ["trace", *options.split(), "--json", "--journal", database]
+    command = ["trace", *options.split(), "--json", "--journal", url]
     if ":1800000000Z" in options:
         with pytest.raises(SystemExit):
             main(command)
@@ -169,10 +156,10 @@ def test_filters_combine(
 
 
 def test_one_is_a_story_and_many_are_a_table(
-    engine: Engine, database: DatabaseUrl, capsys: pytest.CaptureFixture[str]
+    engine: Engine, url: DatabaseUrl, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fill(engine, *MESSAGES)
-    assert main(["trace", "A", "--journal", database]) == 0
+    assert main(["trace", "A", "--journal", url]) == 0
     text = capsys.readouterr().out
     title, *lines = text.splitlines()
     assert title == "A: refused, mode enforce: DMARC fails, and example.com asks for reject"
@@ -180,7 +167,7 @@ def test_one_is_a_story_and_many_are_a_table(
     assert lines[0].startswith("  when       2027-01-15 ")
     assert "\033[" not in text
 
-    assert main(["trace", "--since", "2027-01-01", "--journal", database]) == 0
+    assert main(["trace", "--since", "2027-01-01", "--journal", url]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["time", "queue", "id", "done", "dmar", "spf", "dkim", "From", "client"]
     assert lines[1].startswith("2027-01-15 (")
@@ -194,10 +181,10 @@ def test_one_is_a_story_and_many_are_a_table(
     ]
     assert max(map(len, lines)) <= 80
 
-    assert main(["trace", "--since", "2027-01-01", "--limit", "2", "--journal", database]) == 0
+    assert main(["trace", "--since", "2027-01-01", "--limit", "2", "--journal", url]) == 0
     *_, last = capsys.readouterr().out.splitlines()
     assert last.startswith("2 of 7 messages shown; older ones: --until 2027-01-15T")
-    assert main(["trace", "A", "B", "-v", "--journal", database]) == 0
+    assert main(["trace", "A", "B", "-v", "--journal", url]) == 0
     assert capsys.readouterr().out.count("  when  ") == 2
 
 
@@ -218,7 +205,7 @@ def test_results_have_four_letters(spf: SpfResult) -> None:
     assert " temp " in line(row, 10, 80)
 
 
-def test_follow(engine: Engine, database: DatabaseUrl, tmp_path: Path) -> None:
+def test_follow(engine: Engine, url: DatabaseUrl, tmp_path: Path) -> None:
     """What comes is told once, until somebody ends it."""
     command = [
         sys.executable,
@@ -234,7 +221,7 @@ def test_follow(engine: Engine, database: DatabaseUrl, tmp_path: Path) -> None:
     ]
     started = time.time()
     with subprocess.Popen(
-        [*command, "--journal", database],
+        [*command, "--journal", url],
         stdout=subprocess.PIPE,
         text=True,
         env={**os.environ},
@@ -242,7 +229,7 @@ def test_follow(engine: Engine, database: DatabaseUrl, tmp_path: Path) -> None:
     ) as following:
         assert following.stdout is not None
         for number in range(3):
-            fill_one(database, record(f"N{number}", time=started + 30 + number))
+            fill_one(url, record(f"N{number}", time=started + 30 + number))
             told = json.loads(following.stdout.readline())
             assert told["queue_id"] == f"N{number}"
         following.send_signal(signal.SIGINT)
@@ -255,8 +242,8 @@ def _interruptible() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def fill_one(database: DatabaseUrl, found: MessageRecord) -> None:
-    opened = insertion.connect(database)
+def fill_one(url: DatabaseUrl, found: MessageRecord) -> None:
+    opened = insertion.connect(url)
     opened.insert([as_row(found, found.queue_id)])
     opened.close()
 
@@ -268,10 +255,8 @@ def shown(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
 
 
 def test_the_page_about_trace_shows_what_is_printed(
-    engine: Engine, database: DatabaseUrl, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    engine: Engine, url: DatabaseUrl, utc: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
     fill(
         engine,
         *[
@@ -280,9 +265,9 @@ def test_the_page_about_trace_shows_what_is_printed(
         ],
     )
     page = (Path(__file__).parents[2] / "docs/trace.md").read_text("utf-8")
-    story = "    $ dmarc-milter trace 4Xy7ZH\n" + shown(["trace", "4Xy7ZH", "--journal", database], capsys)
+    story = "    $ dmarc-milter trace 4Xy7ZH\n" + shown(["trace", "4Xy7ZH", "--journal", url], capsys)
     table = "    $ dmarc-milter trace --since 2027-01-15\n" + shown(
-        ["trace", "--since", "2027-01-15", "--journal", database], capsys
+        ["trace", "--since", "2027-01-15", "--journal", url], capsys
     )
     assert story in page
     assert table in page

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dmarc_milter import wording
-from dmarc_milter.columns.column import MAX_TEXT, Column, Finding, Kind, Line, Row, code_column, text_of
+from dmarc_milter.columns.column import MAX_TEXT, NOBODY, Column, Finding, Kind, Line, Row, code_column, text_of
 from dmarc_milter.common.text import printable
 from dmarc_milter.judging.verdict import Verdict
 
@@ -12,6 +12,11 @@ from dmarc_milter.judging.verdict import Verdict
 def _policy_domain(verdict: Verdict) -> str | None:
     discovery = verdict.dmarc.discovery
     return discovery.policy_domain if discovery is not None else None
+
+
+def _policy_record(verdict: Verdict) -> bytes | None:
+    discovery = verdict.dmarc.discovery
+    return discovery.record.text if discovery is not None and discovery.record is not None else None
 
 
 def _published_policy(verdict: Verdict) -> str | None:
@@ -65,6 +70,8 @@ FINDING = Finding(
         Column("policy", _policy, 16, log="policy"),
         Column("policy_domain", _policy_domain, 253, log="policy_domain"),
         Column("alignments", _alignments, kind=Kind.JSON),
+        Column("policy_record", _policy_record, kind=Kind.OCTETS, readers=NOBODY),
+        Column("is_dmarc_report", lambda verdict: verdict.is_dmarc_report, kind=Kind.TRUTH, readers=NOBODY),
     ),
     _lines,
     codes=lambda row: (row["dmarc_code"],),

@@ -60,6 +60,8 @@ class DmarcRecord:
     """fo"""
     errors: tuple[Reason, ...] = ()
     """What was wrong or obsolete in the record."""
+    text: bytes = b""
+    """The record as published."""
 
 
 MAX_RECORD = 16_384
@@ -107,6 +109,7 @@ def _parse(text: bytes) -> DmarcRecord:
         failure_addresses=_uris("ruf", tags, errors),
         failure_options=_options(tags, errors),
         errors=tuple(errors),
+        text=text,
     )
 
 

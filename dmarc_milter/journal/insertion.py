@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from dmarc_milter.columns.column import Row
+from dmarc_milter.journal.reported import Statements, additions
 from dmarc_milter.journal.rollups import ROLLUPS, counted
 from dmarc_milter.journal.row import COLUMNS, JSON_COLUMNS, VERSION
 
@@ -73,6 +74,7 @@ class _Sqlite:
     def __init__(self, url: str) -> None:
         self._statement = f"{_HEAD}{_values(':{}')} {_ONCE}"
         self._counting = {each.name: each.statement(":{}") for each in ROLLUPS}
+        self._reporting = Statements.written(":{}")
         path = unquote(urlsplit(url).path.removeprefix("/"))
         if not os.path.exists(path):
             raise UnpreparedError(f"{path}: no such file")
@@ -91,6 +93,8 @@ class _Sqlite:
                 new = [each for each in rows if self._connection.execute(self._statement, _flat(each)).rowcount]
                 for rollup, counts in counted(new):
                     self._connection.executemany(self._counting[rollup.name], counts)
+                for statement, added in zip(self._reporting, additions(new), strict=True):
+                    self._connection.executemany(statement, added)
         except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeError) as error:
             raise RefusedError(one_line(error)) from None
         except sqlite3.Error as error:
@@ -109,6 +113,7 @@ class _PostgreSql:
         self._statement = f"{_HEAD}%s {_ONCE} RETURNING uid"
         self._values = _values("%({})s")
         self._counting = {each.name: each.statement("%({})s") for each in ROLLUPS}
+        self._reporting = Statements.written("%({})s")
         try:
             import psycopg2.errors
             import psycopg2.extras
@@ -137,8 +142,11 @@ class _PostgreSql:
                     cursor, self._statement, flat, self._values, page_size=200, fetch=True
                 )
                 new = {uid for (uid,) in returned}
-                for rollup, counts in counted(each for each in rows if each["uid"] in new):
+                inserted = [each for each in rows if each["uid"] in new]
+                for rollup, counts in counted(inserted):
                     driver.extras.execute_batch(cursor, self._counting[rollup.name], counts, page_size=200)
+                for statement, added in zip(self._reporting, additions(inserted), strict=True):
+                    driver.extras.execute_batch(cursor, statement, added, page_size=200)
         except (driver.IntegrityError, driver.DataError, UnicodeError, ValueError) as error:
             raise RefusedError(one_line(error)) from None
         except driver.Error as error:

@@ -14,7 +14,9 @@ OWN = (
 _TOLD = tuple(column.name for column in read_by(Reader.JOURNAL))
 
 TABLE = (*OWN, *read_by(Reader.JOURNAL))
-VERSION = max(column.since for column in TABLE)
+REPORTS_VERSION = 5
+"""The first with the tables of reports (report_tables.py)."""
+VERSION = max(REPORTS_VERSION, *(column.since for column in TABLE))
 """Of the tables that rows go into (schema.py)."""
 
 COLUMNS = tuple(column.name for column in TABLE)

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.types import TypeEngine
 
 from dmarc_milter.columns.column import Column, Kind
+from dmarc_milter.journal import report_tables
 from dmarc_milter.journal.rollups import ROLLUPS, Rollup
 from dmarc_milter.journal.row import TABLE, VERSION
 
@@ -100,10 +101,17 @@ def _add_rollups(connection: Connection) -> None:
     metadata.create_all(connection, tables=list(rollups.values()))
 
 
+def _add_reports(connection: Connection) -> None:
+    """To version 5: tables alone."""
+    _add_columns(5, connection)
+    report_tables.metadata.create_all(connection)
+
+
 Migrations = Mapping[int, Callable[[Connection], None]]
 MIGRATIONS: Migrations = {
     **{before: partial(_add_columns, before + 1) for before in range(1, VERSION)},
     3: _add_rollups,
+    4: _add_reports,
 }
 """For each older version, what makes the next one of it."""
 
@@ -122,6 +130,7 @@ def prepare(engine: Engine, version: int = VERSION, migrations: Migrations = MIG
         found = _version(connection)
         if found is None:
             metadata.create_all(connection)
+            report_tables.metadata.create_all(connection)
             connection.execute(version_table.insert().values(version=version))
             return
         if found > version:

@@ -16,6 +16,7 @@ from dmarc_milter.columns.column import Row
 from dmarc_milter.journal.insertion import Insertion, RefusedError, UnreachableError
 from dmarc_milter.journal.location import database
 from dmarc_milter.journal.preparation import connect_prepared
+from dmarc_milter.journal.reported import reported
 from dmarc_milter.journal.row import row
 from dmarc_milter.settings.journal import JournalSection
 from dmarc_milter.telemetry.log import logger
@@ -44,8 +45,11 @@ class Writer:
         worker_number: int,
         note: Callable[[str, int], None],
         on_state: Callable[[bool], None] = lambda can_be_written: None,
+        *,
+        counts_for_reports: bool = False,
     ) -> None:
         self._settings = settings
+        self._counts_for_reports = counts_for_reports
         self._worker_number = worker_number
         self._note = note
         self._on_state = on_state
@@ -125,13 +129,16 @@ class Writer:
 
     def _row(self, told: Row) -> Row:
         self._count += 1
-        return row(
+        made = row(
             told,
             uid=f"{self._run}{self._count:x}",
             host=self._host,
             worker_number=self._worker_number,
             addresses=self._settings.addresses,
         )
+        if self._counts_for_reports:
+            made["reported"] = reported(told)
+        return made
 
     def _write(self, rows: list[Row]) -> None:
         """Until it is written: each row has a key of its own, so trying again writes none twice."""

@@ -28,6 +28,7 @@ from dmarc_milter.dns.runner import Runner
 from dmarc_milter.dns.source import Source
 from dmarc_milter.judging.verdict import Envelope, SpfFinding, SpfIdentity, Verdict
 from dmarc_milter.message.author import Author, author
+from dmarc_milter.message.dmarc_report import is_dmarc_report
 from dmarc_milter.message.header import Header
 from dmarc_milter.message.mailing_list import mailing_list
 from dmarc_milter.message.reasons import Unusable
@@ -237,6 +238,7 @@ class MessageEvaluation:
             client.reverse_names,
             mailing_list(self.header),
             self.recipient_domains,
+            is_dmarc_report(self.header),
         )
 
     async def _apply_dmarc(

@@ -59,6 +59,8 @@ class Verdict:
     mailing_list: MailingList | None = None
     recipient_domains: tuple[str, ...] = ()
     """Known only where a rule asks for them."""
+    is_dmarc_report: bool = False
+    """Whether it says of itself that it is an aggregate report (RFC 9990 3.5.2)."""
 
     @property
     def client_address(self) -> bytes | None:

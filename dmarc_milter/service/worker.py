@@ -94,7 +94,13 @@ def work(
     observers: list[Observer] = [_to_log(settings), counted.observe]
     journal = None
     if settings.journal.enabled:
-        journal = Writer(settings.journal, number, counted.note_journal, partial(_tell_journal, control))
+        journal = Writer(
+            settings.journal,
+            number,
+            counted.note_journal,
+            partial(_tell_journal, control),
+            counts_for_reports=settings.report.enabled,
+        )
         observers.append(_taking(journal, counted))
     loop, descriptors = Loop(), Descriptors()
     service = WorkerState(

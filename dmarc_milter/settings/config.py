@@ -19,6 +19,7 @@ from dmarc_milter.settings.override import OverrideSection
 from dmarc_milter.settings.policy import PolicySection
 from dmarc_milter.settings.reading import read
 from dmarc_milter.settings.renamed import with_new_names
+from dmarc_milter.settings.report import ReportSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,7 @@ class Settings:
     policy: PolicySection = field(default_factory=PolicySection)
     metrics: MetricsSection = field(default_factory=MetricsSection)
     journal: JournalSection = field(default_factory=JournalSection)
+    report: ReportSection = field(default_factory=ReportSection)
     override: tuple[OverrideSection, ...] = ()
     log: LogSection = field(default_factory=LogSection)
 
@@ -99,7 +101,23 @@ def parse(data: Mapping[str, Any]) -> Settings:
     settings = read(Settings, data, "")
     _check_rules(settings.override)
     _check_password(settings.journal)
+    _check_report(settings)
     return settings
+
+
+def _check_report(settings: Settings) -> None:
+    report = settings.report
+    if not report.enabled:
+        return
+    for name in ("organization", "email", "submitter"):
+        if getattr(report, name) is None:
+            raise ConfigError(f"report.{name} is missing: reports are enabled")
+    if not settings.journal.enabled:
+        raise ConfigError("report.enabled needs the journal: journal.enabled is false")
+    if report.user is not None and report.password_file is None:
+        raise ConfigError("report.user is set, and report.password_file is missing")
+    if report.user is not None and report.transport != "submission":
+        raise ConfigError('report.user is for report.transport = "submission"')
 
 
 def _check_password(journal: JournalSection) -> None:

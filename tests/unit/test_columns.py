@@ -34,8 +34,8 @@ source = open(table.__file__).read().replace(
 IPREV = Finding(
     "iprev",
     (
-        Column("iprev", lambda verdict: "fail", 16, log="iprev", since=5),
-        Column("iprev_code", lambda verdict: "no-name", 64, log="iprev_code", since=5),
+        Column("iprev", lambda verdict: "fail", 16, log="iprev", since=6),
+        Column("iprev_code", lambda verdict: "no-name", 64, log="iprev_code", since=6),
     ),
     lambda row: [Line("iprev", f"{row['iprev']}: the client has no name", row["iprev"])],
     codes=lambda row: (row["iprev_code"],),
@@ -107,7 +107,7 @@ def test_a_new_finding_is_added_in_one_place(tmp_path: Path) -> None:
     )
     assert done.stderr == ""
     found = json.loads(done.stdout)
-    assert found["version"] == 5
+    assert found["version"] == 6
     assert " iprev=fail iprev_code=no-name " in found["log"]
     assert "iprev      fail: the client has no name" in found["trace"]
     assert "  iprev      fail: the client has no name" in found["check"]

@@ -2,7 +2,9 @@
 
 import re
 import tomllib
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +21,7 @@ IDS = [f"{section.path}.{setting.name}" for section, setting in TABLES]
 
 
 def test_sections_in_their_order() -> None:
-    named = "milter dns dkim policy policy.indirect policy.reply metrics journal override log"
+    named = "milter dns dkim policy policy.indirect policy.reply metrics journal report report.failure override log"
     assert list(SECTIONS) == named.split()
 
 
@@ -39,7 +41,9 @@ def test_who_has_no_default_has_an_example(section: SectionDescription, setting:
 @pytest.mark.parametrize(("section", "setting"), TABLES, ids=IDS)
 def test_an_example_can_be_used(section: SectionDescription, setting: SettingDescription) -> None:
     if setting.example is not None:
-        needed = 'database = "postgresql://u@h/n"\n' if setting.name == "password_file" else ""
+        needed = (
+            'database = "postgresql://u@h/n"\n' if (section.path, setting.name) == ("journal", "password_file") else ""
+        )
         settings = config.parse(tomllib.loads(f"[{section.path}]\n{needed}{setting.example}"))
         check(settings)
         assert settings != Settings()
@@ -60,7 +64,8 @@ def test_limits(key: str, said: str) -> None:
 
 def test_the_installed_file_sets_nothing() -> None:
     assert tomllib.loads(FILE) == {name: {} for name in SECTIONS if "." not in name and name != "override"} | {
-        "policy": {"indirect": {}, "reply": {}}
+        "policy": {"indirect": {}, "reply": {}},
+        "report": {"failure": {}},
     }
     assert config.parse(tomllib.loads(FILE)) == Settings()
 
@@ -101,9 +106,16 @@ RANGES = {
 def test_a_range_holds_as_documented(key: str) -> None:
     section, _, name = key.rpartition(".")
     least, most = (float(bound) for bound in RANGES[key])
-    whole = float(least).is_integer() and isinstance(getattr(getattr(Settings(), section), name), int)
+    of_section = attrgetter(section)
+    whole = float(least).is_integer() and isinstance(getattr(of_section(Settings()), name), int)
     for bound, beyond in ((least, least - 0.01), (most, most + 0.01)):
         inside, outside = (int(bound), int(bound + (1 if beyond > bound else -1))) if whole else (bound, beyond)
-        assert getattr(getattr(config.parse({section: {name: inside}}), section), name) == bound
+        assert getattr(of_section(config.parse(_table(section, {name: inside}))), name) == bound
         with pytest.raises(ConfigError, match=rf"^{key} is .*; it has to be from "):
-            config.parse({section: {name: outside}})
+            config.parse(_table(section, {name: outside}))
+
+
+def _table(path: str, values: dict[str, Any]) -> dict[str, Any]:
+    for name in reversed(path.split(".")):
+        values = {name: values}
+    return values

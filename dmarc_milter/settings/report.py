@@ -1,0 +1,108 @@
+"""[report] and [report.failure]"""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from dmarc_milter.settings.constraints import Example, Pattern, Range
+
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
+_DOMAIN = rf"{_LABEL}(?:\.{_LABEL})+"
+_LOCAL_PART = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}"
+_ADDRESS = Pattern(rf"{_LOCAL_PART}@{_DOMAIN}", "an address like dmarc@reports.example.org")
+_ONE_LINE = Pattern(r"[^\x00-\x1f\x7f]{1,200}", "one line of at most 200 characters")
+
+
+SigningKey = Annotated[
+    str,
+    Pattern(rf"{_LABEL}(?:\.{_LABEL})*:/[^\0]+", 'a selector and an absolute path, like "reports:/etc/report.private"'),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureSection:
+    """Failure reports (RFC 9991): one per message that fails, with its header. Off, because they tell of people."""
+
+    domains: Annotated[tuple[str, ...], Example((".example.com",))] = ()
+    """The policy domains that may get them, where their record asks for it (ruf): "example.com" is that domain alone,
+    ".example.com" it and everything below. Empty: nobody."""
+
+    per_hour: Annotated[int, Range(1, 10_000)] = 10
+    """Reports per policy domain and hour, at most. What is more is counted, and told in the next report (Incidents)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSection:
+    """Aggregate reports to the domains whose mail came in (RFC 9990): docs/reporting.md says how to begin. They need
+    the journal."""
+
+    enabled: bool = False
+    """Whether the journal counts what reports need, and `dmarc-milter report` makes and sends them."""
+
+    organization: Annotated[str | None, _ONE_LINE, Example("Example Ltd")] = None
+    """Your name in the reports. Needed where reports are enabled."""
+
+    email: Annotated[str | None, _ADDRESS, Example("dmarc@reports.example.org")] = None
+    """From whom reports come, and whom their readers may ask: an address below a domain that is for this alone, whose
+    own DMARC record asks for no reports. Needed where reports are enabled."""
+
+    submitter: Annotated[
+        str | None,
+        Pattern(rf"(?=.{{1,120}}\Z){_DOMAIN}", "a domain of at most 120 characters, like example.org"),
+        Example("example.org"),
+    ] = None
+    """The domain that the reports are made in the name of: the same on all hosts of a fleet. Needed where reports are
+    enabled."""
+
+    contact: Annotated[str | None, _ONE_LINE, Example("https://example.org/dmarc")] = None
+    """More about how to reach you, for the readers of reports."""
+
+    minimum_messages: Annotated[int, Range(1, 1_000_000)] = 1
+    """A domain with fewer messages on a day gets no report."""
+
+    only_aligned: bool = True
+    """Whether only domains get reports of which at least one message of the day passed DMARC. Domains that nobody uses
+    but spammers publish records as well: reports to them reach nobody, and hundreds of them cost your reputation."""
+
+    max_addresses: Annotated[int, Range(1, 20)] = 5
+    """Addresses per report, the first ones of the record."""
+
+    exclude_domains: Annotated[tuple[str, ...], Example((".example.net",))] = ()
+    """Policy domains that get no reports: "example.com" is that domain alone, ".example.com" it and everything below.
+    """
+
+    exclude_addresses: Annotated[tuple[str, ...], Example(("dmarc@example.net", "@example.com"))] = ()
+    """Addresses that get none; "@example.com" means all of that host."""
+
+    grace_minutes: Annotated[int, Range(0, 720)] = 60
+    """How long after its end (UTC) a day is closed: until then, journals may lag behind."""
+
+    spread_hours: Annotated[float, Range(0, 20)] = 4.0
+    """Over how many hours the reports of a day are sent."""
+
+    keep_days: Annotated[int, Range(4, 3_650)] = 30
+    """Days for which reports, and what they were made of, are kept."""
+
+    dkim_key: Annotated[tuple[SigningKey, ...], Example(("reports:/etc/dmarc-milter/report.private",))] = ()
+    """Keys that sign the reports, one signature each: the selector, a colon, and the path of a private key (PEM; RSA or
+    Ed25519). Empty: your MTA signs them."""
+
+    transport: Literal["smtp", "submission", "sendmail"] = "smtp"
+    """How reports leave: "smtp" hands them to the MTA at `server`; "submission" does so with STARTTLS and, where
+    `user` is set, a password; "sendmail" runs that program."""
+
+    server: Annotated[
+        str,
+        Pattern(r"[A-Za-z0-9.-]{1,253}(?::[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{1,5})?", '"host:port"'),
+        Example("mail.example.org:587"),
+    ] = "127.0.0.1:25"
+    """The MTA that takes them."""
+
+    user: Annotated[str | None, _ONE_LINE, Example("reports")] = None
+    """Who logs in at submission."""
+
+    password_file: Annotated[
+        str | None, Pattern(r"/[^\0]+", "an absolute path"), Example("/etc/dmarc-milter/report-password")
+    ] = None
+    """Where the password for that is, on one line."""
+
+    failure: FailureSection = field(default_factory=FailureSection)

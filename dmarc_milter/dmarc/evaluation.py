@@ -185,6 +185,15 @@ async def _alignments(
     return tuple(results)
 
 
+async def alignment(walks: TreeWalks, author_domain: str, identifier: Identifier, mode: AlignmentMode) -> Alignment:
+    """Whether one identifier is aligned, whatever else is: a report tells it of each mechanism (RFC 9990 3.1.1.9).
+
+    `is_aligned` is None where the DNS could not tell.
+    """
+    found = _without_walk(author_domain, identifier, mode)
+    return found if found.is_aligned is not None else await _by_walk(walks, author_domain, identifier)
+
+
 _IDENTICAL, _STRICT = DmarcReason.IDENTICAL(), DmarcReason.STRICT()
 _NOT_AUTHENTICATED, _NOT_LOOKED_INTO = DmarcReason.NOT_AUTHENTICATED(), DmarcReason.NOT_LOOKED_INTO()
 

@@ -40,6 +40,19 @@ def open_engine(text: str, *, create: bool) -> Engine:
     return _open(text, lambda url: _sqlite(url, create=create))
 
 
+def open_for_both(text: str) -> tuple[Engine, Engine]:
+    """Two engines of a database that is there: one that reads beside those who write, and one that writes.
+
+    In SQLite, a transaction of the second one holds up everybody else who writes. Raises DatabaseError.
+    """
+    writing = open_engine(text, create=False)
+    if writing.dialect.name != "sqlite":
+        return writing, writing
+    reading = sa.create_engine(writing.url, connect_args={"timeout": BUSY_SECONDS}, future=True)
+    sa.event.listen(reading, "connect", _configure)
+    return reading, writing
+
+
 def open_for_reading(text: str) -> Engine:
     """An engine that reads, and leaves nothing behind. Whoever may read SQLite's file can. Raises DatabaseError."""
     return _open(text, _sqlite_for_reading)

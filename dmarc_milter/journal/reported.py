@@ -40,6 +40,9 @@ class Aligned(NamedTuple):
         return cls(variant % 3, variant // 3 % 3, variant >= 9)
 
 
+VARIANTS = {number: Aligned.of(number) for number in range(18)}
+
+
 class Signature(NamedTuple):
     """One evaluated signature that can be told (3.1.1.12): both names are known."""
 

@@ -59,9 +59,10 @@ class ReportSection:
     minimum_messages: Annotated[int, Range(1, 1_000_000)] = 1
     """A domain with fewer messages on a day gets no report."""
 
-    only_aligned: bool = True
+    only_aligned: bool = False
     """Whether only domains get reports of which at least one message of the day passed DMARC. Domains that nobody uses
-    but spammers publish records as well: reports to them reach nobody, and hundreds of them cost your reputation."""
+    but spammers publish records as well: reports to them reach nobody, and hundreds of them cost your reputation.
+    `report make --dry-run` says whom it would leave out."""
 
     max_addresses: Annotated[int, Range(1, 20)] = 5
     """Addresses per report, the first ones of the record."""
@@ -77,7 +78,8 @@ class ReportSection:
     """How long after its end (UTC) a day is closed: until then, journals may lag behind."""
 
     spread_hours: Annotated[float, Range(0, 20)] = 4.0
-    """Over how many hours the reports of a day are sent."""
+    """Over how many hours the reports of a day are sent where they are many: a run sends 500 in all and 20 to one host,
+    or so many more that all of them are sent in this time."""
 
     keep_days: Annotated[int, Range(4, 3_650)] = 30
     """Days for which reports, and what they were made of, are kept."""

@@ -1,7 +1,5 @@
 """What a message is to an aggregate report (RFC 9990 3.1): where it counts, as what, and where not."""
 
-from typing import Any
-
 import pytest
 
 from dmarc_milter.columns.column import Row
@@ -18,55 +16,7 @@ from dmarc_milter.journal.reported import (
     policy_key,
     reported,
 )
-
-DAY = 1_795_651_200
-"""2026-11-26 00:00 UTC."""
-
-
-def alignment(mechanism: str, domain: str, aligned: bool | None, authenticated: str = "yes") -> dict[str, Any]:
-    return {"mechanism": mechanism, "domain": domain, "authenticated": authenticated, "aligned": aligned}
-
-
-def signature(domain: str | None, result: str = "pass", selector: str | None = "s") -> dict[str, Any]:
-    return {"domain": domain, "selector": selector, "result": result}
-
-
-def row(**changes: Any) -> Row:
-    """A message of bank.example that passes by both mechanisms."""
-    return {
-        "time": DAY + 3_600.0,
-        "client": "192.0.2.1",
-        "outer_client": None,
-        "is_relayed": False,
-        "mail_from": "bounce@bank.example",
-        "author_domain": "bank.example",
-        "policy_domain": "bank.example",
-        "policy_record": b"v=DMARC1; p=reject; rua=mailto:d@bank.example",
-        "is_dmarc_report": False,
-        "spf": "pass",
-        "spf_domain": "bank.example",
-        "dkim": [signature("bank.example")],
-        "dmarc": "pass",
-        "policy": "reject",
-        "published_policy": "reject",
-        "alignments": [alignment("spf", "bank.example", True), alignment("dkim", "bank.example", True)],
-        "mode": "enforce",
-        "action": "accept",
-        "wanted": "accept",
-        "override": None,
-        "rule": None,
-        **changes,
-    }
-
-
-FAILS: Row = {
-    "dmarc": "fail",
-    "spf": "fail",
-    "dkim": [],
-    "action": "reject",
-    "wanted": "reject",
-    "alignments": [alignment("spf", "bank.example", True, "no")],
-}
+from tests.support.reports import DAY, FAILS, alignment, row, signature
 
 
 @pytest.mark.parametrize(
@@ -176,7 +126,7 @@ def test_signatures_that_can_be_told() -> None:
 
 
 def test_free_text_makes_no_other_record() -> None:
-    spared = {**FAILS, "action": "accept", "wanted": "accept", "override": "trusted_forwarder"}
+    spared: Row = {**FAILS, "action": "accept", "wanted": "accept", "override": "trusted_forwarder"}
     one, other = reported(row(**spared)), reported(row(**spared, rule="old-crm"))
     assert one is not None
     assert other is not None

@@ -1,0 +1,89 @@
+"""What the subcommands of report share: the store opened, and who sends, by the settings."""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from dmarc_milter.api import Dns
+from dmarc_milter.cli.command import USAGE_ERROR
+from dmarc_milter.cli.journal import JOURNAL_ERRORS, fail
+from dmarc_milter.dns.name import DomainPattern, domain_pattern
+from dmarc_milter.journal.location import database
+from dmarc_milter.judging.name_servers import name_servers
+from dmarc_milter.reporting.document import Reporter
+from dmarc_milter.reporting.making import Sender
+from dmarc_milter.reporting.planning import Rules
+from dmarc_milter.reporting.signing import KeyFileError, load_key
+from dmarc_milter.reporting.store import Store
+from dmarc_milter.settings import config
+from dmarc_milter.settings.config import Settings
+from dmarc_milter.settings.error import ConfigError
+
+DONE, LEFT = 0, 1
+
+
+def load(options: argparse.Namespace) -> Settings:
+    """The settings, with reports enabled. Raises ConfigError."""
+    loaded = config.load_file(options.config)
+    if not loaded.settings.report.enabled:
+        raise ConfigError(f"{loaded.source}: reports are not switched on: set report.enabled (docs/reporting.md)")
+    return loaded.settings
+
+
+@contextmanager
+def opened(options: argparse.Namespace, settings: Settings) -> Iterator[Store]:
+    """The queue. Raises one of JOURNAL_ERRORS."""
+    store = Store(options.journal or database(settings.journal))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def sender(settings: Settings) -> Sender:
+    """Who reports, by settings that were checked. Raises ConfigError where a key cannot be used."""
+    report = settings.report
+    assert report.organization is not None
+    assert report.email is not None
+    assert report.submitter is not None
+    try:
+        keys = tuple(load_key(each) for each in report.dkim_key)
+    except KeyFileError as error:
+        raise ConfigError(str(error)) from None
+    return Sender(report.submitter.lower(), Reporter(report.organization, report.email, report.contact), keys)
+
+
+def rules(settings: Settings, store: Store, now: float) -> Rules:
+    """Who gets reports. Raises ConfigError."""
+    report = settings.report
+    assert report.email is not None
+    return Rules(
+        report.minimum_messages,
+        report.only_aligned,
+        report.max_addresses,
+        tuple(_pattern(each) for each in report.exclude_domains),
+        frozenset(each.lower() for each in report.exclude_addresses),
+        frozenset((report.email.lower(),)),
+        store.suppressed(now),
+    )
+
+
+def _pattern(text: str) -> DomainPattern:
+    found = domain_pattern(text)
+    if found is None:
+        raise ConfigError(f"report.exclude_domains: {text!r} is no domain")
+    return found
+
+
+def dns(settings: Settings) -> Dns:
+    """The name servers of the settings."""
+    return Dns.servers(name_servers(settings.dns), settings.dns.timeout, settings.dns.tries)
+
+
+def failed(error: Exception) -> int:
+    """Say what is wrong; the exit status."""
+    if isinstance(error, JOURNAL_ERRORS):
+        return fail(error)
+    print(f"dmarc-milter: {error}", file=sys.stderr)
+    return USAGE_ERROR

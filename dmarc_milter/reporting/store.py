@@ -1,0 +1,347 @@
+"""The queue of reports in the journal's database: days are closed, domains shared out, reports kept.
+
+A unique key guards each report and each delivery, so whoever does something twice does it once. In PostgreSQL the hosts
+of a fleet share the work out by locking rows: what a host that dies had in hand, the others do. In SQLite there is one
+host; it holds no transaction while it works, so that mail is written meanwhile.
+"""
+
+import secrets
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Connection
+
+from dmarc_milter.dmarc.record import parse
+from dmarc_milter.journal.database import open_for_both
+from dmarc_milter.journal.report_tables import (
+    DeliveryState,
+    JobState,
+    policy_records,
+    report_days,
+    report_deliveries,
+    report_jobs,
+    report_suppressions,
+    reported,
+    reported_policies,
+    reports,
+)
+from dmarc_milter.journal.reported import PASS, VARIANTS
+from dmarc_milter.journal.rollups import DAY
+from dmarc_milter.journal.schema import check
+from dmarc_milter.reporting.planning import PolicyDay
+from dmarc_milter.reporting.records import Counted
+
+_ROWS_AT_ONCE = 2_000
+_ALIGNED = [number for number, each in VARIANTS.items() if PASS in (each.dkim, each.spf)]
+_OWN_KIND = [number for number, each in VARIANTS.items() if each.is_report]
+
+
+class Job(NamedTuple):
+    """One domain of a closed day."""
+
+    day: int
+    policy_domain: str
+    tries: int
+
+
+class MadeReport(NamedTuple):
+    """A report, and the addresses that it goes to."""
+
+    id: str
+    day: int
+    policy_domain: str
+    policy: str
+    part: int
+    kind: str
+    messages: int
+    records: int
+    made: float
+    is_signed: bool
+    message: bytes
+    """The whole mail; empty where it is kept already."""
+    to: tuple[str, ...]
+
+
+class Store:
+    """The queue. Methods raise SQLAlchemy's errors where the database cannot be reached."""
+
+    def __init__(self, url: str) -> None:
+        """Raises DatabaseError, and SchemaError where the tables are of another version."""
+        self.reading, self.writing = open_for_both(url)
+        check(self.reading)
+
+    def close(self) -> None:
+        self.reading.dispose()
+        self.writing.dispose()
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other hosts may work on the same queue."""
+        return self.writing.dialect.name == "postgresql"
+
+    # Days and jobs
+
+    def days_to_close(self, before: int) -> list[int]:
+        """Days that end by `before`, in which something was counted, and which are not closed."""
+        closed = sa.select(report_days.c.day)
+        query = sa.select(reported_policies.c.day).where(reported_policies.c.day + DAY <= before).distinct()
+        with self.reading.connect() as connection:
+            found = connection.execute(query.where(reported_policies.c.day.not_in(closed))).scalars()
+            return sorted(int(each) for each in found)
+
+    def is_closed(self, day: int) -> bool:
+        with self.reading.connect() as connection:
+            return connection.execute(sa.select(report_days).where(report_days.c.day == day)).first() is not None
+
+    def close_day(self, day: int, now: float) -> None:
+        """From now on its domains are jobs. Several hosts may do so at once."""
+        domains = sa.select(
+            reported_policies.c.day,
+            reported_policies.c.policy_domain,
+            sa.literal(JobState.OPEN.value),
+            sa.literal(0),
+            sa.literal(0.0),
+            sa.literal(0),
+        ).where(reported_policies.c.day == day)
+        columns = ["day", "policy_domain", "state", "tries", "next_try", "messages"]
+        with self.writing.begin() as connection:
+            self._insert_once(connection, report_days, [{"day": day, "closed": now}])
+            insert = self._insert(report_jobs).from_select(columns, domains.distinct()).on_conflict_do_nothing()
+            connection.execute(insert)
+
+    @contextmanager
+    def claimed_jobs(self, limit: int, now: float, domain: str | None, day: int | None) -> Iterator["Claim"]:
+        """At most `limit` open jobs that are nobody else's while the block runs."""
+        query = (
+            sa.select(report_jobs.c.day, report_jobs.c.policy_domain, report_jobs.c.tries)
+            .where(report_jobs.c.state == JobState.OPEN.value, report_jobs.c.next_try <= now)
+            .order_by(report_jobs.c.day, report_jobs.c.policy_domain)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        if domain is not None:
+            query = query.where(report_jobs.c.policy_domain == domain)
+        if day is not None:
+            query = query.where(report_jobs.c.day == day)
+        with self.reading.connect() as connection, connection.begin() as transaction:
+            jobs = [Job(*each) for each in connection.execute(query)]
+            yield Claim(self, jobs, connection if self.is_shared else None)
+            transaction.commit()
+
+    def open_jobs(self, day: int | None = None) -> int:
+        """Domains whose reports are not made yet."""
+        query = sa.select(sa.func.count()).where(report_jobs.c.state == JobState.OPEN.value)
+        if day is not None:
+            query = query.where(report_jobs.c.day == day)
+        with self.reading.connect() as connection:
+            return int(connection.execute(query).scalar_one())
+
+    # What was counted
+
+    def policies(self, day: int, domains: Sequence[str]) -> dict[str, list[PolicyDay]]:
+        """The policies of `domains` (in order) on `day`."""
+        if not domains:
+            return {}
+        wanted = set(domains)
+        variant = reported.c.variant
+        counts = (
+            sa.select(
+                reported.c.policy_domain,
+                reported.c.policy,
+                sa.func.sum(reported.c.messages),
+                sa.func.sum(sa.case((variant.in_(_ALIGNED), reported.c.messages), else_=0)),
+                sa.func.sum(sa.case((variant.in_(_OWN_KIND), reported.c.messages), else_=0)),
+            )
+            .where(reported.c.day == day, reported.c.policy_domain.between(domains[0], domains[-1]))
+            .group_by(reported.c.policy_domain, reported.c.policy)
+            .order_by(reported.c.policy_domain, reported.c.policy)
+        )
+        records = (
+            sa.select(reported_policies.c.policy_domain, reported_policies.c.policy, policy_records.c.record)
+            .join(policy_records, policy_records.c.digest == reported_policies.c.record)
+            .where(reported_policies.c.day == day, reported_policies.c.policy_domain.between(domains[0], domains[-1]))
+        )
+        found: dict[str, list[PolicyDay]] = {}
+        with self.reading.connect() as connection:
+            published = {(domain, policy): bytes(text) for domain, policy, text in connection.execute(records)}
+            for domain, policy, messages, aligned, own in connection.execute(counts):
+                text = published.get((domain, policy))
+                if domain in wanted and text is not None:
+                    each = PolicyDay(domain, policy, parse(text), int(messages), int(aligned), int(own))
+                    found.setdefault(domain, []).append(each)
+        return found
+
+    def domains(self, day: int, domain: str | None = None) -> list[str]:
+        """The policy domains of a day, in order."""
+        query = sa.select(reported_policies.c.policy_domain).where(reported_policies.c.day == day).distinct()
+        if domain is not None:
+            query = query.where(reported_policies.c.policy_domain == domain)
+        with self.reading.connect() as connection:
+            return sorted(connection.execute(query).scalars())
+
+    def rows(self, day: int, domains: Sequence[str]) -> Iterator[tuple[str, str, Iterator[Counted]]]:
+        """What was counted for `domains` (in order), grouped by domain and policy; read as it is used."""
+        query = (
+            sa.select(
+                reported.c.policy_domain,
+                reported.c.policy,
+                reported.c.digest,
+                reported.c.variant,
+                reported.c.content,
+                reported.c.messages,
+            )
+            .where(reported.c.day == day, reported.c.policy_domain.between(domains[0], domains[-1]))
+            .order_by(*reported.primary_key.columns)
+        )
+        with self.reading.connect().execution_options(yield_per=_ROWS_AT_ONCE) as connection:
+            found = connection.execute(query)
+            for (domain, policy), group in groupby(found, key=lambda row: (row[0], row[1])):
+                yield domain, policy, (Counted(*row[2:]) for row in group)
+
+    # Reports
+
+    def stored(self, day: int, domain: str | None = None) -> Iterator[tuple[Any, bytes]]:
+        """The reports of a day with their mails, in order."""
+        query = sa.select(reports).where(reports.c.day == day).order_by(reports.c.policy_domain, reports.c.id)
+        if domain is not None:
+            query = query.where(reports.c.policy_domain == domain)
+        with self.reading.connect().execution_options(yield_per=100) as connection:
+            for row in connection.execute(query):
+                yield row, bytes(row.message)
+
+    def addresses(self, report: str) -> list[str]:
+        """Where a report goes."""
+        query = sa.select(report_deliveries.c.address).where(report_deliveries.c.report == report)
+        with self.reading.connect() as connection:
+            return sorted(connection.execute(query).scalars())
+
+    def late(self, since: int) -> dict[int, int]:
+        """Messages that were counted after their domain's reports were made, by day."""
+        now = sa.select(reported.c.day, sa.func.sum(reported.c.messages)).group_by(reported.c.day)
+        then = sa.select(report_jobs.c.day, sa.func.sum(report_jobs.c.messages)).group_by(report_jobs.c.day)
+        done = sa.select(report_days.c.day).where(report_days.c.day >= since)
+        with self.reading.connect() as connection:
+            counted = {int(day): int(n) for day, n in connection.execute(now.where(reported.c.day.in_(done)))}
+            told = {int(day): int(n) for day, n in connection.execute(then.where(report_jobs.c.day.in_(done)))}
+        return {day: count - told.get(day, 0) for day, count in counted.items()}
+
+    # Suppression
+
+    def suppressed(self, now: float) -> dict[str, Any]:
+        """By address in lower case: those that get nothing now."""
+        table = report_suppressions
+        query = sa.select(table).where(sa.or_(table.c.until.is_(None), table.c.until > now))
+        with self.reading.connect() as connection:
+            return {row.address: row for row in connection.execute(query)}
+
+    # Helpers
+
+    def _insert(self, table: sa.Table) -> Any:
+        return (postgresql if self.is_shared else sqlite).insert(table)
+
+    def _insert_once(self, connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
+        if rows:
+            connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
+
+
+class Claim:
+    """Jobs in hand. What comes of them is written at once: all of it, or nothing."""
+
+    def __init__(self, store: Store, jobs: Sequence[Job], connection: Connection | None) -> None:
+        self.jobs = jobs
+        self._store = store
+        self._connection = connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[Connection]:
+        if self._connection is not None:
+            yield self._connection
+        else:
+            with self._store.writing.begin() as connection:
+                yield connection
+
+    def keep(self, made: Sequence["MadeReport"]) -> None:
+        """Keep reports of a job that is not finished yet: nobody gets them before it is."""
+        with self._writing() as connection:
+            self._store._insert_once(connection, reports, [_report_row(each) for each in made])
+
+    def begin(self, day: int, domains: Sequence[str]) -> None:
+        """Forget what somebody kept for these jobs who was ended before they were finished."""
+        has_deliveries = sa.exists().where(report_deliveries.c.report == reports.c.id)
+        with self._writing() as connection:
+            connection.execute(
+                reports.delete().where(reports.c.day == day, reports.c.policy_domain.in_(domains), ~has_deliveries)
+            )
+
+    def finish(self, outcomes: Sequence["JobOutcome"]) -> None:
+        """Keep the reports, and what became of the jobs. A report that is there already stays as it is."""
+        made = [report for each in outcomes for report in each.reports]
+        with self._writing() as connection:
+            unkept = [_report_row(each) for each in made if each.message]
+            self._store._insert_once(connection, reports, unkept)
+            self._store._insert_once(connection, report_deliveries, [row for each in made for row in _deliveries(each)])
+            if outcomes:
+                connection.execute(_FINISH, [_finished(each) for each in outcomes])
+
+
+_FINISH = (
+    report_jobs.update()
+    .where(
+        report_jobs.c.day == sa.bindparam("the_day"), report_jobs.c.policy_domain == sa.bindparam("the_policy_domain")
+    )
+    .values(
+        state=sa.bindparam("state"),
+        tries=sa.bindparam("tries"),
+        next_try=sa.bindparam("next_try"),
+        messages=sa.bindparam("messages"),
+        note=sa.bindparam("note"),
+    )
+)
+
+
+def _finished(outcome: "JobOutcome") -> dict[str, Any]:
+    return {
+        "the_day": outcome.job.day,
+        "the_policy_domain": outcome.job.policy_domain,
+        "state": outcome.state.value,
+        "tries": outcome.job.tries + 1,
+        "next_try": outcome.next_try,
+        "messages": outcome.messages,
+        "note": outcome.note,
+    }
+
+
+class JobOutcome(NamedTuple):
+    """What became of one job."""
+
+    job: Job
+    state: JobState
+    messages: int = 0
+    reports: tuple[MadeReport, ...] = ()
+    note: str | None = None
+    next_try: float = 0.0
+
+
+def _report_row(report: MadeReport) -> dict[str, Any]:
+    row = report._asdict()
+    del row["to"]
+    return row
+
+
+def _deliveries(report: MadeReport) -> Iterator[dict[str, Any]]:
+    for address in report.to:
+        yield {
+            "report": report.id,
+            "address": address,
+            "token": secrets.token_hex(16),
+            "host": address.rpartition("@")[2].lower(),
+            "state": DeliveryState.PENDING.value,
+            "tries": 0,
+            "next_try": report.made,
+            "changed": report.made,
+            "reply": None,
+        }

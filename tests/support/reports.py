@@ -1,0 +1,119 @@
+"""A day of mail counted for reports, and the reports made of it."""
+
+import gzip
+import sqlite3
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from lxml import etree
+
+from dmarc_milter.api import Dns
+from dmarc_milter.columns.column import Row
+from dmarc_milter.journal.database import open_engine
+from dmarc_milter.journal.reported import Statements, additions, reported
+from dmarc_milter.journal.schema import prepare
+from dmarc_milter.reporting.document import NAMESPACE, Reporter
+from dmarc_milter.reporting.making import Maker, Sender
+from dmarc_milter.reporting.planning import Rules
+from dmarc_milter.reporting.signing import SigningKey
+from dmarc_milter.reporting.store import Store
+
+DAY = 1_795_651_200
+"""2026-11-26 00:00 UTC."""
+NOON = DAY + 43_200.0
+NEXT_NOON = DAY + 86_400 + 43_200.0
+
+
+def alignment(mechanism: str, domain: str, aligned: bool | None, authenticated: str = "yes") -> dict[str, Any]:
+    """As the column ``alignments`` has them."""
+    return {"mechanism": mechanism, "domain": domain, "authenticated": authenticated, "aligned": aligned}
+
+
+def signature(domain: str | None, result: str = "pass", selector: str | None = "s") -> dict[str, Any]:
+    """As the column ``dkim`` has them."""
+    return {"domain": domain, "selector": selector, "result": result}
+
+
+def row(domain: str = "bank.example", **changes: Any) -> Row:
+    """A message of `domain` that passes by both mechanisms."""
+    return {
+        "time": NOON,
+        "client": "192.0.2.1",
+        "outer_client": None,
+        "is_relayed": False,
+        "mail_from": f"bounce@{domain}",
+        "author_domain": domain,
+        "policy_domain": domain,
+        "policy_record": f"v=DMARC1; p=reject; rua=mailto:d@{domain}".encode(),
+        "is_dmarc_report": False,
+        "spf": "pass",
+        "spf_domain": domain,
+        "dkim": [signature(domain)],
+        "dmarc": "pass",
+        "policy": "reject",
+        "published_policy": "reject",
+        "alignments": [alignment("spf", domain, True), alignment("dkim", domain, True)],
+        "mode": "enforce",
+        "action": "accept",
+        "wanted": "accept",
+        "override": None,
+        "rule": None,
+        **changes,
+    }
+
+
+FAILS: Row = {
+    "dmarc": "fail",
+    "spf": "fail",
+    "dkim": [],
+    "action": "reject",
+    "wanted": "reject",
+    "alignments": [alignment("spf", "bank.example", True, "no")],
+}
+"""What makes :func:`row` a message that fails."""
+
+
+def journal(folder: Path) -> str:
+    """The URL of an empty journal."""
+    url = f"sqlite:///{folder}/journal.sqlite"
+    engine = open_engine(url, create=True)
+    prepare(engine)
+    engine.dispose()
+    return url
+
+
+def count(url: str, rows: Iterable[Row]) -> None:
+    """Count messages as a worker does."""
+    statements = Statements.written(":{}")
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        added = additions([each | {"reported": reported(each)} for each in rows])
+        for statement, parameters in zip(statements, added, strict=True):
+            connection.executemany(statement, parameters)
+    connection.close()
+
+
+REPORTER = Reporter("Example Ltd", "dmarc@reports.example.org", "https://example.org/dmarc")
+
+EVERYBODY = Rules()
+
+
+def maker(
+    store: Store, zone: str = "", rules: Rules = EVERYBODY, keys: Sequence[SigningKey] = (), now: float = NEXT_NOON
+) -> Maker:
+    """One whose DNS is `zone`, at noon of the day after."""
+    dns = Dns.zone(zone or "$TTL 60\n")
+    sender = Sender("example.org", REPORTER, keys)
+    return Maker(store, sender, rules, dns.runner, dns.source, lambda: now)
+
+
+def parsed(octets: bytes, xsd: Path | None = None) -> Any:
+    """The document in a compressed file, valid by `xsd` where it is given, as a tree without its namespace."""
+    document = gzip.decompress(octets)
+    assert document.isascii()
+    tree = etree.fromstring(document)
+    if xsd is not None:
+        etree.XMLSchema(etree.parse(xsd)).assertValid(tree)
+    for element in tree.iter():
+        element.tag = element.tag.removeprefix(f"{{{NAMESPACE}}}")
+    return tree

@@ -156,7 +156,7 @@ def test_records_that_are_one_policy(one: str, other: str, is_same: bool) -> Non
 
 
 def test_additions_count_equal_messages_together_and_keep_the_last_record() -> None:
-    later = {"time": DAY + 86_399.9, "policy_record": b"v=DMARC1; p=reject; rua=mailto:later@bank.example"}
+    later: Row = {"time": DAY + 86_399.9, "policy_record": b"v=DMARC1; p=reject; rua=mailto:later@bank.example"}
     rows = [row(), row(**later), row(client="192.0.2.2"), row(time=DAY - 1.0), row(policy=None, policy_record=None)]
     records, policies, counts = additions([each | {"reported": reported(each)} for each in rows])
     assert [(each["day"], each["messages"]) for each in counts] == [(DAY - 86_400, 1), (DAY, 1), (DAY, 2)] or [

@@ -1,11 +1,12 @@
 """Senders' text made harmless: the only place where that is done.
 
 `plain` is for what goes out with the mail (header fields, SMTP replies) and into sentences, `printable` for what is
-read here (log, journal, terminal). A question mark stands for what a text must not hold; one that is too long ends in
-dots.
+read here (log, journal, terminal), `xml` for documents. A question mark stands for what a text must not hold; one that
+is too long ends in dots.
 """
 
 import re
+from xml.sax.saxutils import escape
 
 _NOT_PLAIN = re.compile(r"[^ -!#-\[\]-~]")
 _CUT = "..."
@@ -23,6 +24,14 @@ def printable(text: str, limit: int) -> str:
         return text
     cut = _cut(text, limit)
     return "".join(each if each.isprintable() else "?" for each in cut)
+
+
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def xml(text: str) -> str:
+    """`text` as the content of an element (XML 1.0 2.2 and 2.4)."""
+    return escape(_NO_XML.sub("?", text))
 
 
 def _cut(text: str, limit: int) -> str:

@@ -3,14 +3,13 @@
 Written as text: a report of 50,000 records never is a tree in memory, and a small one takes a tenth of the time.
 """
 
-import re
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
-from xml.sax.saxutils import escape
 
 from dmarc_milter import wording
+from dmarc_milter.common.text import xml
 from dmarc_milter.common.version import VERSION
 from dmarc_milter.dmarc.record import DmarcRecord, Policy
 from dmarc_milter.journal.reported import Cause, Content, Signature
@@ -23,7 +22,6 @@ MAX_OCTETS, MAX_COMPRESSED = 9_500_000, 920_000
 """Of one document. Dashboards take 10 MB of XML and 1 MB compressed; what is more goes into another part."""
 MAX_ERROR = 500
 """Characters of what is wrong with a record."""
-_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,18 +115,13 @@ class _Writer:
         return Part(self._identity, b"".join(self._pieces), self._records, self._messages)
 
 
-def _text(value: str) -> str:
-    """Text of an element: what XML cannot hold is a question mark."""
-    return escape(_NO_XML.sub("?", value))
-
-
 def _ascii(text: str) -> bytes:
     """Consumers refuse other octets in what is compressed: anything else is a character reference."""
     return text.encode("ascii", "xmlcharrefreplace")
 
 
 def _element(name: str, value: str | None) -> str:
-    return "" if value is None else f"<{name}>{_text(value)}</{name}>"
+    return "" if value is None else f"<{name}>{xml(value)}</{name}>"
 
 
 def _head(identity: ReportIdentity, reporter: Reporter, published: DmarcRecord) -> bytes:

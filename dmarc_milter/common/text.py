@@ -30,8 +30,8 @@ _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def xml(text: str) -> str:
-    """`text` as the content of an element (XML 1.0 2.2 and 2.4)."""
-    return escape(_NO_XML.sub("?", text))
+    """`text` as the content of an element, in ASCII: anything else is a character reference (XML 1.0 2.2, 4.1)."""
+    return escape(_NO_XML.sub("?", text)).encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 def _cut(text: str, limit: int) -> str:

@@ -115,17 +115,12 @@ class _Writer:
         return Part(self._identity, b"".join(self._pieces), self._records, self._messages)
 
 
-def _ascii(text: str) -> bytes:
-    """Consumers refuse other octets in what is compressed: anything else is a character reference."""
-    return text.encode("ascii", "xmlcharrefreplace")
-
-
 def _element(name: str, value: str | None) -> str:
     return "" if value is None else f"<{name}>{xml(value)}</{name}>"
 
 
 def _head(identity: ReportIdentity, reporter: Reporter, published: DmarcRecord) -> bytes:
-    return _ascii(
+    text = (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<feedback xmlns="{NAMESPACE}">\n<version>1.0</version>\n'
         "<report_metadata>"
         + _element("org_name", reporter.organization)
@@ -139,6 +134,7 @@ def _head(identity: ReportIdentity, reporter: Reporter, published: DmarcRecord) 
         + _policy_published(identity.policy_domain, published)
         + "\n"
     )
+    return text.encode("ascii")
 
 
 def _error(published: DmarcRecord) -> str | None:
@@ -171,7 +167,7 @@ def _policy_published(domain: str, record: DmarcRecord) -> str:
 
 def _record(record: Record) -> bytes:
     content = record.content
-    return _ascii(
+    text = (
         "<record><row>"
         + _element("source_ip", content.source_ip)
         + f"<count>{record.messages}</count><policy_evaluated>"
@@ -187,6 +183,7 @@ def _record(record: Record) -> bytes:
         + _spf(content)
         + "</auth_results></record>\n"
     )
+    return text.encode("ascii")
 
 
 def _result(is_aligned: bool) -> str:

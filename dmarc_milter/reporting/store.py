@@ -5,6 +5,7 @@ of a fleet share the work out by locking rows: what a host that dies had in hand
 host; it holds no transaction while it works, so that mail is written meanwhile.
 """
 
+import fcntl
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,6 +39,10 @@ from dmarc_milter.reporting.records import Counted
 _ROWS_AT_ONCE = 2_000
 _ALIGNED = [number for number, each in VARIANTS.items() if PASS in (each.dkim, each.spf)]
 _OWN_KIND = [number for number, each in VARIANTS.items() if each.is_report]
+
+
+class BusyError(Exception):
+    """Somebody else works on the queue now."""
 
 
 class Job(NamedTuple):
@@ -82,6 +87,20 @@ class Store:
     def is_shared(self) -> bool:
         """Whether other hosts may work on the same queue."""
         return self.writing.dialect.name == "postgresql"
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """In SQLite, which locks no rows, one at a time works on the queue. Raises BusyError."""
+        path = self.writing.url.database
+        if self.is_shared or path is None:
+            yield
+            return
+        with open(f"{path}-reports", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise BusyError("another `dmarc-milter report` works on this queue") from None
+            yield
 
     # Days and jobs
 

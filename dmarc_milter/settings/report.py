@@ -107,4 +107,7 @@ class ReportSection:
     ] = None
     """Where the password for that is, on one line."""
 
+    metrics_file: Annotated[str, Pattern(r"/[^\0]+", "an absolute path")] = "/var/lib/dmarc-milter/report.prom"
+    """Where each run of `dmarc-milter report` leaves its figures. The filter shows them to Prometheus with its own."""
+
     failure: FailureSection = field(default_factory=FailureSection)

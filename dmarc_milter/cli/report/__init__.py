@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 from dmarc_milter.cli.command import Command
-from dmarc_milter.cli.options import add_journal
+from dmarc_milter.cli.options import add_journal, positive
 
 _STATUS = "Exit status: 0 all is done; 1 something is left for a later run; 2 error."
 
@@ -53,7 +53,134 @@ MAKE = Command(
     _STATUS,
 )
 
-SUBCOMMANDS: tuple[Command, ...] = (MAKE,)
+
+def _add_send(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--all", action="store_true", help="send all that is due, however much it is")
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    add_journal(parser)
+
+
+def _send(options: argparse.Namespace) -> int:
+    from dmarc_milter.cli.report.send import run
+
+    return run(options)
+
+
+SEND = Command(
+    "send",
+    "send the reports that wait",
+    "Send the reports that are due: 500 per run and 20 to one host, or so many more that those of a day leave within "
+    "[report] spread_hours. What the MTA puts off is tried again, later and later, for three days. An address that "
+    "refuses one gets none for 7 days, then 30, then 90. Nothing is sent before `report check` has passed.",
+    _add_send,
+    _send,
+    _STATUS,
+)
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--client",
+        action="append",
+        default=[],
+        metavar="ADDRESS",
+        help="an address that your mail leaves from, for SPF",
+    )
+    parser.add_argument(
+        "--message",
+        type=Path,
+        metavar="FILE",
+        help="judge this copy of a report that came back from outside, and not one made here: where your MTA signs",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    add_journal(parser)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from dmarc_milter.cli.report.check import run
+
+    return run(options)
+
+
+CHECK = Command(
+    "check",
+    "see whether what is sent would pass",
+    "Make a report to yourself, and judge it as its receiver would: signatures, SPF, alignment, and whether the DMARC "
+    "record of the domain that reports come from asks for reports itself. Until this has passed, with the settings as "
+    "they are, nothing is sent.",
+    _add_check,
+    _check,
+    "Exit status: 0 it passes; 1 it does not; 2 error.",
+)
+
+
+def _add_suppress(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("address", metavar="ADDRESS", help="whom to send no reports")
+    parser.add_argument("--days", type=positive, metavar="N", help="for so many days (default: until unsuppress)")
+    add_journal(parser)
+
+
+def _suppress(options: argparse.Namespace) -> int:
+    from dmarc_milter.cli.report.suppress import suppress
+
+    return suppress(options)
+
+
+SUPPRESS = Command(
+    "suppress",
+    "send an address no reports",
+    "Send an address no reports, for some days or until `report unsuppress`.",
+    _add_suppress,
+    _suppress,
+    "Exit status: 0 done; 2 error.",
+)
+
+
+def _add_unsuppress(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("address", metavar="ADDRESS", help="whom to send reports again")
+    add_journal(parser)
+
+
+def _unsuppress(options: argparse.Namespace) -> int:
+    from dmarc_milter.cli.report.suppress import unsuppress
+
+    return unsuppress(options)
+
+
+UNSUPPRESS = Command(
+    "unsuppress",
+    "send an address reports again",
+    "Send an address reports again that had refused them, or that you had suppressed.",
+    _add_unsuppress,
+    _unsuppress,
+    "Exit status: 0 done; 1 it was not suppressed; 2 error.",
+)
+
+
+def _add_bounce(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--recipient", metavar="ADDRESS", help="the address that the notification came to, where it does not say so"
+    )
+    add_journal(parser)
+
+
+def _bounce(options: argparse.Namespace) -> int:
+    from dmarc_milter.cli.report.suppress import bounce
+
+    return bounce(options)
+
+
+BOUNCE = Command(
+    "bounce",
+    "read a bounce on standard input",
+    "Read a delivery status notification on standard input: the address that it is about gets no reports for a while. "
+    "Your MTA runs this for what comes to the bounce addresses, user+TOKEN@domain (docs/reporting.md).",
+    _add_bounce,
+    _bounce,
+    "Exit status: 0 noted, or nothing to note; 2 error.",
+)
+
+SUBCOMMANDS: tuple[Command, ...] = (MAKE, SEND, CHECK, SUPPRESS, UNSUPPRESS, BOUNCE)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

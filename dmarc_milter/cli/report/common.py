@@ -4,23 +4,28 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from dmarc_milter.api import Dns
 from dmarc_milter.cli.command import USAGE_ERROR
 from dmarc_milter.cli.journal import JOURNAL_ERRORS, fail
 from dmarc_milter.dns.name import DomainPattern, domain_pattern
 from dmarc_milter.journal.location import database
+from dmarc_milter.journal.rollups import DAY
 from dmarc_milter.judging.name_servers import name_servers
+from dmarc_milter.reporting import figures
 from dmarc_milter.reporting.document import Reporter
 from dmarc_milter.reporting.making import Sender
+from dmarc_milter.reporting.outbox import Outbox
 from dmarc_milter.reporting.planning import Rules
 from dmarc_milter.reporting.signing import KeyFileError, load_key
-from dmarc_milter.reporting.store import Store
+from dmarc_milter.reporting.store import BusyError, Store
 from dmarc_milter.settings import config
 from dmarc_milter.settings.config import Settings
 from dmarc_milter.settings.error import ConfigError
 
 DONE, LEFT = 0, 1
+LATE_DAYS = 7
 
 
 def load(options: argparse.Namespace) -> Settings:
@@ -79,6 +84,22 @@ def _pattern(text: str) -> DomainPattern:
 def dns(settings: Settings) -> Dns:
     """The name servers of the settings."""
     return Dns.servers(name_servers(settings.dns), settings.dns.timeout, settings.dns.tries)
+
+
+REPORT_ERRORS = (*JOURNAL_ERRORS, BusyError)
+
+
+def note_figures(settings: Settings, store: Store, now: float, *, is_success: bool) -> None:
+    """For Prometheus. A file that cannot be written is told, and no more: reports do not depend on it."""
+    path = Path(settings.report.metrics_file)
+    outbox = Outbox(store)
+    late = sum(store.late(int(now) - LATE_DAYS * DAY).values())
+    success = now if is_success else figures.last_success(path)
+    found = figures.Figures(outbox.counts(), store.open_jobs(), late, now, success)
+    try:
+        figures.write(path, found)
+    except OSError as error:
+        print(f"dmarc-milter: warning: no figures for Prometheus: {path}: {error.strerror}", file=sys.stderr)
 
 
 def failed(error: Exception) -> int:

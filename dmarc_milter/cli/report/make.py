@@ -8,8 +8,18 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dmarc_milter.cli.journal import JOURNAL_ERRORS
-from dmarc_milter.cli.report.common import DONE, LEFT, dns, failed, load, opened, rules, sender
+from dmarc_milter.cli.report.common import (
+    DONE,
+    LEFT,
+    REPORT_ERRORS,
+    dns,
+    failed,
+    load,
+    note_figures,
+    opened,
+    rules,
+    sender,
+)
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.journal.rollups import DAY
 from dmarc_milter.reporting.mail import attachment
@@ -32,8 +42,9 @@ def run(options: argparse.Namespace) -> int:
             maker = Maker(store, sender(settings), rules(settings, store, time.time()), asked.runner, asked.source)
             if options.dry_run:
                 return _dry_run(options, maker, store, settings, domain)
-            return _make(options, maker, store, settings, domain)
-    except (*JOURNAL_ERRORS, _UsageError) as error:
+            with store.alone():
+                return _make(options, maker, store, settings, domain)
+    except (*REPORT_ERRORS, _UsageError) as error:
         return failed(error)
 
 
@@ -56,6 +67,7 @@ def _make(options: argparse.Namespace, maker: Maker, store: Store, settings: Set
     # Who names a day that is over does not want to wait until journals that lag have caught up.
     closed = maker.close_days(0.0 if options.day is not None else _grace(settings), options.day)
     made = maker.make(options.day, domain)
+    note_figures(settings, store, time.time(), is_success=not made.given_up)
     days = sorted(before | set(closed) | set(made.days))
     if options.output is not None:
         for day in days:

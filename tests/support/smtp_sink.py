@@ -1,0 +1,83 @@
+"""An MTA that takes mail and keeps it, or says what it is told to say."""
+
+import socketserver
+import threading
+from collections.abc import Callable
+from typing import NamedTuple
+
+
+class Taken(NamedTuple):
+    """One mail, as it came."""
+
+    mail_from: str
+    recipient: str
+    message: bytes
+
+
+Script = Callable[[str, str], str | None]
+"""Of a command (MAIL, RCPT, DATA) and its argument: a reply, or None for the usual one. DATA's is that to the mail."""
+
+
+class SmtpSink:
+    """Serves on a port of its own until the ``with`` block ends."""
+
+    def __init__(self, script: Script = lambda command, argument: None) -> None:
+        self.taken: list[Taken] = []
+        self.script = script
+        sink = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                sink._serve(self)
+
+        socketserver.ThreadingTCPServer.allow_reuse_address = True
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+
+    @property
+    def port(self) -> int:
+        return int(self._server.server_address[1])
+
+    def __enter__(self) -> "SmtpSink":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _serve(self, connection: socketserver.StreamRequestHandler) -> None:
+        def say(text: str) -> None:
+            connection.wfile.write(text.encode() + b"\r\n")
+
+        say("220 sink")
+        mail_from = recipient = ""
+        while line := connection.rfile.readline():
+            text = line.decode("utf-8", "replace").strip()
+            command = text[:4].upper()
+            argument = text.partition(":")[2].strip().partition(" ")[0].strip("<>")
+            if command == "QUIT":
+                say("221 bye")
+                return
+            if command == "MAIL":
+                mail_from = argument
+            elif command == "RCPT":
+                recipient = argument
+            elif command == "DATA":
+                say("354 go on")
+                message = self._content(connection)
+                reply = self.script("DATA", recipient) or "250 2.0.0 Ok: queued as 4XSINK"
+                if reply.startswith("2"):
+                    self.taken.append(Taken(mail_from, recipient, message))
+                say(reply)
+                continue
+            say((self.script(command, argument) if command in ("MAIL", "RCPT") else None) or "250 ok")
+
+    @staticmethod
+    def _content(connection: socketserver.StreamRequestHandler) -> bytes:
+        lines = []
+        while (line := connection.rfile.readline()) not in (b".\r\n", b""):
+            lines.append(line.removeprefix(b".") if line.startswith(b"..") else line)
+        return b"".join(lines)

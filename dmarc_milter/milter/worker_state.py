@@ -18,6 +18,16 @@ Observer = Callable[[Row], None]
 MAX_QUEUE_ID = 64
 
 
+class Lock(Protocol):
+    """As much of a ``threading.Lock`` as the throttle needs."""
+
+    def acquire(self, *, timeout: float) -> bool:
+        """Wait for it, `timeout` seconds at most; whether it was got."""
+
+    def release(self) -> None:
+        """By whoever has it."""
+
+
 class HeaderThrottle:
     """One message at a time has its header read; the others wait, as long as that is no loss.
 
@@ -30,8 +40,8 @@ class HeaderThrottle:
     PATIENCE = 0.05
     """Seconds."""
 
-    def __init__(self) -> None:
-        self._taken = threading.Lock()
+    def __init__(self, lock: Lock | None = None) -> None:
+        self._taken: Lock = lock or threading.Lock()
 
     def acquire(self) -> bool:
         """Wait for it; False after PATIENCE."""

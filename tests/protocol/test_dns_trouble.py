@@ -14,8 +14,8 @@ from tests.support.examples import play
 from tests.support.running import RunningFilter
 
 DEADLINE = 1.5
-SLACK = 1.0
-"""Seconds for everything that is not the deadline, on a busy machine."""
+ONE_TRY = 30
+"""Seconds: whoever waits for a single try to end is no longer bound by the deadline, however busy the machine is."""
 
 Disturb = Callable[[Question, bytes], bytes | None]
 TROUBLES: dict[str, Disturb] = {
@@ -32,7 +32,7 @@ TROUBLES: dict[str, Disturb] = {
 
 
 def filtering(folder: Path, server: NameServerThread, temperror: str) -> RunningFilter:
-    dns = f'[dns]\nnameservers = ["{server.address}"]\ntimeout = 0.5\ntries = 2\ndeadline = {DEADLINE}\n'
+    dns = f'[dns]\nnameservers = ["{server.address}"]\ntimeout = {ONE_TRY}\ntries = 2\ndeadline = {DEADLINE}\n'
     return RunningFilter(
         folder, f"unix:{folder}/socket", f'{dns}[policy]\nmode = "enforce"\ntemperror = "{temperror}"\n'
     )
@@ -48,7 +48,7 @@ def test_no_usable_answer(tmp_path: Path, trouble: str, temperror: str, action: 
         running = filtering(tmp_path, server, temperror)
         started = time.monotonic()
         answer = play(running, EXAMPLES[0])
-        assert time.monotonic() - started < 2 * DEADLINE + SLACK
+        assert time.monotonic() - started < ONE_TRY
         assert running.stop() == 0
     assert answer.action == action, answer
     if action == "accept":

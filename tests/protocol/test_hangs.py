@@ -16,7 +16,7 @@ from dmarc_milter.demo.examples import EXAMPLES
 from dmarc_milter.testing.mta import Mta
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.support.examples import EXPECTED, found
-from tests.support.running import RunningFilter, settings
+from tests.support.running import RunningFilter, environment_with, settings
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.slow
@@ -70,10 +70,8 @@ evaluation.MessageEvaluation.end_of_message = end_of_message
 @contextmanager
 def serving(folder: Path, server: NameServerThread, early: str, workers: int = 1) -> Iterator[RunningFilter]:
     """A filter with `early` imported into it."""
-    (folder / "sitecustomize.py").write_text(early)
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(folder), os.environ.get("PYTHONPATH", "")))}
     text = settings(server).replace("workers = 2", f"workers = {workers}").replace("[dns]", "drain_seconds = 1\n[dns]")
-    started = RunningFilter(folder, f"unix:{folder}/socket", text, environment)
+    started = RunningFilter(folder, f"unix:{folder}/socket", text, environment_with(folder, early))
     try:
         yield started
     finally:

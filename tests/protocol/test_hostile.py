@@ -1,7 +1,7 @@
 """The attacks of tests/protocol/hostile: none makes a verdict milder, holds a worker or fills its memory.
 
-Verdicts, questions, memory and CPU have the bounds of docs/security.md. Times by the clock on the wall are given
-several times as long as there: another load on the machine is no fault of the filter.
+Verdicts, questions, memory and CPU have the bounds of docs/security.md. Times by the clock on the wall are no fault here:
+another load on the machine may be to blame. Whoever is held for long gets no answer (`PATIENCE` of player.py), which is one.
 """
 
 from collections.abc import Iterator
@@ -16,13 +16,9 @@ from tests.protocol.hostile.situations import SITUATIONS, Situation
 
 pytestmark = pytest.mark.slow
 
-MUCH_LATER = 60.0
-"""Seconds, for what is to be answered within 20."""
-
 
 def check(row: Row) -> None:
     assert row.faults == [], f"{len(row.faults)} of {row.messages}"
-    assert row.seconds < MUCH_LATER
 
 
 @pytest.fixture(scope="module")

@@ -102,7 +102,8 @@ def test_connections_are_shared_out_evenly(tmp_path: Path, name_server: NameServ
         if len(opened) == 40:
             opened.pop(number * 7 % 40).quit()
         opened.append(running.mta())
-    assert time.monotonic() - started < 4, "libmilter sleeps for 5 seconds where nobody wakes it"
+    # A second or two. Where nobody wakes libmilter it sleeps for 5 seconds, over and over: many minutes.
+    assert time.monotonic() - started < 100, "libmilter sleeps"
     wait_for(lambda: sum(_sockets(running)) == sum(before) + 40, "the end of those that have quit")
     sessions = [now - then for now, then in zip(_sockets(running), before, strict=True)]
     assert abs(sessions[0] - sessions[1]) <= 8, sessions

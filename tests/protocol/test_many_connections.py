@@ -17,7 +17,7 @@ from dmarc_milter.demo.examples import EXAMPLES
 from dmarc_milter.testing.mta import ALL_ACTIONS, ALL_STEPS, Mta
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.support.examples import EXPECTED, found
-from tests.support.running import RunningFilter, settings
+from tests.support.running import RunningFilter, environment_with, settings
 from tests.support.waiting import wait_for
 
 DESCRIPTORS = 1_024
@@ -38,9 +38,10 @@ def _room() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def served(folder: Path, server: NameServerThread, workers: int = 1) -> RunningFilter:
+def served(folder: Path, server: NameServerThread, workers: int = 1, early: str = "") -> RunningFilter:
     text = settings(server).replace("workers = 2", f"workers = {workers}")
-    return RunningFilter(folder, f"unix:{folder}/socket", text, descriptors=DESCRIPTORS)
+    environment = environment_with(folder, early)
+    return RunningFilter(folder, f"unix:{folder}/socket", text, environment, descriptors=DESCRIPTORS)
 
 
 def message(mta: Mta) -> tuple[str, ...]:
@@ -83,12 +84,10 @@ def test_idle_connections(
     time.sleep(MEASURED_SECONDS)
     assert cpu_seconds(running.workers) - before < MAX_CPU_SECONDS
     assert message(early) == EXPECTED[SIGNED.name], "descriptors are left for the DNS"
-    left = time.monotonic()
     for each in idle:
         each.close()
     late = connected(running)
     assert message(late) == EXPECTED[SIGNED.name]
-    assert time.monotonic() - left < 10
     for mta in (early, late):
         mta.quit()
     assert running.stop() == 0
@@ -117,6 +116,11 @@ def test_connections_that_come_and_go_at_the_limit(tmp_path: Path, name_server: 
 
 IDLE_CLIENTS = 600
 MAX_THREADS = 100
+NOBODY_LEAVES = """
+from dmarc_milter.service import bounded_http
+bounded_http.HEAD_SECONDS = bounded_http.CONNECTION_SECONDS = bounded_http.BoundedHandler.timeout = 3600.0
+"""
+"""Clients of the metrics are not ended by time: whoever gets an answer was let in before them."""
 
 
 def drip(connection: socket.socket) -> None:
@@ -135,7 +139,7 @@ def ask_without_reading(connection: socket.socket) -> None:
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory, name_server: NameServerThread) -> Iterator[RunningFilter]:
     folder = tmp_path_factory.mktemp("filter")
-    running = served(folder, name_server)
+    running = served(folder, name_server, early=NOBODY_LEAVES)
     yield running
     assert running.stop() == 0
     assert "Traceback" not in running.log
@@ -149,15 +153,11 @@ def test_clients_of_the_metrics(measured: RunningFilter, say: Callable[[socket.s
     for _ in range(IDLE_CLIENTS):
         idle.append(socket.create_connection(("127.0.0.1", measured.metrics_port)))
         say(idle[-1])
-    begun = time.monotonic()
-    assert "dmarc_milter_workers" in measured.metrics()
-    assert time.monotonic() - begun < 5, "not only after they have left"
+    assert "dmarc_milter_workers" in measured.metrics(), "not only after they have left"
     assert len(os.listdir(f"/proc/{measured.monitor}/task")) <= MAX_THREADS
     for each in idle:
         each.close()
-    begun = time.monotonic()
     assert "dmarc_milter_workers" in measured.metrics()
-    assert time.monotonic() - begun < 5
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,10 @@
 """`dmarc-milter serve` as a process, spoken to in the milter protocol."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +14,7 @@ from dmarc_milter.demo.examples import EXAMPLES, Example
 from dmarc_milter.testing.mta import ALL_STEPS, LEADING_SPACE, NO_REPLY_FLAGS, NO_STAGE_FLAGS, Mta
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.support.examples import EXPECTED, found, play
-from tests.support.running import RunningFilter, settings
+from tests.support.running import RunningFilter, environment_with, settings
 from tests.support.waiting import free_port, wait_for
 
 
@@ -93,8 +91,15 @@ def test_aborted_message_then_another(running: RunningFilter) -> None:
 def test_headers_left_midway_keep_nobody_waiting(
     tmp_path: Path, name_server: NameServerThread, end: Callable[[Mta], None], command: bytes
 ) -> None:
-    """Messages whose header is being read take turns; who never comes to its end is not waited for."""
-    started = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", settings(name_server).replace("= 2", "= 1"))
+    """Messages whose header is being read take turns; who never comes to its end is not waited for.
+
+    Whoever is kept waiting gets no answer before the connection's own time is over.
+    """
+    started = RunningFilter(
+        tmp_path,
+        f"unix:{tmp_path}/socket",
+        settings(name_server).replace("workers = 2\n", "workers = 1\ndrain_seconds = 1\n"),
+    )
     left = [started.mta() for _ in range(3)]
     for mta in left:
         mta.connect("x", "192.0.2.1")
@@ -103,10 +108,8 @@ def test_headers_left_midway_keep_nobody_waiting(
             mta._stage(command, b"<x@crook.example>\0")
         mta._stage(b"L", b"Subject\0 never finished\0")
         end(mta)
-    begun = time.monotonic()
     for scene in EXAMPLES[:3] * 3:
         assert found(play(started, scene)) == EXPECTED[scene.name]
-    assert time.monotonic() - begun < 5
     assert started.stop() == 0
     assert "Traceback" not in started.log
 
@@ -157,8 +160,7 @@ evaluation.MessageEvaluation.{method} = broken
 def test_a_bug_in_a_callback(
     tmp_path: Path, name_server: NameServerThread, method: str, on_error: str, action: str
 ) -> None:
-    (tmp_path / "sitecustomize.py").write_text(BUG.format(method=method))
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    environment = environment_with(tmp_path, BUG.format(method=method))
     started = RunningFilter(
         tmp_path, f"unix:{tmp_path}/socket", settings(name_server, f'on_error = "{on_error}"\n'), environment
     )
@@ -197,8 +199,7 @@ def test_reload_with_good_and_with_bad_settings(tmp_path: Path, name_server: Nam
 
 
 def test_every_line_of_the_log_is_json_where_the_settings_say_so(tmp_path: Path, name_server: NameServerThread) -> None:
-    (tmp_path / "sitecustomize.py").write_text(BUG.format(method="end_of_headers"))
-    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    environment = environment_with(tmp_path, BUG.format(method="end_of_headers"))
     text = settings(name_server) + '[log]\nformat = "json"\n'
     started = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", text, environment)
     play(started, EXAMPLES[3])

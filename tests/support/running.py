@@ -1,5 +1,6 @@
 """`dmarc-milter serve` as a process of its own, for tests."""
 
+import os
 import re
 import resource
 import signal
@@ -18,6 +19,12 @@ from dmarc_milter.testing.name_server import NameServerThread
 def settings(server: NameServerThread, policy: str = "") -> str:
     """Two workers in mode enforce that ask `server`; `policy` is more of [policy], and of what may follow it."""
     return f'workers = 2\n[dns]\nnameservers = ["{server.address}"]\n[policy]\nmode = "enforce"\n{policy}'
+
+
+def environment_with(folder: Path, early: str) -> dict[str, str]:
+    """What a process is started with that is to run the Python code `early` before anything else: bugs, other bounds."""
+    (folder / "sitecustomize.py").write_text(early)
+    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(folder), os.environ.get("PYTHONPATH", "")))}
 
 
 class RunningFilter:
@@ -84,7 +91,7 @@ class RunningFilter:
 
     def metrics(self) -> str:
         """What /metrics says."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics_port}/metrics", timeout=60) as answer:
             return bytes(answer.read()).decode()
 
     @property

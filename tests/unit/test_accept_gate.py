@@ -8,7 +8,6 @@ import resource
 import select
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from dmarc_milter.service import descriptors
-from dmarc_milter.service.accept_gate import LOOK_AGAIN, MAX_BALANCED, TOLERATED_LEAD, AcceptGate, WorkerSessions
+from dmarc_milter.service.accept_gate import MAX_BALANCED, TOLERATED_LEAD, AcceptGate, WorkerSessions
+from tests.support.waiting import wait_for
 
 
 @pytest.mark.parametrize(
@@ -154,19 +154,13 @@ def test_it_sees_by_itself_that_others_have_more_or_are_gone(
     worker.has(TOLERATED_LEAD + 1)
     assert not worker.accepts()
     change(worker.worker_sessions)
-    limit = time.monotonic() + 5
-    while not worker.accepts():
-        assert time.monotonic() < limit
-        time.sleep(LOOK_AGAIN)
+    wait_for(worker.accepts, "the gate to open")
 
 
 def _wait_until_asleep(thread: threading.Thread) -> None:
     waiting_in = Path(f"/proc/self/task/{thread.native_id}/syscall")
     numbers = {"7", "271", "73"}  # poll or ppoll, by processor
-    limit = time.monotonic() + 5
-    while waiting_in.read_text().split()[0] not in numbers:
-        assert time.monotonic() < limit
-        time.sleep(0.001)
+    wait_for(lambda: waiting_in.read_text().split()[0] in numbers, "the thread to be asleep")
 
 
 def test_a_listener_asleep_on_the_parked_socket_is_woken() -> None:
@@ -189,16 +183,16 @@ def test_a_listener_asleep_on_the_parked_socket_is_woken() -> None:
             # Not Python's own call, which would go on after an interruption.
             libc = ctypes.CDLL(None, use_errno=True)
             waiting = (ctypes.c_int * 2)(descriptor, select.POLLIN)
-            if libc.poll(waiting, 1, 20_000) == -1 and ctypes.get_errno() == errno.EINTR:
+            if libc.poll(waiting, 1, 120_000) == -1 and ctypes.get_errno() == errno.EINTR:
                 interrupted.set()
 
-        listener = threading.Thread(target=listen)
+        listener = threading.Thread(target=listen, daemon=True)
         listener.start()
-        assert ready.wait(5)
+        assert ready.wait(60)
         _wait_until_asleep(listener)
         sessions.clear()
         made[0].note()
-        assert interrupted.wait(5)
+        assert interrupted.wait(60)
         listener.join()
         os.close(descriptor)
 
@@ -224,10 +218,7 @@ def test_without_descriptors_it_shuts_and_opens_when_many_are_free(worker: Worke
     worker.has(0)
     assert not worker.accepts(), "not for the first that is free"
     worker.descriptors.plentiful = True
-    limit = time.monotonic() + 5
-    while not worker.accepts():
-        assert time.monotonic() < limit
-        time.sleep(LOOK_AGAIN)
+    wait_for(worker.accepts, "the gate to open")
     assert not worker.descriptors.reserve_is_open
 
 

@@ -1,7 +1,6 @@
 """Which name server is asked first, and what makes one silent."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from dmarc_milter.dns.system import CHECK_SECONDS, SystemNameServers
 from dmarc_milter.dns.upstream import Upstream
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.testing.name_server import NameServerThread
+from tests.support.waiting import wait_for
 
 A, B, C = NameServer("192.0.2.1"), NameServer("192.0.2.2"), NameServer("192.0.2.3")
 
@@ -95,14 +95,14 @@ def test_a_dead_server_costs_its_timeout_once_and_is_used_again_when_it_answers(
         upstream = Upstream((first, second), 0.1, 2, loop)
         try:
             _ask(upstream)
-            _wait(lambda: upstream.order.silent == {first})
+            wait_for(lambda: upstream.order.silent == {first}, "its silence to be known")
             bad.asked.clear()
             _ask(upstream)
             assert set(bad.asked) <= {PROBE}
             is_dead = False
             upstream.order.unanswered(first, time.monotonic(), time.monotonic() + 1)
             upstream.order._probe_at[first] = 0.0
-            _wait(lambda: not upstream.order.silent)
+            wait_for(lambda: not upstream.order.silent, "it to be heard again")
         finally:
             upstream.close()
             loop.close()
@@ -159,13 +159,5 @@ def test_a_server_as_settings_write_it(server: NameServer, text: str) -> None:
 def _ask(upstream: Upstream) -> None:
     answers: list[object] = []
     upstream.prepare(Question("example.com", RecordType.TXT), lambda _, answer: answers.append(answer.records)).start()
-    _wait(lambda: bool(answers))
+    wait_for(lambda: answers, "an answer")
     assert answers == [(b"a",)]
-
-
-def _wait(is_so: Callable[[], bool]) -> None:
-    """Until it is so; the test's own bound ends it where it never is."""
-    until = time.monotonic() + 20
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.01)

@@ -34,24 +34,24 @@ class WorkerSessions:
 
     def __init__(self) -> None:
         self._sessions = memoryview(mmap.mmap(-1, MAX_BALANCED * 4)).cast("i")
-        for number in range(MAX_BALANCED):
-            self._sessions[number] = _NOT_ACCEPTING
+        for worker_number in range(MAX_BALANCED):
+            self._sessions[worker_number] = _NOT_ACCEPTING
 
-    def accepts(self, number: int, sessions: int) -> None:
+    def accepts(self, worker_number: int, sessions: int) -> None:
         """The worker of this number accepts, and has so many."""
-        if number < MAX_BALANCED:
-            self._sessions[number] = sessions
+        if worker_number < MAX_BALANCED:
+            self._sessions[worker_number] = sessions
 
-    def leaves(self, number: int) -> None:
+    def leaves(self, worker_number: int) -> None:
         """The worker of this number does not accept for now, or is gone."""
-        self.accepts(number, _NOT_ACCEPTING)
+        self.accepts(worker_number, _NOT_ACCEPTING)
 
-    def fewest_beside(self, number: int) -> int | None:
+    def fewest_beside(self, worker_number: int) -> int | None:
         """The fewest sessions that another accepting worker has; None where no other accepts."""
-        if number >= MAX_BALANCED:
+        if worker_number >= MAX_BALANCED:
             return None
         sessions = self._sessions.tolist()
-        sessions[number] = _NOT_ACCEPTING
+        sessions[worker_number] = _NOT_ACCEPTING
         return min((each for each in sessions if each != _NOT_ACCEPTING), default=None)
 
 
@@ -65,14 +65,18 @@ class AcceptGate:
     def __init__(
         self,
         worker_sessions: WorkerSessions,
-        number: int,
+        worker_number: int,
         count_sessions: Callable[[], int],
         descriptor: int,
         listening: int,
         parked: int,
         descriptors: Descriptors | None = None,
     ) -> None:
-        self._worker_sessions, self._number, self._count_sessions = worker_sessions, number, count_sessions
+        self._worker_sessions, self._worker_number, self._count_sessions = (
+            worker_sessions,
+            worker_number,
+            count_sessions,
+        )
         self._descriptor, self._listening, self._parked = descriptor, listening, parked
         self._descriptors = descriptors or Descriptors()
         self._is_full = False
@@ -102,7 +106,7 @@ class AcceptGate:
             self._descriptors.open_reserve()
             self._is_closed = True
             self._is_shut.clear()
-            self._worker_sessions.leaves(self._number)
+            self._worker_sessions.leaves(self._worker_number)
             os.dup2(self._parked, self._descriptor)
 
     def _decide_once(self) -> None:
@@ -120,10 +124,10 @@ class AcceptGate:
             return
         if not self._has_room():
             return
-        fewest = self._worker_sessions.fewest_beside(self._number)
+        fewest = self._worker_sessions.fewest_beside(self._worker_number)
         sessions = self._count_sessions()
         if fewest is None or sessions <= fewest + TOLERATED_LEAD:
-            self._worker_sessions.accepts(self._number, sessions)
+            self._worker_sessions.accepts(self._worker_number, sessions)
             if self._is_shut.is_set():
                 self._open()
         elif not self._is_shut.is_set():
@@ -148,7 +152,7 @@ class AcceptGate:
             logger.warning("hardly a descriptor is free: no connection is accepted until others have ended")
 
     def _shut(self) -> None:
-        self._worker_sessions.leaves(self._number)
+        self._worker_sessions.leaves(self._worker_number)
         # A listener that waits already is woken by the next connection, looks the descriptor up anew, and sleeps on.
         os.dup2(self._parked, self._descriptor)
         self._is_shut.set()
@@ -167,7 +171,7 @@ class AcceptGate:
             self._decide_once()
 
 
-def _let_signal_interrupt(number: int) -> None:
+def _let_signal_interrupt(signal_number: int) -> None:
     """Let a signal end a system call and do nothing else.
 
     Python's own handlers would leave each one to be handled by the main thread, which never comes back to Python. Any C
@@ -175,4 +179,4 @@ def _let_signal_interrupt(number: int) -> None:
     """
     libc = ctypes.CDLL(None)
     libc.signal.argtypes, libc.signal.restype = (ctypes.c_int, ctypes.c_void_p), ctypes.c_void_p
-    libc.signal(number, ctypes.cast(libc.abs, ctypes.c_void_p))
+    libc.signal(signal_number, ctypes.cast(libc.abs, ctypes.c_void_p))

@@ -138,9 +138,9 @@ class Supervisor:
             waits.append(self._systemd.watchdog_seconds)
         return max(0.01, min(waits)) if waits else None
 
-    def _work(self, settings: Settings, number: int, listener: Listener, control: socket.socket) -> None:
+    def _work(self, settings: Settings, worker_number: int, listener: Listener, control: socket.socket) -> None:
         """In a worker's process."""
-        work(settings, number, listener.address, listener.listening, listener.sessions, self._answers, control)
+        work(settings, worker_number, listener.address, listener.listening, listener.sessions, self._answers, control)
 
     def _close_in_child(self) -> None:
         """In a forked child: give up what is the supervisor's alone."""

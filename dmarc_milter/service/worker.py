@@ -81,7 +81,7 @@ def _follow(
 
 def work(
     settings: Settings,
-    number: int,
+    worker_number: int,
     address: ListenAddress,
     listening: socket.socket,
     sessions: WorkerSessions,
@@ -89,14 +89,14 @@ def work(
     control: socket.socket,
 ) -> None:
     """Serve until `control` says otherwise or the supervisor is gone. Does not return."""
-    metrics.write_as(number)
+    metrics.write_as(worker_number)
     counted = metrics.WorkerMetrics(rule.name for rule in settings.override)
     observers: list[Observer] = [_to_log(settings), counted.observe]
     journal = None
     if settings.journal.enabled:
         journal = Writer(
             settings.journal,
-            number,
+            worker_number,
             counted.note_journal,
             partial(_tell_journal, control),
             counts_for_reports=settings.report.enabled,
@@ -116,7 +116,7 @@ def work(
     if journal is not None:
         journal.start()
     count = service.sessions.__len__
-    gate = AcceptGate(sessions, number, count, descriptor, listening.fileno(), parked, descriptors)
+    gate = AcceptGate(sessions, worker_number, count, descriptor, listening.fileno(), parked, descriptors)
     service.on_sessions = gate.note
     gate.start()
     loop.sweep_with(lambda _now: gate.note())

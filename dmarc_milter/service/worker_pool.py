@@ -46,7 +46,7 @@ class Listener(NamedTuple):
 class Role(Protocol):
     """What a new worker does, in its process. Does not return."""
 
-    def __call__(self, settings: Settings, number: int, listener: Listener, control: socket.socket) -> None: ...
+    def __call__(self, settings: Settings, worker_number: int, listener: Listener, control: socket.socket) -> None: ...
 
 
 class WorkerCounts(NamedTuple):
@@ -126,27 +126,27 @@ class WorkerPool:
 
     def _start(self, index: int) -> bool:
         """Whether there is a worker more."""
-        taken = {each.number for each in self}
-        number = next(each for each in itertools.count() if each not in taken)
+        taken = {each.worker_number for each in self}
+        worker_number = next(each for each in itertools.count() if each not in taken)
         forked = fork("a worker")
         if forked is None:
             return False
         pid, ours, theirs = forked
         if pid == 0:
-            self._become_worker(index, number, ours, theirs)
+            self._become_worker(index, worker_number, ours, theirs)
         theirs.close()
         leave_within = DRAIN_SECONDS + self.leave_within
-        worker = WorkerProcess(pid, index, number, ours, time.monotonic(), leave_within)
+        worker = WorkerProcess(pid, index, worker_number, ours, time.monotonic(), leave_within)
         self._workers[pid] = worker
         self._selector.register(ours, selectors.EVENT_READ, worker)
         return True
 
-    def _become_worker(self, index: int, number: int, ours: socket.socket, theirs: socket.socket) -> None:
+    def _become_worker(self, index: int, worker_number: int, ours: socket.socket, theirs: socket.socket) -> None:
         try:
             ours.close()
             self._in_child()
             name_process("milter-worker")
-            self._role(self._settings, number, self._listeners[index], theirs)
+            self._role(self._settings, worker_number, self._listeners[index], theirs)
         except Exception:  # noqa: BLE001 - a forked child must never run on into the supervisor's code
             logger.exception("worker could not start")
         finally:
@@ -176,7 +176,7 @@ class WorkerPool:
         for worker in self:
             worker.spend(seconds)
             if worker.silent >= UNBALANCED_SECONDS:
-                self._listeners[worker.address_index].sessions.leaves(worker.number)
+                self._listeners[worker.address_index].sessions.leaves(worker.worker_number)
             hang = worker.find_hang()
             if hang is not None:
                 self._end(worker, hang)
@@ -228,8 +228,8 @@ class WorkerPool:
 
     def _on_end(self, worker: WorkerProcess, status: int) -> None:
         self._forget_control(worker)
-        self._listeners[worker.address_index].sessions.leaves(worker.number)
-        metrics.forget_gauges(worker.number)
+        self._listeners[worker.address_index].sessions.leaves(worker.worker_number)
+        metrics.forget_gauges(worker.worker_number)
         self._count_lost_records(worker)
         if worker.is_leaving or self._is_stopping:
             return
@@ -242,9 +242,9 @@ class WorkerPool:
 
     def _count_lost_records(self, worker: WorkerProcess) -> None:
         """What a worker had not written into the journal when it died; known since is what those before it lost."""
-        unwritten = metrics.unwritten_records(worker.number)
-        lost = unwritten - self._lost_records.get(worker.number, 0)
-        self._lost_records[worker.number] = unwritten
+        unwritten = metrics.unwritten_records(worker.worker_number)
+        lost = unwritten - self._lost_records.get(worker.worker_number, 0)
+        self._lost_records[worker.worker_number] = unwritten
         if lost > 0:
             self._counted.lost_records(lost)
             logger.error("worker %d died with %d records that are not in the journal", worker.pid, lost)

@@ -18,7 +18,7 @@ class WorkerProcess:
     pid: int
     address_index: int
     """Which of the addresses it serves: libmilter knows one per process."""
-    number: int
+    worker_number: int
     """Its metrics are kept under it; the worker that takes its place goes on counting there."""
     control: socket.socket
     started: float

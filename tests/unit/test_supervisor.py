@@ -182,7 +182,7 @@ def test_as_many_as_the_settings_want_for_each_address(monkeypatch: pytest.Monke
     pool.pool.start_missing()
     pool.pool.start_missing()
     assert [each.address_index for each in pool.pool] == [0, 0, 0, 1, 1, 1]
-    assert [each.number for each in pool.pool] == [0, 1, 2, 3, 4, 5]
+    assert [each.worker_number for each in pool.pool] == [0, 1, 2, 3, 4, 5]
     assert not pool.is_complete()
     for pid in pool.workers:
         pool.say(pid, READY)
@@ -197,7 +197,7 @@ def test_the_number_of_a_worker_goes_to_the_one_in_its_place(pool: Pool) -> None
         each.started -= 60
     pool.end(1000, signal.SIGKILL)
     pool.pool.start_missing()
-    assert sorted((each.pid, each.number) for each in pool.pool) == [(1001, 1), (1002, 0)]
+    assert sorted((each.pid, each.worker_number) for each in pool.pool) == [(1001, 1), (1002, 0)]
     assert ("restarted",) in pool.counted.told
 
 

@@ -68,6 +68,7 @@ def serve(settings: Settings, listening: socket.socket, control: socket.socket) 
 
     class Handler(_Handler):
         ready = readiness
+        reports = metrics.FiguresOfReports(settings.report.metrics_file) if settings.report.enabled else None
 
     class Server(BoundedServer):
         def alive(self) -> None:
@@ -87,6 +88,7 @@ def _end_with(control: socket.socket) -> None:
 
 class _Handler(BoundedHandler):
     ready: Readiness
+    reports: metrics.FiguresOfReports | None
     server_version = "dmarc-milter"
     sys_version = ""
     _room = threading.BoundedSemaphore(MAX_REQUESTS)
@@ -105,7 +107,10 @@ class _Handler(BoundedHandler):
         path = self.path.partition("?")[0]
         if path == "/metrics":
             encode, content_type = choose_encoder(self.headers.get("Accept", ""))
-            self._send(HTTPStatus.OK, content_type, encode(metrics.collect()))
+            registry = metrics.collect()
+            if self.reports is not None:
+                registry.register(self.reports)
+            self._send(HTTPStatus.OK, content_type, encode(registry))
         elif path == "/healthz":
             self._answer(HTTPStatus.OK, "alive\n")
         elif path == "/readyz":

@@ -9,13 +9,16 @@ import contextlib
 import json
 import os
 import platform
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, values
+from prometheus_client.metrics_core import Metric
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
 
 from dmarc_milter.columns.column import Row
 from dmarc_milter.columns.table import codes
@@ -79,6 +82,25 @@ def collect() -> CollectorRegistry:
     registry = CollectorRegistry()
     MultiProcessCollector(registry)
     return registry
+
+
+class FiguresOfReports(Collector):
+    """What the last run of ``dmarc-milter report`` left in its file; nothing where there is none, or it is no such."""
+
+    MAX_OCTETS = 65_536
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def collect(self) -> Iterator[Metric]:
+        """As they are in the file. Nobody but us writes there; what has another name is not passed on."""
+        try:
+            with open(self._path, "rb") as file:
+                text = file.read(self.MAX_OCTETS).decode("ascii")
+            found = list(text_string_to_metric_families(text))
+        except (OSError, ValueError):
+            return
+        yield from (each for each in found if each.name.startswith("dmarc_milter_report_"))
 
 
 def _counter(name: str, text: str, labels: Iterable[str] = ()) -> Counter:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from dmarc_milter.cli.main import main
 from dmarc_milter.demo.examples import EXAMPLES
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.support.examples import play
@@ -121,11 +122,23 @@ def test_alert_rules() -> None:
         assert done.returncode == 0, done.stdout + done.stderr
 
 
+REPORT = """
+[report]
+enabled = true
+organization = "Example Ltd"
+email = "dmarc@reports.example.org"
+submitter = "example.org"
+metrics_file = "{folder}/report.prom"
+"""
+
+
 def test_the_dashboard_asks_for_metrics_that_exist(tmp_path: Path, name_server: NameServerThread) -> None:
-    running = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", settings(name_server) + RULE)
+    more = RULE + REPORT.format(folder=tmp_path)
+    running = RunningFilter(tmp_path, f"unix:{tmp_path}/socket", settings(name_server) + more)
     for scene in EXAMPLES:
         play(running, scene)
     wait_for(lambda: total(running, "dmarc_milter_journal_records_total") == len(EXAMPLES), "the journal")
+    assert main(["report", "make", "--config", str(running.config)]) == 0
     known = set(re.findall(r"^(dmarc_milter_\w+)", get(running, "/metrics")[1], re.MULTILINE))
     dashboard = (ROOT / "packaging" / "grafana" / "dmarc-milter.json").read_text()
     expressions = [target["expr"] for panel in json.loads(dashboard)["panels"] for target in panel.get("targets", ())]

@@ -88,7 +88,7 @@ def _end_with(control: socket.socket) -> None:
 
 class _Handler(BoundedHandler):
     ready: Readiness
-    reports: metrics.FiguresOfReports | None
+    reports: metrics.FiguresOfReports | None = None
     server_version = "dmarc-milter"
     sys_version = ""
     _room = threading.BoundedSemaphore(MAX_REQUESTS)

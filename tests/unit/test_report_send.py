@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 
 from dmarc_milter.api import Dns
 from dmarc_milter.journal.report_tables import DeliveryState
+from dmarc_milter.reporting import figures
 from dmarc_milter.reporting.bounce import bounce
 from dmarc_milter.reporting.checking import check, fingerprint, sample
 from dmarc_milter.reporting.making import Sender
@@ -31,6 +32,7 @@ from dmarc_milter.reporting.transport import (
     UnreachableMtaError,
     server_address,
 )
+from dmarc_milter.telemetry.metrics import FiguresOfReports
 from tests.support.reports import DAY, EVERYBODY, NEXT_NOON, REPORTER, count, journal, maker, row
 from tests.support.smtp_sink import SmtpSink
 
@@ -341,3 +343,22 @@ def test_other_keys_have_to_be_checked_again(store: Store) -> None:
 
 def test_states_are_those_of_the_table() -> None:
     assert {each.value for each in DeliveryState} >= {"pending", "sent", "refused", "expired", "suppressed", "bounced"}
+
+
+@pytest.mark.parametrize("octets", [b"", b"\xff\0", b"dmarc_milter_report_x{", b"up 1\n", b"x" * 100_000])
+def test_a_file_of_figures_that_is_none_shows_nothing(tmp_path: Path, octets: bytes) -> None:
+    (tmp_path / "report.prom").write_bytes(octets)
+    assert list(FiguresOfReports(str(tmp_path / "report.prom")).collect()) == []
+    assert list(FiguresOfReports(str(tmp_path / "missing")).collect()) == []
+
+
+def test_figures_are_shown_as_they_were_written(tmp_path: Path) -> None:
+    path = tmp_path / "report.prom"
+    figures.write(path, figures.Figures({"sent": 3}, 1, 2, 100.0, 99.0))
+    shown = {each.name: each.samples[0].value for each in FiguresOfReports(str(path)).collect()}
+    assert shown["dmarc_milter_report_open_domains"] == 1
+    assert shown["dmarc_milter_report_late_messages"] == 2
+    assert figures.last_success(path) == 99.0
+    figures.write(path, figures.Figures({}, 0, 0, 200.0, None))
+    assert figures.last_success(path) is None
+    assert [each.name for each in tmp_path.iterdir()] == ["report.prom"]

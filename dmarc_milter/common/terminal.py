@@ -54,6 +54,24 @@ def wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, max(20, width), break_on_hyphens=False) or [""]
 
 
+def hanging(
+    text: str,
+    width: int,
+    first: str,
+    others: str,
+    severity: Severity = Severity.PLAIN,
+    *,
+    is_coloured: bool = False,
+) -> list[str]:
+    """`text` in lines of at most `width` characters behind `first`, and below it behind `others`.
+
+    The colour of `severity`, where there are to be colours, is that of the text alone. `first` may have one of its own,
+    and is no wider on the terminal than `others`.
+    """
+    parts = (painted(part, severity, is_coloured=is_coloured) for part in wrapped(text, width - len(others)))
+    return [(others if index else first) + part for index, part in enumerate(parts)]
+
+
 def severity_of(result: str) -> Severity:
     """That of a result or an action, by its word; plain for any other word."""
     return _SEVERITIES.get(result, Severity.PLAIN)

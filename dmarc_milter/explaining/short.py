@@ -1,12 +1,11 @@
 """A judged message in a few lines: the verdict, what decided, what to do."""
 
-import textwrap
 from collections.abc import Iterator
 
 from dmarc_milter.api import Evaluated
 from dmarc_milter.columns.column import Line
 from dmarc_milter.common.network import address_text
-from dmarc_milter.common.terminal import Severity, painted, severity_of
+from dmarc_milter.common.terminal import Severity, hanging, painted, severity_of
 from dmarc_milter.common.text import printable
 from dmarc_milter.explaining.envelope import Derived
 from dmarc_milter.explaining.telling import PROMISES, advice_on, as_row, headline, relayed_by, told_lines
@@ -23,7 +22,7 @@ def in_short(name: str, found: Evaluated, derived: Derived, style: Style) -> str
     """The verdict first, then the results, then what to do."""
     row = as_row(found)
     title, severity = headline(name, found, derived)
-    lines = [*_wrapped(printable(title, MAX_TEXT), style.width, "", "  ", severity, style)]
+    lines = hanging(printable(title, MAX_TEXT), style.width, "", "  ", severity, is_coloured=style.is_coloured)
     for line in _envelope(found, derived):
         lines += _field(line, style)
     for line in _few(line for line in told_lines(row, found, derived) if line.label and line.label not in PROMISES):
@@ -32,7 +31,7 @@ def in_short(name: str, found: Evaluated, derived: Derived, style: Style) -> str
     if sentences:
         lines.append(painted("what to do:", Severity.TITLE, is_coloured=style.is_coloured))
     for each in sentences:
-        lines += _wrapped(printable(each, MAX_TEXT), style.width, "  - ", "    ", Severity.PLAIN, style)
+        lines += hanging(printable(each, MAX_TEXT), style.width, "  - ", "    ")
     lines.append(painted("Every step: -v", Severity.ASIDE, is_coloured=style.is_coloured))
     return "\n".join(lines)
 
@@ -64,10 +63,4 @@ def _field(line: Line, style: Style) -> list[str]:
     label = f"  {line.label:{_LABEL - 4}}  "
     text = printable(line.text, MAX_TEXT)
     severity = severity_of(line.result) if line.result else Severity.PLAIN
-    return _wrapped(text, style.width, label, " " * _LABEL, severity, style)
-
-
-def _wrapped(text: str, width: int, first: str, others: str, severity: Severity, style: Style) -> list[str]:
-    parts = textwrap.wrap(text, max(20, width - len(others)), break_on_hyphens=False) or [""]
-    shown = [painted(part, severity, is_coloured=style.is_coloured) for part in parts]
-    return [(others if index else first) + part for index, part in enumerate(shown)]
+    return hanging(text, style.width, label, " " * _LABEL, severity, is_coloured=style.is_coloured)

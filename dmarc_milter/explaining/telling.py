@@ -13,6 +13,7 @@ from dmarc_milter.dmarc.evaluation import DmarcResult
 from dmarc_milter.explaining.envelope import Derived
 from dmarc_milter.journal.advice import advice
 from dmarc_milter.judging.verdict import Action, Verdict
+from dmarc_milter.wording.actions import DONE
 
 _CHECK = tuple(column.name for column in read_by(Reader.CHECK))
 
@@ -42,10 +43,10 @@ def headline(name: str, found: Evaluated, derived: Derived) -> tuple[str, Severi
         all_the_same = "; it would be accepted all the same" if is_accepted else ""
         return f"{name}: not decided: no client is known, so SPF was not judged{all_the_same}", Severity.DOUBTFUL
     if found.verdict is None:
-        return f"{name}: {_done(wanted)}, {found.why}", severity_of(wanted)
+        return f"{name}: would be {DONE[wanted]}, {found.why}", severity_of(wanted)
     override = found.disposition.override
     spared = f" ({override.value})" if override is not None else ""
-    return f"{name}: dmarc={found.verdict.dmarc.result.value}, {_done(wanted)}{spared}", severity_of(wanted)
+    return f"{name}: dmarc={found.verdict.dmarc.result.value}, would be {DONE[wanted]}{spared}", severity_of(wanted)
 
 
 def told_lines(row: Row, found: Evaluated, derived: Derived) -> Iterator[Line]:
@@ -85,12 +86,3 @@ def relayed_by(verdict: Verdict) -> str | None:
     if client:
         return f"brought by a trusted relay, from {client}"
     return f"brought by a trusted relay, which does not tell from whom: {wording.text(verdict.relayed.reason)}"
-
-
-def _done(wanted: str) -> str:
-    return {
-        "accept": "would be accepted",
-        "quarantine": "would be quarantined",
-        "reject": "would be refused",
-        "tempfail": "would be deferred",
-    }[wanted]

@@ -1,12 +1,11 @@
 """A tree of lines for a terminal: wrapped to its width, with colours where it has any."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from dmarc_milter import wording
-from dmarc_milter.common.terminal import Severity, painted
+from dmarc_milter.common.terminal import Severity, hanging
 from dmarc_milter.common.text import printable
 from dmarc_milter.dmarc.record import is_dmarc
 from dmarc_milter.dmarc.tree_walk import Walk, query_name
@@ -67,10 +66,7 @@ def _render_children(node: Node, indent: str, style: Style, lines: list[str]) ->
 
 def _wrapped(node: Node, first: str, others: str, style: Style) -> list[str]:
     text = printable(node.text, MAX_LINE)
-    width = max(20, style.width - max(len(first), len(others)))
-    parts = textwrap.wrap(text, width, break_on_hyphens=False) or [""]
-    shown = [painted(part, node.severity, is_coloured=style.is_coloured) for part in parts]
-    return [(others if index else first) + part for index, part in enumerate(shown)]
+    return hanging(text, style.width, first, others, node.severity, is_coloured=style.is_coloured)
 
 
 _COURSE = (SpfReason.MATCH, SpfReason.NO_MATCH, SpfReason.INCLUDES)

@@ -124,29 +124,16 @@ def _fitting(query: "sa.Select[Any]", criteria: Criteria) -> "sa.Select[Any]":
     return query
 
 
-def refused(engine: Engine, since: float) -> Iterator[Row]:
-    """What enforce does not accept, or would not, oldest first; of each row what journal/what_if.py reads."""
+def what_if(engine: Engine, since: float) -> Iterator[Row]:
+    """What enforce does not accept, or would not, and lists' mail that fails all the same, oldest first.
+
+    Of each row what journal/what_if.py and journal/seen_lists.py read.
+    """
+    is_list_mail = sa.and_(messages.c.list_id.is_not(None), messages.c.dmarc == "fail")
     query = (
         sa.select(*(messages.c[name] for name in _WHAT_IF))
-        .where(STANDS_OUT, messages.c.time >= since, messages.c.wanted != "accept")
-        .order_by(messages.c.time)
-    )
-    with engine.connect() as connection:
-        for each in connection.execution_options(stream_results=True).execute(query).mappings():
-            yield dict(each)
-
-
-def failing_list_mail(engine: Engine, since: float) -> Iterator[Row]:
-    """What lists sent that fails under a policy of quarantine or reject, oldest first.
-
-    Only mail that counts as a list's; where older records do not tell, it is shown.
-    """
-    query = (
-        sa.select(*told_columns)
         .where(STANDS_OUT, messages.c.time >= since)
-        .where(messages.c.list_id.is_not(None))
-        .where(messages.c.dmarc == "fail", messages.c.policy.in_(("quarantine", "reject")))
-        .where(sa.func.coalesce(messages.c.list_has_address, sa.true()))
+        .where(sa.or_(messages.c.wanted != "accept", is_list_mail))
         .order_by(messages.c.time)
     )
     with engine.connect() as connection:
@@ -156,7 +143,7 @@ def failing_list_mail(engine: Engine, since: float) -> Iterator[Row]:
 
 _WHAT_IF = (
     *("time", "queue_id", "mode", "wanted", "action", "author_domain", "outer_client", "client", "spf", "spf_domain"),
-    *("dkim", "list_id", "arc_vouching", "kind", "dmarc_reason", "reason"),
+    *("dkim", "list_id", "list_has_address", "arc_vouching", "kind", "dmarc", "policy", "dmarc_reason", "reason"),
 )
 
 

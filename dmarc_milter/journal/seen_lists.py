@@ -57,14 +57,27 @@ def _count(counted: "Counter[str]", names: Iterable[str | None]) -> None:
             counted[name] += 1
 
 
-def seen_lists(rows: Iterable[Row]) -> list[SeenList]:
-    """The lists, those with the most messages first."""
-    found: dict[str, SeenList] = {}
-    for row in rows:
+class SeenLists:
+    """Collects the lists whose mail fails under a policy of quarantine or reject; other mail is passed over."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, SeenList] = {}
+
+    def add(self, row: Row) -> None:
+        """One message more."""
         name = row["list_id"]
-        if name in found or len(found) < MAX_LISTS:
-            found.setdefault(name, SeenList(name)).add(row)
-    return sorted(found.values(), key=lambda each: (-each.messages, each.list_id))
+        if is_failing_list_mail(row) and (name in self._found or len(self._found) < MAX_LISTS):
+            self._found.setdefault(name, SeenList(name)).add(row)
+
+    def ranked(self) -> list[SeenList]:
+        """Those with the most messages first."""
+        return sorted(self._found.values(), key=lambda each: (-each.messages, each.list_id))
+
+
+def is_failing_list_mail(row: Row) -> bool:
+    """Only mail that counts as a list's; where older records do not tell, it does."""
+    is_list_mail = row["list_id"] is not None and row["list_has_address"] is not False
+    return is_list_mail and row["dmarc"] == "fail" and row["policy"] in ("quarantine", "reject")
 
 
 def setting(found: Iterable[SeenList], trusted: Sequence[ListPattern]) -> str | None:

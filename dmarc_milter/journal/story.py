@@ -6,24 +6,20 @@ from dmarc_milter.columns import message
 from dmarc_milter.columns.column import Line, Row
 from dmarc_milter.columns.table import lines
 from dmarc_milter.judging.reasons import PolicyReason
+from dmarc_milter.wording.actions import DONE
 
-VERBS = {"accept": "accepted", "quarantine": "quarantined", "reject": "refused", "tempfail": "deferred"}
 _BY_POLICY = (PolicyReason.DMARC_FAIL.value, PolicyReason.TEST_MODE.value)
 _TOLD_ELSEWHERE = ("decision", "enforce", "reply", "override", "rule", "policy")
 
 
 def outcome(row: Row) -> str:
     """What was done, and why, in a sentence."""
-    done = VERBS[row["action"]]
+    done = DONE[row["action"]]
     if row["spf"] is None:
         return f"{done}, {row['reason']}"
     if row["wanted"] != row["action"]:
-        return f"{done}, mode monitor: enforce would have {_had(row['wanted'])} it, for {_why(row)}"
+        return f"{done}, mode monitor: enforce would have {DONE[row['wanted']]} it, for {_why(row)}"
     return f"{done}, mode {row['mode']}: {_why(row)}"
-
-
-def _had(wanted: str) -> str:
-    return VERBS[wanted]
 
 
 def _why(row: Row) -> str:

@@ -112,32 +112,39 @@ class Refused:
         return sum(self.totals.values())
 
 
-def refused(rows: Iterable[Row]) -> Refused:
-    """Of `rows`, oldest first."""
-    found: dict[tuple[str, Method, str], Group] = {}
-    totals: Counter[tuple[str, str]] = Counter()
-    others = 0
-    for row in rows:
-        totals[row["mode"], row["wanted"]] += 1
+class Refusals:
+    """Collects what is refused, quarantined or deferred, or would be; other messages are passed over."""
+
+    def __init__(self) -> None:
+        self._groups: dict[tuple[str, Method, str], Group] = {}
+        self._totals: Counter[tuple[str, str]] = Counter()
+        self._others = 0
+
+    def add(self, row: Row) -> None:
+        """One message more, not older than those before."""
+        if row["wanted"] == "accept":
+            return
+        self._totals[row["mode"], row["wanted"]] += 1
         key = (row["author_domain"] or "", *best_identifier(row))
-        group = found.get(key)
+        group = self._groups.get(key)
         if group is None:
-            if len(found) >= 2 * MAX_GROUPS:
-                others += _drop_smaller_half(found)
-            group = found[key] = Group(*key)
+            if len(self._groups) >= 2 * MAX_GROUPS:
+                self._drop_smaller_half()
+            group = self._groups[key] = Group(*key)
         group.add(row)
-    ranked = sorted(found.values(), key=lambda each: (-each.count, each.author_domain, each.identifier))
-    others += sum(each.count for each in ranked[MAX_GROUPS:])
-    return Refused(tuple(ranked[:MAX_GROUPS]), totals, others)
 
+    def _drop_smaller_half(self) -> None:
+        """One that has many messages yet to come begins anew; what is lost to its count is in what is summed up."""
+        ranked = sorted(self._groups.items(), key=lambda item: item[1].count)
+        for key, group in ranked[: len(ranked) // 2]:
+            del self._groups[key]
+            self._others += group.count
 
-def _drop_smaller_half(found: dict[tuple[str, Method, str], Group]) -> int:
-    """One that has many messages yet to come begins anew; how many are lost to its count is in what is summed up."""
-    ranked = sorted(found.items(), key=lambda item: item[1].count)
-    dropped = ranked[: len(ranked) // 2]
-    for key, _ in dropped:
-        del found[key]
-    return sum(group.count for _, group in dropped)
+    def found(self) -> Refused:
+        """All of it so far."""
+        ranked = sorted(self._groups.values(), key=lambda each: (-each.count, each.author_domain, each.identifier))
+        others = self._others + sum(each.count for each in ranked[MAX_GROUPS:])
+        return Refused(tuple(ranked[:MAX_GROUPS]), self._totals, others)
 
 
 def best_identifier(row: Row) -> tuple[Method, str]:

@@ -8,11 +8,12 @@ from dmarc_milter.service.state import ServiceState
 from dmarc_milter.status.finding import Finding, attention, good, note
 from dmarc_milter.status.metrics import Counts
 from dmarc_milter.status.words import ago, size
+from dmarc_milter.wording.actions import DONE
 
 RECENT_SECONDS = 3_600.0
 MANY_WAITING = 2_000
 """Records that are no batch on its way any more."""
-_ACTIONS = {"reject": "refused", "quarantine": "quarantined", "tempfail": "deferred"}
+_TOLD = ("reject", "quarantine", "tempfail")
 _RESULTS = ("pass", "none", "fail")
 
 
@@ -62,5 +63,5 @@ def _recent(recent: "Counter[tuple[str | None, str]]") -> str:
         results["not judged" if dmarc is None else dmarc if dmarc in _RESULTS else "error"] += count
         actions[action] += count
     judged = ", ".join(f"{results[each]:,} {each}" for each in (*_RESULTS, "error", "not judged") if results[each])
-    done = ", ".join(f"{actions[name]:,} {said}" for name, said in _ACTIONS.items() if actions[name])
+    done = ", ".join(f"{actions[name]:,} {DONE[name]}" for name in _TOLD if actions[name])
     return f"{total:,} in the last hour: DMARC {judged}; {done or 'all accepted'}"

@@ -22,6 +22,7 @@ from dmarc_milter.settings.description import not_default
 from dmarc_milter.settings.error import NotPermittedError
 from dmarc_milter.status import journal, metrics, mta, name_servers, process, running
 from dmarc_milter.status.finding import Finding, Standing, attention, note, unknown
+from dmarc_milter.status.metrics import Counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +60,13 @@ def look(path: Path | None, state_path: Path | None = None) -> Status:
     settings = loaded.settings
     state, unreadable = _state(state_path)
     with ThreadPoolExecutor(4) as threads:
+        counts = threads.submit(metrics.read, settings.metrics.listen)
         asked = [
             threads.submit(lambda: list(mta.findings(settings))),
             threads.submit(lambda: list(name_servers.findings(settings))),
-            threads.submit(lambda: _journal(settings, state, now)),
+            threads.submit(lambda: _journal(settings, state, counts.result(), now)),
         ]
-        answers = metrics.read(settings.metrics.listen) is not None
+        answers = counts.result() is not None
         found = [*remarks, *unreadable]
         if not unreadable:
             found += running.findings(state, settings, now, is_alive=_is_alive(state), answers=answers)
@@ -99,12 +101,11 @@ def _is_alive(state: ServiceState | None) -> bool:
     return state is not None and process.is_service(state.pid)
 
 
-def _journal(settings: Settings, state: ServiceState | None, now: float) -> list[Finding]:
+def _journal(settings: Settings, state: ServiceState | None, counts: Counts | None, now: float) -> list[Finding]:
     if not settings.journal.enabled:
         return [
             note("journal", "it is not kept ([journal] enabled = false): trace, summary and what-if have no answers")
         ]
-    counts = metrics.read(settings.metrics.listen)
     try:
         return list(journal.findings(_overview(settings, now), state, counts, now))
     except (DatabaseError, SchemaError, UnreachableError, sa.exc.SQLAlchemyError) as error:

@@ -1,14 +1,27 @@
 """What is in a journal, what has to be in it, and journals of older versions."""
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from dmarc_milter.columns.column import Row
 from dmarc_milter.journal import insertion, schema
 from dmarc_milter.journal.rollups import ROLLUPS
 from dmarc_milter.journal.row import TABLE
+from dmarc_milter.journal.seen_lists import SeenList, SeenLists
+from dmarc_milter.journal.what_if import Refusals, Refused
+
+
+def what_if(rows: Iterable[Row]) -> tuple[Refused, list[SeenList]]:
+    """What `dmarc-milter what-if` makes of `rows`, oldest first."""
+    refusals, lists = Refusals(), SeenLists()
+    for each in rows:
+        refusals.add(each)
+        lists.add(each)
+    return refusals.found(), lists.ranked()
 
 
 def insert(url: str, rows: list[dict[str, Any]]) -> None:

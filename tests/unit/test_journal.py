@@ -21,17 +21,17 @@ from sqlalchemy.engine import Connection, Engine
 
 from dmarc_milter.cli.main import main
 from dmarc_milter.columns.table import told
-from dmarc_milter.journal import advice, schema, upkeep
+from dmarc_milter.journal import advice, reader, schema, upkeep
 from dmarc_milter.journal.database import DatabaseError, open_engine, open_for_reading
-from dmarc_milter.journal.reader import Criteria, failing_list_mail, find
+from dmarc_milter.journal.reader import Criteria, find
 from dmarc_milter.journal.row import COLUMNS, JSON_COLUMNS, VERSION, row
-from dmarc_milter.journal.seen_lists import seen_lists
 from dmarc_milter.journal.story import story
 from dmarc_milter.journal.upkeep import prune
 from dmarc_milter.journal.writer import Writer
 from dmarc_milter.settings.database_url import DatabaseUrl
 from dmarc_milter.settings.journal import JournalSection
 from dmarc_milter.telemetry.metrics import WorkerMetrics
+from tests.support.journals import what_if
 from tests.support.records import ENVELOPE, NOW, as_row, fill, record, write
 from tests.support.waiting import wait_for
 
@@ -401,7 +401,7 @@ def test_a_journal_of_version_1_is_written_on(old_journal: JournalSection) -> No
     reading = open_engine(old_journal.database, create=False)
     new, old = find(reading, Criteria(since=0.0), 10)[0], find(reading, Criteria(queue_ids=("4W1",)), 10)[0]
     assert set(new) == set(old) == set(COLUMNS) - {"source"}
-    assert [each.list_id for each in seen_lists(failing_list_mail(reading, 0.0))] == ["dev.lists.example"]
+    assert [each.list_id for each in what_if(reader.what_if(reading, 0.0))[1]] == ["dev.lists.example"]
 
 
 TO_VERSION_2 = """

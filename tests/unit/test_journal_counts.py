@@ -187,8 +187,7 @@ QUESTIONS = {
     "address": lambda engine: find(engine, Criteria(client=ipaddress.ip_network("192.0.2.7")), 10),
     "network": lambda engine: find(engine, Criteria(client=ipaddress.ip_network("198.51.100.0/24")), 10),
     "since": lambda engine: find(engine, Criteria(since=NOW), 10),
-    "what-if": lambda engine: list(reader.refused(engine, NOW)),
-    "lists": lambda engine: list(reader.failing_list_mail(engine, NOW)),
+    "what-if": lambda engine: list(reader.what_if(engine, NOW)),
     "judged": lambda engine: reader.judged(engine, NOW + 100),
     "unfilled": fill,
 }

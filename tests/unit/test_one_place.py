@@ -82,6 +82,18 @@ def test_addresses_become_text_in_one_place() -> None:
     assert found(is_address_as_text) == set(ADDRESSES), "use address_text of common/network.py"
 
 
+def is_outcome_in_words(node: ast.AST) -> bool:
+    """A table of what is done with a message: its words for actions."""
+    if not isinstance(node, ast.Dict):
+        return False
+    keys = {each.value for each in node.keys if isinstance(each, ast.Constant)}
+    return "tempfail" in keys and all(isinstance(each, ast.Constant) for each in node.values)
+
+
+def test_what_was_done_has_its_words_in_one_place() -> None:
+    assert found(is_outcome_in_words) == {"wording/actions.py"}, "use DONE of wording/actions.py"
+
+
 def test_whoever_tells_reads_rows() -> None:
     """Only the table walks a record. Our fields are no telling, and `check` shows below a line how that came about."""
     telling = ("journal/", "telemetry/")

@@ -187,6 +187,14 @@ def test_what_needs_attention_comes_first_and_is_the_exit_status(
     assert any('dns.nameservers = ["127.0.0.1:1"]' in line for line in lines)
 
 
+def test_the_metrics_are_read_once(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who does not answer costs its patience once."""
+    asked: list[object] = []
+    monkeypatch.setattr(metrics, "read", asked.append)
+    assert main(["status", "--config", str(alone), "--state", str(alone.with_name("state.json"))]) == 1
+    assert asked == [None], "its address"
+
+
 def test_json(alone: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", "--json", "--config", str(alone), "--state", str(alone.with_name("state.json"))]) == 1
     found = json.loads(capsys.readouterr().out)

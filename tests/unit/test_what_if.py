@@ -16,23 +16,23 @@ from dmarc_milter.dkim.result import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.dmarc.reasons import DmarcReason
 from dmarc_milter.explaining.rejudging import Rejudging
+from dmarc_milter.journal import reader
 from dmarc_milter.journal import seen_lists as module_of_lists
 from dmarc_milter.journal import what_if as module_of_what_if
-from dmarc_milter.journal.reader import failing_list_mail, judged
-from dmarc_milter.journal.reader import refused as refused_rows
-from dmarc_milter.journal.seen_lists import seen_lists, setting
-from dmarc_milter.journal.what_if import Method, network_of, refused, sealers_setting
+from dmarc_milter.journal.seen_lists import setting
+from dmarc_milter.journal.what_if import Method, network_of, sealers_setting
 from dmarc_milter.judging.policy import Mode, decide, vouching_sealer
 from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.site import policy_settings, trusted_lists
-from dmarc_milter.judging.verdict import Action, Disposition, Envelope, SpfFinding, SpfIdentity
+from dmarc_milter.judging.verdict import Action, Disposition, Envelope, OverrideType, SpfFinding, SpfIdentity
 from dmarc_milter.message.mailing_list import MailingList, list_pattern
 from dmarc_milter.settings import config
 from dmarc_milter.settings.database_url import DatabaseUrl
 from dmarc_milter.spf.evaluation import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
-from tests.support.records import ENVELOPE, NOW, REFUSED, SPARED, as_row, fill, record, sent_on
+from tests.support.journals import what_if
+from tests.support.records import ENVELOPE, FAILS, NOW, REFUSED, SPARED, as_row, fill, record, sent_on
 from tests.support.verdicts import verdict
 
 
@@ -62,8 +62,8 @@ def test_what_if(engine: Engine) -> None:
         sent_on("F2", envelope=elsewhere, time=NOW + 1),
         sent_on("F3", time=NOW + 2),
     )
-    assert judged(engine, 0.0) == {"monitor": 8, "enforce": 1}
-    found = refused(refused_rows(engine, 0.0))
+    assert reader.judged(engine, 0.0) == {"monitor": 8, "enforce": 1}
+    found = what_if(reader.what_if(engine, 0.0))[0]
     assert found.totals == {("monitor", "reject"): 7, ("enforce", "reject"): 1}
     assert found.others == 0
     assert [(each.method, each.identifier, each.count) for each in found.groups] == [
@@ -95,7 +95,7 @@ def test_every_message_counts_however_many_groups_there_are(monkeypatch: pytest.
             as_row(record(f"R{number}", disposition=REFUSED, verdict=replace(spoofed, spf=passed)), str(number))
         )
         rows.append(as_row(record(f"S{number}", disposition=REFUSED), f"s{number}"))
-    found = refused(rows)
+    found, _ = what_if(rows)
     assert found.messages == 800
     assert len(found.groups) == 10
     assert (found.groups[0].method, found.groups[0].count) == (Method.NOBODY, 400)
@@ -126,7 +126,7 @@ def sealed_by(*sealers: str, who_saw: int | None) -> Chain:
 )
 def test_the_sealers_of_what_if(engine: Engine, chain: Chain, line: str | None) -> None:
     fill(engine, record("A", mode=Mode.MONITOR, disposition=SPARED, verdict=verdict("fail", "reject", arc=chain)))
-    found = refused(refused_rows(engine, 0.0))
+    found = what_if(reader.what_if(engine, 0.0))[0]
     assert sealers_setting(found.groups, []) == line
     if line is not None:
         trusted = policy_settings(config.parse(tomllib.loads(f"[policy.indirect]\n{line}"))).trusted_sealers
@@ -258,6 +258,9 @@ def listed(list_id: str, spf_domain: str | None, has_address: bool = True, **mor
     return record("L", mode=Mode.MONITOR, disposition=SPARED, verdict=found)
 
 
+ACCEPTED = Disposition(Action.ACCEPT, Action.ACCEPT, FAILS, OverrideType.MAILING_LIST)
+
+
 def test_the_lists_of_what_if(engine: Engine) -> None:
     signed = (
         SignatureResult(DkimResult.PASS, None, "esp.example"),
@@ -272,11 +275,14 @@ def test_the_lists_of_what_if(engine: Engine) -> None:
         listed("unproven.example", None),
         listed("no-address.example", "no-address.example", has_address=False),
         record("enforced", verdict=verdict("fail", "reject", mailing_list=MailingList("x.example", True))),
+        replace(listed("spared.example", "spared.example"), disposition=ACCEPTED),
     )
-    found = seen_lists(failing_list_mail(engine, 0.0))
+    refused, found = what_if(reader.what_if(engine, 0.0))
+    assert refused.messages == 7, "not the one that is accepted"
     assert [(each.list_id, each.messages, each.authenticated_as) for each in found] == [
         ("dev.lists.example", 3, "lists.example"),
         ("news.shop.example", 1, "esp.example"),
+        ("spared.example", 1, "spared.example"),
         ("unproven.example", 1, None),
         ("x.example", 1, None),
     ]
@@ -296,7 +302,7 @@ SETTINGS_OF_LISTS = {
 @pytest.mark.parametrize(("trusted", "line"), SETTINGS_OF_LISTS.items())
 def test_the_lists_of_what_if_as_a_setting(engine: Engine, trusted: tuple[str, ...], line: str | None) -> None:
     fill(engine, listed("dev.lists.example", "lists.example"), listed("a.shop.example", "esp.example"))
-    found = seen_lists(failing_list_mail(engine, 0.0))
+    found = what_if(reader.what_if(engine, 0.0))[1]
     patterns = [pattern for pattern in map(list_pattern, trusted) if pattern]
     assert setting(found, patterns) == line
     if line is not None:
@@ -308,7 +314,7 @@ def test_whoever_writes_list_ids_fills_no_memory(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module_of_lists, "MAX_LISTS", 3)
     monkeypatch.setattr(module_of_lists, "MAX_NAMES", 5)
     rows = [as_row(listed(f"l{number % 7}.example", f"d{number}.example")) for number in range(100)]
-    found = seen_lists(rows)
+    _, found = what_if(rows)
     assert len(found) == 3
     assert all(len(each.authenticated) == 5 for each in found)
 
@@ -339,7 +345,7 @@ def test_what_if_tells_about_lists(
 
 def test_the_rules_of_what_if_are_settings(engine: Engine) -> None:
     fill(engine, sent_on("F"))
-    (group,) = refused(refused_rows(engine, 0.0)).groups
+    (group,) = what_if(reader.what_if(engine, 0.0))[0].groups
     assert group.rule is not None
     assert config.parse(tomllib.loads(group.rule)).override[0].action == "accept"
 

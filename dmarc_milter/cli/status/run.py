@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from dmarc_milter.common.terminal import Severity, columns, is_coloured, painted
+from dmarc_milter.common.terminal import Severity, columns, hanging, is_coloured, painted
 from dmarc_milter.common.text import printable
 from dmarc_milter.status.finding import Finding, Standing
 from dmarc_milter.status.look import Status, look
@@ -100,7 +100,6 @@ def _title(found: Status) -> str:
 def _finding(found: Finding, width: int, *, coloured: bool) -> Iterator[str]:
     word = f"{found.standing.value:9}"
     text = printable(found.text, MAX_TEXT) + (f". To fix: {found.how_to_fix}" if found.how_to_fix else "")
-    first, *others = textwrap.wrap(text, max(20, width - 22), break_on_hyphens=False) or [""]
-    yield f"  {painted(word, _SEVERITIES[found.standing], is_coloured=coloured)} {found.subject:8}  {first}".rstrip()
-    for each in others:
-        yield " " * 22 + each
+    standing = painted(word, _SEVERITIES[found.standing], is_coloured=coloured)
+    for each in hanging(text, width, f"  {standing} {found.subject:8}  ", " " * 22):
+        yield each.rstrip()

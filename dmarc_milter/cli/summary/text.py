@@ -8,12 +8,12 @@ from dmarc_milter.common.terminal import Severity, painted, severity_of
 from dmarc_milter.common.text import printable
 from dmarc_milter.journal.rollups import HOUR
 from dmarc_milter.journal.summary import Figure, Figures, Summary
+from dmarc_milter.wording.actions import DONE
 
 WIDTH = 80
 MAX_BARS = 48
 _BARS = ".:-=+*#%@"
 _CUT = ".."
-_ACTIONS = {"accept": "accepted", "quarantine": "quarantined", "reject": "refused", "tempfail": "deferred"}
 _METHODS = {"dmarc": "DMARC", "spf": "SPF", "dkim": "DKIM", "arc": "ARC", "kind": "Proves to be"}
 _KINDS = {
     "own": "the From domain's own",
@@ -51,7 +51,7 @@ def tell(found: Summary, rules: Sequence[str], author_domain: str | None, *, is_
 def about(found: Summary) -> str:
     """In one line."""
     done = found.done
-    counted = ", ".join(f"{done[each].now:,} {_ACTIONS[each]}" for each in ("reject", "quarantine", "tempfail"))
+    counted = ", ".join(f"{done[each].now:,} {DONE[each]}" for each in ("reject", "quarantine", "tempfail"))
     return f"{found.all.now:,} messages since {_minute(found.period.since)}: {counted}"
 
 
@@ -120,13 +120,13 @@ def _done(found: Summary, *, is_coloured: bool) -> Iterator[str]:
     row = rows.row
     yield rows.head
     yield row("all", found.all, total)
-    for action, word in _ACTIONS.items():
+    for action, word in DONE.items():
         severity = Severity.PLAIN if action == "accept" else severity_of(action)
         yield row(f"  {word}", found.done[action], total, severity)
     yield row("  not judged (own users' mail)", found.unjudged, total)
     for action, figure in found.would_be.items():
         severity = severity_of(action)
-        yield row(f"enforce would have {_ACTIONS[action]}", figure, total, severity)
+        yield row(f"enforce would have {DONE[action]}", figure, total, severity)
     for name, figure in found.spared.items():
         yield row(f"override {name}", figure, total)
 

@@ -14,7 +14,7 @@ from dmarc_milter.cli.command import USAGE_ERROR
 from dmarc_milter.cli.journal import JOURNAL_ERRORS, fail, open_journal
 from dmarc_milter.cli.trace import table
 from dmarc_milter.columns.column import Row
-from dmarc_milter.common.terminal import Severity, columns, is_coloured, painted, severity_of, wrapped
+from dmarc_milter.common.terminal import Severity, columns, hanging, is_coloured, painted, severity_of, wrapped
 from dmarc_milter.common.text import printable
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.journal import reader
@@ -106,9 +106,8 @@ def _story(row: Row, settings: Settings, width: int, *, coloured: bool) -> Itera
 
 
 def _pair(label: str, text: str, width: int, severity: Severity = Severity.PLAIN) -> Iterator[str]:
-    first, *others = wrapped(printable(text, MAX_TEXT), width - LABEL - 2)
-    yield f"  {label:{LABEL}}{painted(first, severity, is_coloured=True)}"
-    yield from (" " * (LABEL + 2) + painted(each, severity, is_coloured=True) for each in others)
+    said = printable(text, MAX_TEXT)
+    yield from hanging(said, width, f"  {label:{LABEL}}", " " * (LABEL + 2), severity, is_coloured=True)
 
 
 def _follow(engine: Engine, criteria: Criteria, options: argparse.Namespace) -> int:

@@ -5,10 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dmarc_milter.cli import moments
 from dmarc_milter.columns.column import Row
 from dmarc_milter.common.text import printable
+from dmarc_milter.wording.actions import DONE
 
-_ACTIONS = {"accept": "accepted", "quarantine": "quarant.", "reject": "refused", "tempfail": "deferred"}
 _SHORT = {"temperror": "temp", "permerror": "perm", "softfail": "soft", "neutral": "neut", None: "-"}
 MAX_ID, CLIENT, LEAST = 20, 15, 12
+MAX_DONE = 8
+"""Characters of what was done, without its mark."""
 MONITOR, SPARED = "*", "+"
 LEGEND = {
     MONITOR: "* mode enforce would not have accepted it",
@@ -27,7 +29,7 @@ def line(row: Row, id_width: int, width: int) -> str:
     values = (
         moments.told(row["time"])[11:],
         printable(row["queue_id"], MAX_ID),
-        _ACTIONS[row["action"]] + mark,
+        _cut(DONE[row["action"]], MAX_DONE) + mark,
         _short(row["dmarc"]),
         _short(row["spf"]),
         _dkim(row),
@@ -46,6 +48,10 @@ def legend(rows: Iterable[Row]) -> Iterator[str]:
 def id_width(rows: Iterable[Row]) -> int:
     """How wide the column of queue ids has to be."""
     return min(MAX_ID, max((len(row["queue_id"]) for row in rows), default=8))
+
+
+def _cut(word: str, most: int) -> str:
+    return word if len(word) <= most else f"{word[: most - 1]}."
 
 
 def _short(result: str | None) -> str:

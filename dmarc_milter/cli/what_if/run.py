@@ -8,20 +8,22 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from sqlalchemy.engine import Engine
+
 from dmarc_milter.cli import moments
 from dmarc_milter.cli.journal import JOURNAL_ERRORS, fail, open_journal
-from dmarc_milter.common.terminal import columns, wrapped
+from dmarc_milter.common.terminal import columns, hanging, wrapped
 from dmarc_milter.explaining.rejudging import UNKNOWN, Changed, Rejudging, rejudged
 from dmarc_milter.journal import reader
 from dmarc_milter.journal.location import database
-from dmarc_milter.journal.seen_lists import SeenList, seen_lists, setting
-from dmarc_milter.journal.what_if import Group, Method, Refused, refused, sealers_setting
+from dmarc_milter.journal.seen_lists import SeenList, SeenLists, setting
+from dmarc_milter.journal.what_if import Group, Method, Refusals, Refused, sealers_setting
 from dmarc_milter.judging.site import trusted_lists
 from dmarc_milter.message.mailing_list import ListPattern
 from dmarc_milter.settings import config
+from dmarc_milter.wording.actions import DONE
 
 NOBODY, SOMEBODY = 0, 1
-_DONE = {"reject": "refused", "quarantine": "quarantined", "tempfail": "deferred", "accept": "accepted"}
 SHOWN = 5
 """Networks, lists and the like that are shown of a group."""
 
@@ -35,8 +37,7 @@ def what_if(options: argparse.Namespace) -> int:
         if options.config is not None:
             return _with_other_settings(reader.judged(engine, earliest), engine, settings, options, earliest)
         judged = reader.judged(engine, earliest)
-        found = refused(reader.refused(engine, earliest))
-        lists = seen_lists(reader.failing_list_mail(engine, earliest))
+        found, lists = _seen(engine, earliest)
     except JOURNAL_ERRORS as error:
         return fail(error)
     trusted = trusted_lists(settings)
@@ -51,6 +52,14 @@ def what_if(options: argparse.Namespace) -> int:
         _print_sealers(found, settings.policy.indirect.trusted_sealers, width)
         _print_rules(found, width)
     return SOMEBODY if found.messages else NOBODY
+
+
+def _seen(engine: Engine, earliest: float) -> tuple[Refused, list[SeenList]]:
+    refusals, lists = Refusals(), SeenLists()
+    for row in reader.what_if(engine, earliest):
+        refusals.add(row)
+        lists.add(row)
+    return refusals.found(), lists.ranked()
 
 
 # As JSON
@@ -119,7 +128,7 @@ def _headline(found: Refused, judged: "Counter[str]", days: int) -> str:
         if not judged[mode]:
             continue
         done = {action: found.totals[mode, action] for action in ("reject", "quarantine", "tempfail")}
-        figures = ", ".join(f"{_DONE[action]} {count}" for action, count in done.items() if count)
+        figures = ", ".join(f"{DONE[action]} {count}" for action, count in done.items() if count)
         said.append(f"{verb} {figures} of {judged[mode]}." if figures else f"{verb} touched none of {judged[mode]}.")
     if not judged:
         said.append("Nothing to conclude from: does the filter run, with [journal] enabled?")
@@ -156,9 +165,7 @@ def _meaning(group: Group) -> str:
 
 
 def _pair(label: str, text: str, width: int) -> Iterator[str]:
-    first, *others = wrapped(text, width - 12)
-    yield f"  {label:9} {first}"
-    yield from (f"{'':12}{each}" for each in others)
+    yield from hanging(text, width, f"  {label:9} ", " " * 12)
 
 
 def _most(counted: "Counter[str]") -> str:
@@ -218,7 +225,7 @@ def _print_rules(found: Refused, width: int) -> None:
 
 
 def _with_other_settings(
-    judged: "Counter[str]", engine: Any, settings: config.Settings, options: argparse.Namespace, earliest: float
+    judged: "Counter[str]", engine: Engine, settings: config.Settings, options: argparse.Namespace, earliest: float
 ) -> int:
     rejudging = Rejudging(settings)
     found = rejudged(reader.rejudged(engine, earliest, needs_all=rejudging.needs_all), rejudging)
@@ -252,7 +259,7 @@ def _changes(
     yield from wrapped(f"{said} have another outcome, or one that the journal does not tell.", width)
     for (done, would_be), each in sorted(changed.items(), key=lambda item: -item[1].count):
         yield ""
-        yield f"{_DONE[done]}, would be {_DONE.get(would_be, 'unknown')}: {each.count}"
+        yield f"{DONE[done]}, would be {DONE.get(would_be, 'unknown')}: {each.count}"
         yield from _pair("From", _most(each.authors), width)
         yield from _pair("examples", ", ".join(each.examples), width)
         if would_be == UNKNOWN:

@@ -232,6 +232,12 @@ class Store:
             for row in connection.execute(query):
                 yield row, bytes(row.message)
 
+    def message(self, report: str) -> bytes | None:
+        """The mail of a report by its id; None where there is none."""
+        with self.reading.connect() as connection:
+            found = connection.execute(sa.select(reports.c.message).where(reports.c.id == report)).scalar()
+            return None if found is None else bytes(found)
+
     def addresses(self, report: str) -> list[str]:
         """Where a report goes."""
         query = sa.select(report_deliveries.c.address).where(report_deliveries.c.report == report)

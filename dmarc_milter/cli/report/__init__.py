@@ -114,6 +114,62 @@ CHECK = Command(
 )
 
 
+def _add_list(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--day", type=day, metavar="D", help="only this day (UTC), like 2026-11-26")
+    parser.add_argument("--domain", metavar="X", help="only this policy domain")
+    parser.add_argument(
+        "--state",
+        choices=["pending", "sent", "refused", "bounced", "expired", "suppressed"],
+        help="only what is in this state",
+    )
+    parser.add_argument("--limit", type=positive, default=100, metavar="N", help="so many at most (default: 100)")
+    parser.add_argument("--json", action="store_true", help="one JSON object per line")
+    add_journal(parser)
+
+
+def _list(options: argparse.Namespace) -> int:
+    from dmarc_milter.cli.report.list import run
+
+    return run(options)
+
+
+LIST = Command(
+    "list",
+    "tell which reports there are, and what became of them",
+    "Tell which reports there are, and what became of each at each address; the newest first. Domains that wait for "
+    "the DNS come before them.",
+    _add_list,
+    _list,
+    "Exit status: 0 told; 2 error.",
+)
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "report",
+        metavar="ID|FILE",
+        help="a report of ours by its id; or any, as a file (XML, gzip, zip, mail); - for stdin",
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON object")
+    add_journal(parser)
+
+
+def _show(options: argparse.Namespace) -> int:
+    from dmarc_milter.cli.report.show import run
+
+    return run(options)
+
+
+SHOW = Command(
+    "show",
+    "print a report as a table",
+    "Print an aggregate report as a table: one of ours, or one that somebody sent.",
+    _add_show,
+    _show,
+    "Exit status: 0 shown; 2 it is not there, or cannot be read.",
+)
+
+
 def _add_suppress(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("address", metavar="ADDRESS", help="whom to send no reports")
     parser.add_argument("--days", type=positive, metavar="N", help="for so many days (default: until unsuppress)")
@@ -180,7 +236,7 @@ BOUNCE = Command(
     "Exit status: 0 noted, or nothing to note; 2 error.",
 )
 
-SUBCOMMANDS: tuple[Command, ...] = (MAKE, SEND, CHECK, SUPPRESS, UNSUPPRESS, BOUNCE)
+SUBCOMMANDS: tuple[Command, ...] = (MAKE, SEND, LIST, SHOW, CHECK, SUPPRESS, UNSUPPRESS, BOUNCE)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:

@@ -1,7 +1,9 @@
-"""What the documents name is there: links, modules, functions and settings."""
+"""What the documents name is there: links, modules, functions, settings, commands, options and metrics."""
 
+import argparse
 import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -140,6 +142,105 @@ def test_settings(name: str) -> None:
             assert setting is None or setting in SETTINGS[section], code
         with_value = re.fullmatch(r"([a-z_]+) = (?:\[.*\]|\".*\"|\d+|true|false)", code)
         assert with_value is None or with_value[1] in every, code
+
+
+# Commands and their options
+
+
+def options_of(parser: argparse.ArgumentParser) -> Iterator[tuple[str, set[str]]]:
+    """Every command below `parser`, by its words, with the options that it takes."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, below in action.choices.items():
+                for words, options in options_of(below):
+                    yield f"{name} {words}".strip(), options
+    yield "", {option for action in parser._actions for option in action.option_strings}
+
+
+COMMANDS = dict(options_of(make_parser()))
+CALLED = re.compile(r"(?:^|sudo |/)dmarc-milter((?: [a-z][a-z-]*\b)+)([^|\n]*)")
+OPTION = re.compile(r"(?:(?<=[ ,(])|^)--?[a-z][a-z-]*\b")
+
+
+def spans(text: str) -> list[str]:
+    """What a document shows as code: in a line, and whole indented lines, but for their remarks."""
+    lines = re.findall(r"(?m)^    (?:\$ )?((?:\.venv/bin/)?dmarc-milter [a-z-]+.*)$", text)
+    return [*CODE.findall(text), *(line.partition("  #")[0] for line in lines)]
+
+
+def wrong_in(span: str) -> list[str]:
+    """Commands and options in `span` that there are not."""
+    called = CALLED.search(span)
+    if called is None:
+        # An option by itself is one of any command.
+        every = set[str]().union(*COMMANDS.values())
+        return [each for each in OPTION.findall(span)[:1] if span.startswith("--") and each not in every]
+    words = called[1].split()
+    command = next((" ".join(words[:end]) for end in (2, 1) if " ".join(words[:end]) in COMMANDS), None)
+    if command is None:
+        return [span]
+    return [each for each in OPTION.findall(called[2]) if each not in COMMANDS[command]]
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_commands_and_options(name: str) -> None:
+    assert [each for span in spans(TEXTS[name]) for each in wrong_in(span)] == []
+
+
+@pytest.mark.parametrize(
+    ("span", "wrong"),
+    [
+        ("dmarc-milter trace 4X --since 1h", []),
+        ("dmarc-milter attach postfix --dry-run", []),
+        ("sudo dmarc-milter what-if", []),
+        (".venv/bin/dmarc-milter serve --config x", []),
+        ("--json", []),
+        ("dmarc-milter traces", ["dmarc-milter traces"]),
+        ("dmarc-milter trace 4X --ago 1h", ["--ago"]),
+        ("dmarc-milter attach postfix --dry", ["--dry"]),
+        ("--no-such-option FILE", ["--no-such-option"]),
+    ],
+)
+def test_a_wrong_command_or_option_is_seen(span: str, wrong: list[str]) -> None:
+    assert wrong_in(span) == wrong
+
+
+def test_commands_are_found() -> None:
+    assert sum("dmarc-milter " in span for text in TEXTS.values() for span in spans(text)) > 40
+    assert {"trace", "attach", "report make", "what-if"} <= set(COMMANDS)
+
+
+# Metrics
+
+
+def metrics() -> set[str]:
+    """The names that the program gives to what it counts."""
+    found = set[str]()
+    for folder, prefix in (("telemetry", "dmarc_milter_"), ("reporting", "dmarc_milter_report_")):
+        for path in (PACKAGE / folder).glob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+                if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                    texts = [each.value for each in node.args if isinstance(each, ast.Constant)]
+                    if node.func.id in ("_counter", "_gauge") and texts:
+                        found.add(prefix + str(texts[0]))
+                    elif node.func.id in ("Counter", "Gauge", "Histogram") and texts:
+                        found.add(str(texts[0]))
+    return found
+
+
+METRIC = re.compile(r"\bdmarc_milter_[a-z_]+")
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_metrics(name: str) -> None:
+    parts = ("_bucket", "_count", "_sum")
+    named = set(METRIC.findall(TEXTS[name]))
+    assert {each for each in named if each not in metrics() and not each.endswith(parts)} == set()
+
+
+def test_every_metric_is_documented() -> None:
+    assert len(metrics()) > 25
+    assert metrics() - set(METRIC.findall(TEXTS["docs/operating.md"])) == set()
 
 
 # Words

@@ -35,13 +35,19 @@ class Dns:
 
     @classmethod
     def servers(cls, servers: Sequence[NameServer], timeout: float = 3.0, tries: int = 2) -> "Dns":
-        """Ask `servers`, in order; answers are kept for their time to live."""
+        """Ask `servers`, in order, each of them `tries` times with `timeout` seconds per try.
+
+        Answers are kept for their time to live. A thread reads them, until :meth:`close`.
+        """
         loop = Loop()
         return cls(CachingResolver(Upstream(tuple(servers), timeout, tries, loop), loop), loop)
 
     @classmethod
     def zone(cls, text: str) -> "Dns":
-        """Answer from a master file (RFC 1035 5) whose names may lie anywhere. Raises dns.zone.ZoneError."""
+        """Answer from a master file (RFC 1035 5) whose names may lie anywhere.
+
+        Raises ``dmarc_milter.dns.zone.ZoneError``, whose text names the line.
+        """
         return cls(ZoneResolver.from_text(text))
 
     def close(self) -> None:
@@ -57,7 +63,7 @@ class Dns:
         self.close()
 
     def questions(self) -> MessageQuestions:
-        """The questions of one occasion, and what was answered."""
+        """The questions of one occasion: each is answered once, and what was used is in its `used`."""
         return MessageQuestions(self.source)
 
 
@@ -78,6 +84,7 @@ class Evaluated:
 
     @property
     def disposition(self) -> Disposition:
+        """What the filter would do with the message, in the mode of the settings, and why."""
         return self.outcome.disposition
 
     @property
@@ -95,11 +102,13 @@ def evaluate(
     recipients: Sequence[str] = (),
     authenticated: str | None = None,
 ) -> Evaluated:
-    """Judge `message` (as it lies in a file) as the running filter would.
+    """Judge `message` (octets as they lie in a file, with any line ends) as the running filter would.
 
-    `envelope` says who brought it, `recipients` for whom, `authenticated` as whom the client had logged in; `settings`
-    are those of the filter, by default its defaults. Never raises for what is in the message or the DNS: every outcome
-    is a value.
+    `envelope` says who brought it. `recipients` are the addresses for whom, without brackets; `authenticated` is as
+    whom the client had logged in, None where it had not. `settings` are those of the filter, by default its defaults.
+
+    Raises ConfigError where the settings cannot be used. Never raises for what is in the message or the DNS: every
+    outcome is a value. It waits for the DNS as long as `[dns] deadline` lets it.
     """
     settings = settings or Settings()
     header, body = split_message(message)

@@ -65,6 +65,7 @@ class PreparedChain:
 
     @property
     def bodies(self) -> list[BodyHashKind]:
+        """The body hashes that its message signatures need, from instance 1 on."""
         return [each.message_signature.body for each in self.sets]
 
     @property
@@ -90,9 +91,10 @@ _Instances = dict[int, _Read]
 
 
 def prepare(header: Header, now: int, work: Work | None = None) -> PreparedChain | Chain:
-    """5.2, steps 1 to 3: collect the sets, check their structure. `now` is seconds since 1970.
+    """The sets of a header and their structure (RFC 8617 5.2, steps 1 to 3). `now` is seconds since 1970.
 
-    `work` is what the chain and the message's DKIM signatures share; none of it is done yet.
+    A :class:`Chain` where it ends here: without any ARC field none, with a fault in the structure fail, with its
+    reason. `work` is what the chain and the message's DKIM signatures share; none of it is done yet.
     """
     if not any(header.all(key) for key in _KEYS):
         return Chain(ArcStatus.NONE)
@@ -186,9 +188,11 @@ def _seal(read: _Read, instance: int, now: int) -> Signature:
 async def validate(
     resolver: Resolver, prepared: PreparedChain | Chain, bodies: Mapping[BodyHashKind, BodyHash]
 ) -> Chain:
-    """5.2, steps 4 to 7, once the body's hashes are known.
+    """The chain of a message (RFC 8617 5.2, steps 4 to 7), once the body's hashes are known: none, pass or fail.
 
-    What fails ends it. The older message signatures and the results come last: they count only where all seals hold.
+    `bodies` are the hashes of all kinds that :attr:`PreparedChain.bodies` names. What is no :class:`PreparedChain` is
+    decided already, and comes back as it is. What fails ends it. The older message signatures and the results come
+    last: they count only where all seals hold.
     """
     if isinstance(prepared, Chain):
         return prepared

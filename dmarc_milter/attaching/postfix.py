@@ -43,6 +43,7 @@ class Service:
 
     @property
     def is_smtpd(self) -> bool:
+        """Whether it takes mail over the network."""
         return self.command == "smtpd" and self.type in ("inet", "pass")
 
     @property
@@ -67,6 +68,7 @@ class Configuration:
 
     @property
     def main_cf(self) -> Path:
+        """The file that is changed."""
         return self.folder / "main.cf"
 
     @property

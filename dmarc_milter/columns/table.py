@@ -49,7 +49,11 @@ _TEXTS = tuple(
 
 
 def told(record: MessageRecord) -> Row:
-    """What is told of one message, by the names of the columns. Every text in it is printable and within its length."""
+    """What is told of one message, by the names of the columns.
+
+    Every text in it is printable and within its length. Of a message that was not judged, columns of the verdict are
+    None.
+    """
     row: Row = {name: take(record) for name, take in _OF_RECORD}
     verdict = record.verdict
     row.update(_UNJUDGED if verdict is None else {name: take(verdict) for name, take in _OF_VERDICT})
@@ -63,7 +67,7 @@ def told(record: MessageRecord) -> Row:
 
 
 def lines(row: Row) -> Iterator[tuple[Finding, Line]]:
-    """What people are told of a message, and of which finding it is."""
+    """What people are told of a message, and of which finding it is, in the order of the table."""
     is_judged = row["spf"] is not None
     for finding in FINDINGS:
         if is_judged or not finding.is_of_verdict:
@@ -75,7 +79,7 @@ _LOGGED = tuple((column.log, column.shown, column.name) for column in COLUMNS if
 
 
 def logged(row: Row) -> list[tuple[str, str]]:
-    """The pairs of the line about a message."""
+    """The keys and values of the line about a message, in their order."""
     pairs = []
     for key, shown, name in _LOGGED:
         value = row[name] if shown is None else shown(row)

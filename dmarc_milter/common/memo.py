@@ -32,6 +32,7 @@ class Memo(Generic[K, V]):
         self._lock = threading.Lock()
 
     def __call__(self, key: K) -> V:
+        """The result for `key`: the one that is kept, else computed now. Raises what `compute` raises."""
         if len(key) > self._max_key:
             return self._compute(key)
         kept = self._kept.get(key)

@@ -153,12 +153,12 @@ class BodyHashes:
         return bool(self._bodies)
 
     def update(self, chunk: bytes) -> None:
-        """Take the next octets of the body, cut anywhere."""
+        """Take the next octets of the body, cut anywhere; its lines end with CRLF."""
         for each in self._canonicalizers:
             each.update(chunk)
 
     def finish(self) -> dict[BodyHashKind, BodyHash]:
-        """The hashes, once the body has ended."""
+        """The hashes by their kind, once the body has ended. To be called once."""
         for each in self._canonicalizers:
             each.finish()
         return {

@@ -10,7 +10,7 @@ _SIGNATURE_TAG = re.compile(rb"(?:\A|;)[ \t\r\n]*b[ \t\r\n]*=")
 
 
 def canonical(field: Field, canonicalization: Canonicalization) -> bytes:
-    """One field in canonical form, without its CRLF."""
+    """One field in canonical form (RFC 6376 3.4.1, 3.4.2), without its CRLF."""
     if canonicalization is Canonicalization.SIMPLE:
         return field.name.encode("utf-8", "surrogateescape") + b":" + field.value
     return field.key.encode("utf-8", "surrogateescape") + b":" + _relaxed(field.value)
@@ -26,7 +26,7 @@ def _relaxed(value: bytes) -> bytes:
 
 
 def octets_of(field: Field) -> int:
-    """The length of a field as it came."""
+    """The length of a field as it came, in octets."""
     return len(field.name) + len(field.value)
 
 

@@ -58,7 +58,7 @@ class Key:
 
 
 def parse(record: bytes) -> Key | Unreadable:
-    """Read a key record."""
+    """Read a key record (RFC 6376 3.6.1, RFC 8463 4): the text of a TXT record, its strings joined."""
     return _parse_once(record)
 
 

@@ -97,7 +97,7 @@ def parse(value: bytes, now: int) -> Signature | Unreadable:
 
 
 def claims(value: bytes) -> Claims:
-    """What can be read of a DKIM-Signature field, whatever else is in it."""
+    """What can be read of the value of a DKIM-Signature field, whatever else is in it."""
     found = tags.parse(value)
     if isinstance(found, Unreadable):
         return Claims()

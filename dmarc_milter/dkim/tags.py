@@ -20,7 +20,11 @@ _BASE64 = re.compile(rb"([A-Za-z0-9+/]+)={0,2}")
 
 
 def parse(text: bytes) -> dict[str, bytes] | Unreadable:
-    """The tags by name, values without white space around them."""
+    """Read a tag list (RFC 6376 3.2): the values by the names of their tags, without white space around them.
+
+    Unreadable where the syntax is broken, a tag is there twice, or the text or the number of tags is beyond our
+    bounds.
+    """
     if len(text) > MAX_OCTETS:
         return Unreadable(DkimReason.TAG_LIST_TOO_LONG(limit=MAX_OCTETS))
     if text.count(b";") > MAX_TAGS:

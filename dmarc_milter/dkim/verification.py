@@ -43,10 +43,12 @@ class PreparedSignature:
 
     @property
     def body(self) -> BodyHashKind:
+        """The body hash that it needs."""
         return BodyHashKind(self.signature.body_canonicalization, self.signature.body_length)
 
     @property
     def key_question(self) -> Question:
+        """Where its key is published: a question for TXT records (RFC 6376 3.6.2.1)."""
         return Question(self.signature.key_name, RecordType.TXT)
 
 
@@ -62,6 +64,7 @@ class PreparedSignatures:
 
     @property
     def prepared(self) -> list[PreparedSignature]:
+        """Those that will be verified."""
         return [item for item in self.items if isinstance(item, PreparedSignature)]
 
     @property
@@ -77,9 +80,10 @@ MAX_KEYS_PREFETCHED = 10
 def prepare(
     header: Header, author_domain: str | None, now: int, limit: int, work: Work | None = None
 ) -> PreparedSignatures:
-    """Read the signatures of `header`; at most `most`, those that may align with `author_domain` first.
+    """Read the signatures of `header`; at most `limit`, those that may align with `author_domain` first.
 
-    `work` is what the message's DKIM signatures and its ARC chain share; none of it is done yet.
+    `author_domain` is None where there is no single one. `now` is seconds since 1970. `work` is what the message's
+    DKIM signatures and its ARC chain share; none of it is done yet.
     """
     fields = header.all("dkim-signature")
     chosen: Sequence[Field] = fields
@@ -131,7 +135,12 @@ async def verify_all(
     *,
     allow_partial_body: bool = False,
 ) -> tuple[SignatureResult, ...]:
-    """The result of every signature, once the body's hashes are known."""
+    """The result of every signature (RFC 6376 6.1), once the body's hashes are known, in the order of their fields.
+
+    `bodies` has the hash of each kind that the prepared signatures name (:class:`~dmarc_milter.dkim.body.BodyHashes`).
+    With `allow_partial_body`, a signature whose l= leaves a part of the body unsigned may pass; else its result is
+    policy.
+    """
     results = []
     for item in expectations.items:
         if isinstance(item, PreparedSignature):
@@ -145,7 +154,11 @@ async def verify_all(
 def judge(
     prepared: PreparedSignature, answer: Answer[bytes], body: BodyHash, work: Work, *, allow_partial_body: bool = False
 ) -> SignatureResult:
-    """One signature, given its key record and the body hash (6.1.2, 6.1.3)."""
+    """The result of one signature, given its key records and the body hash (RFC 6376 6.1.2, 6.1.3).
+
+    `answer` is what the DNS said to :attr:`PreparedSignature.key_question`; that it failed is a temperror.
+    `allow_partial_body` is as for :func:`verify_all`.
+    """
     keys = keys_for(prepared.signature, answer)
     if isinstance(keys, Unreadable):
         return _verified(prepared, keys.reason)
@@ -166,7 +179,7 @@ def _key_of(keys: Sequence[Key], prepared: PreparedSignature, work: Work) -> Key
 
 
 def keys_for(wanted: Signature, answer: Answer[bytes]) -> list[Key] | Unreadable:
-    """The keys published for a signature, or why there is none (6.1.2)."""
+    """The keys published for a signature (RFC 6376 6.1.2), not empty; else why there is none."""
     if answer.failed:
         return Unreadable(DkimReason.KEY_LOOKUP_FAILED(because=answer.failure))
     if answer.outcome is not AnswerOutcome.RECORDS:

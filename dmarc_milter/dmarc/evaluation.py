@@ -70,6 +70,7 @@ class Discovery:
 
     @property
     def is_inherited(self) -> bool:
+        """Whether the record is not at the Author Domain itself: sp or np may apply."""
         return self.policy_domain != self.author_domain
 
 
@@ -106,7 +107,11 @@ class DmarcEvaluation:
 
 
 async def discover(resolver: Resolver, author_domain: str, walks: TreeWalks | None = None) -> Discovery:
-    """DMARC Policy Discovery (RFC 9989 4.10.1)."""
+    """DMARC Policy Discovery (RFC 9989 4.10.1) for an Author Domain in A-labels, lower case.
+
+    Without a record, `policy_domain` and `record` of what comes back are None; `failure` says so where the DNS could
+    not tell.
+    """
     walks = walks or TreeWalks(resolver)
     record, failure = await walks.record_at(author_domain)
     if failure is not None:
@@ -127,7 +132,11 @@ async def discover(resolver: Resolver, author_domain: str, walks: TreeWalks | No
 
 
 async def evaluate(resolver: Resolver, author_domain: str, identifiers: Sequence[Identifier]) -> DmarcEvaluation:
-    """DMARC for one message with one Author Domain (5.3)."""
+    """DMARC for one message with one Author Domain (RFC 9989 5.3): pass, fail, none or temperror.
+
+    `identifiers` are the domains that SPF and DKIM judged, not only those that they authenticated: one that the DNS
+    could not tell of makes a temperror of what else would be a fail.
+    """
     walks = TreeWalks(resolver)
     discovery = await discover(resolver, author_domain, walks)
     if discovery.failure is not None:
@@ -285,5 +294,5 @@ def _severity(evaluation: DmarcEvaluation) -> int:
 
 
 def not_applicable(reason: Reason) -> DmarcEvaluation:
-    """A message without exactly one Author Domain: DMARC cannot validate it (5.3.1)."""
+    """A permerror, for a message without exactly one Author Domain: DMARC cannot validate it (RFC 9989 5.3.1)."""
     return DmarcEvaluation(DmarcResult.PERMERROR, reason)

@@ -83,7 +83,11 @@ def is_dmarc(text: bytes) -> bool:
 
 
 def parse(text: bytes) -> DmarcRecord:
-    """Read a record for which :func:`is_dmarc` holds."""
+    """Read the text of a TXT record for which :func:`is_dmarc` holds (RFC 9989 4.7, 4.8).
+
+    There is always a record: what cannot be read has its default, and stands in `errors`. Its `policy` is None where
+    it makes no DMARC (4.10.1): no valid p, and nobody who wants reports.
+    """
     return _parse_once(text)
 
 

@@ -109,12 +109,12 @@ class TreeWalks:
         return tuple(self._walks.values())
 
     async def record_at(self, domain: str) -> tuple[DmarcRecord | None, Reason | None]:
-        """The record at `domain` itself, and why the DNS could not tell."""
+        """The record at `domain` itself, None where there is none; and the reason, where the DNS could not tell."""
         answer = await text_records(self._resolver, query_name(domain))
         return (None, _failure(domain, answer)) if answer.failed else (published(answer), None)
 
     async def walk(self, domain: str) -> Walk:
-        """The walk that starts at `domain`."""
+        """The walk that starts at `domain` (RFC 9989 4.10). Where the DNS could not tell, it has a `failure`."""
         known = self._walks.get(domain)
         if known is None:
             known = self._walks[domain] = await self._walk(domain)

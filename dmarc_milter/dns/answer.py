@@ -56,6 +56,7 @@ class Answer(Generic[R_co]):
 
     @property
     def failed(self) -> bool:
+        """Whether it is a temporary failure."""
         return self.outcome is AnswerOutcome.TEMPORARY_FAILURE
 
     @property
@@ -111,7 +112,7 @@ OnAnswer = Callable[[Question, Answer[Any]], None]
 
 
 async def text_records(resolver: Resolver, name: str) -> Answer[bytes]:
-    """The TXT records of `name`."""
+    """The TXT records of `name`, each with its strings joined, as octets."""
     return await resolver.resolve(Question(name, RecordType.TXT))
 
 

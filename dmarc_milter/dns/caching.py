@@ -129,6 +129,7 @@ class CachingResolver:
         self._room = limits
 
     def peek(self, question: Question) -> Answer[Any] | None:
+        """The answer that is kept here, or that another process was told; else None."""
         return self._cache.get(question) or self._from_others(question)
 
     def _from_others(self, question: Question) -> Answer[Any] | None:
@@ -140,6 +141,7 @@ class CachingResolver:
         return answer
 
     def ask(self, need: Need, on_answer: OnAnswer) -> Answer[Any] | None:
+        """See :meth:`.Source.ask`: several who wait for one question wait for one packet."""
         started = None
         with self._lock:
             known = self._cache.get(need.question)
@@ -255,6 +257,7 @@ class CachingResolver:
             asking.abandon()
 
     def leave(self, asker: Asker) -> None:
+        """See :meth:`.Source.leave`: what `asker` waits for is told to it no more."""
         asker.has_left = True
         if not asker.waiting:
             return

@@ -48,6 +48,7 @@ class MessageQuestions:
         return self.known(question) or self._source.peek(question)
 
     def need(self, question: Question, resolver: "MessageResolver", *, is_prefetch: bool) -> Need:
+        """What a coroutine yields that waits for `question` by the deadline and the room of `resolver`."""
         return Need(question, resolver.deadline, self._asker, resolver.is_reserved, is_prefetch)
 
     def prefetch(self, need: Need, then: OnAnswer | None) -> None:
@@ -93,9 +94,14 @@ class MessageResolver:
         """Whether a question was not asked, for want of questions, of room or of time."""
 
     def peek(self, question: Question) -> Answer[Any] | None:
+        """The answer that the message or its source has already, else None. It takes none of the limit."""
         return self._message.peek(question)
 
     async def resolve(self, question: Question) -> Answer[Any]:
+        """The answer; a temporary failure where the limit is used up, there is no room, or it comes too late.
+
+        It is noted among those that the verdict is built on (:attr:`MessageQuestions.used`).
+        """
         message = self._message
         answer = message.known(question) or self._failures.get(question)
         if answer is not None:
@@ -130,6 +136,10 @@ class MessageResolver:
         return True
 
     def prefetch(self, questions: Sequence[Question], then: OnAnswer | None = None) -> None:
+        """Start asking, within the limit. `then` is called with each answer, on any thread; a known one at once.
+
+        Where there is no room, nothing is asked, and `then` is never called.
+        """
         for question in questions:
             known = self._message.known(question)
             if known is not None:

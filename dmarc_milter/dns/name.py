@@ -91,6 +91,7 @@ class DomainPattern(NamedTuple):
     with_subdomains: bool
 
     def matches(self, name: str) -> bool:
+        """Whether `name` (A-labels, lower case) is the domain, or lies below it where the pattern says so."""
         return name == self.domain or (self.with_subdomains and is_at_or_below(name, self.domain))
 
 

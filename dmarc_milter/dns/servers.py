@@ -35,6 +35,7 @@ class NameServer:
 
     @cached_property
     def is_on_this_host(self) -> bool:
+        """Whether it listens on a loopback address."""
         return ipaddress.ip_address(self.host.partition("%")[0]).is_loopback
 
     def socket(self, kind: socket.SocketKind) -> tuple[socket.socket, Any]:

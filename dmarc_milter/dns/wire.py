@@ -45,12 +45,12 @@ Name = tuple[bytes, ...]
 
 
 def no_such_name(ttl: float = MAX_NEGATIVE_TTL, reason: Reason | None = None) -> Answer[Any]:
-    """NXDOMAIN as a value."""
+    """NXDOMAIN as a value; `ttl` is in seconds."""
     return Answer(AnswerOutcome.NO_SUCH_NAME, (), ttl, reason)
 
 
 def failure(reason: Reason) -> Answer[Any]:
-    """A temporary failure as a value."""
+    """A temporary failure as a value, to be kept for MIN_TTL seconds."""
     return Answer(AnswerOutcome.TEMPORARY_FAILURE, (), MIN_TTL, reason)
 
 
@@ -97,7 +97,10 @@ class _ResourceRecord(NamedTuple):
 
 
 def answer(question: Question, packet: bytes) -> Answer[Any] | Unreadable:
-    """What `packet`, already known to answer `question`, says."""
+    """What `packet`, already known to answer `question`, says; CNAMEs within it are followed.
+
+    Unreadable where it is malformed. An error that the server names (SERVFAIL, REFUSED ...) is a temporary failure.
+    """
     try:
         return _answer(question, packet)
     except UnreadableError as error:

@@ -53,9 +53,11 @@ class ZoneResolver:
         return cls(records, failing)
 
     def peek(self, question: Question) -> Answer[Any] | None:
+        """The answer: it is always known."""
         return self.look_up(question)
 
     async def resolve(self, question: Question) -> Answer[Any]:
+        """The answer, at once."""
         return self.look_up(question)
 
     def ask(self, need: Need, on_answer: OnAnswer) -> Answer[Any] | None:

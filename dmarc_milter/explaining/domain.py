@@ -43,6 +43,7 @@ class DmarcFound:
 
     @property
     def discovery(self) -> Discovery:
+        """The policy that applies. There is one to look at: an Author Domain was given."""
         found = self.evaluation.discovery
         assert found is not None  # There is an Author Domain.
         return found

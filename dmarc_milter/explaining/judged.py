@@ -41,6 +41,7 @@ class Judged(NamedTuple):
 
     @property
     def author_domain(self) -> str | None:
+        """None where the message was not judged, or has none."""
         return self.found.verdict.dmarc.author_domain if self.found.verdict is not None else None
 
     @property

@@ -35,7 +35,7 @@ def field_value(authserv_id: str, verdict: Verdict, disposition: Disposition) ->
 
 
 def unjudged(authserv_id: str, reason: Reason) -> str:
-    """The field for a message that could not be judged because of an error of ours."""
+    """The value of the field for a message that could not be judged because of an error of ours: dmarc=temperror."""
     return _folded(authserv_id, [str(_result("dmarc", "temperror", wording.text(reason)))])
 
 
@@ -65,12 +65,12 @@ class _Value(authres.core.QuotableValue):  # type: ignore[misc]  # authres has n
 
 
 def quoted(value: str) -> str:
-    """`value` as a token, else a quoted-string."""
+    """`value` as a token, else a quoted-string (RFC 2045 5.1); it is made safe first."""
     return _Value(safe(value)).quote_if_needed()
 
 
 def safe(text: str) -> str:
-    """`text` without anything that has a meaning in a header field."""
+    """`text` in printable ASCII without quotes and backslashes, in at most MAX_REASON characters."""
     return plain(text, MAX_REASON)
 
 

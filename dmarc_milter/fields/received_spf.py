@@ -14,7 +14,10 @@ _MAX_VALUE = 256
 
 
 def field_value(receiver: str, verdict: Verdict) -> str:
-    """The value of the field, folded by ``\\n\\t``."""
+    """The value of the field (RFC 7208 9.1), folded by ``\\n\\t``; `receiver` is our name.
+
+    What senders wrote in it is printable ASCII, in a quoted-string where it is no dot-atom.
+    """
     spf, envelope = verdict.spf, verdict.envelope
     pairs = [
         ("receiver", receiver),

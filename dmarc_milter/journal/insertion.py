@@ -40,7 +40,8 @@ class Insertion(Protocol):
         Raises UnreachableError, RefusedError.
         """
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close the database. Nothing may be inserted any more."""
 
 
 def connect(url: str) -> Insertion:

@@ -42,7 +42,7 @@ class Criteria:
 
 
 def find(engine: Engine, criteria: Criteria, limit: int) -> list[Row]:
-    """The newest messages that fit, newest first."""
+    """The newest messages that fit, newest first, at most `limit`: of each the columns that are told."""
     with engine.connect() as connection:
         narrowed = _narrowed(connection, criteria)
         if narrowed is None:

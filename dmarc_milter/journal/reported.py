@@ -37,6 +37,7 @@ class Aligned(NamedTuple):
 
     @classmethod
     def of(cls, variant: int) -> "Aligned":
+        """What :attr:`variant` says, 0 to 17."""
         return cls(variant % 3, variant // 3 % 3, variant >= 9)
 
 

@@ -24,6 +24,7 @@ class Rollup(NamedTuple):
 
     @property
     def columns(self) -> tuple[str, ...]:
+        """The names of what it counts by."""
         return tuple(name for name, _ in self.keys)
 
     def statement(self, placeholder: str) -> str:

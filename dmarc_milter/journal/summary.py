@@ -112,7 +112,7 @@ class Summary:
 
 
 def summary(engine: Engine, period: Period, author_domain: str | None = None) -> Summary:
-    """Of all mail, or of that of one Author Domain."""
+    """The figures of `period` and of the one before it: of all mail, or of that of one Author Domain."""
     with engine.connect() as connection:
         asking = _Asking(connection, period, author_domain)
         decisions, results = asking.counts()

@@ -74,6 +74,11 @@ def _analyze(engine: Engine) -> None:
 
 
 def main() -> int:
+    """The process that `journal/preparation.py` starts: make or bring up to date the tables, then forget what is old.
+
+    Reads JSON from standard input: `database`, and `keep_days` (None: only the tables). Exit status 1 where that
+    failed; why is on standard output.
+    """
     wanted = json.load(sys.stdin)
     try:
         engine = open_engine(wanted["database"], create=True)

@@ -109,6 +109,7 @@ class Refused:
 
     @property
     def messages(self) -> int:
+        """How many messages these are."""
         return sum(self.totals.values())
 
 
@@ -161,7 +162,7 @@ def best_identifier(row: Row) -> tuple[Method, str]:
 
 
 def network_of(address: str | None) -> str:
-    """The /24 or /48 of an address."""
+    """The /24 or /48 of an address, as text; ``local`` without one."""
     if address is None:
         return "local"
     found = ipaddress.ip_address(address)

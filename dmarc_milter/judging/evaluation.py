@@ -279,7 +279,10 @@ class _ClientFindings(NamedTuple):
 
 
 def identifiers(spf: SpfFinding, signatures: tuple[SignatureResult, ...]) -> list[dmarc.Identifier]:
-    """What DMARC may take from SPF and DKIM (RFC 9989 4.4.1, 4.4.2), each domain of a mechanism once."""
+    """What DMARC may take from SPF and DKIM (RFC 9989 4.4.1, 4.4.2), each domain of a mechanism once.
+
+    Also those that they did not authenticate, or could not tell of: DMARC says why it fails.
+    """
     found: dict[tuple[dmarc.Mechanism, str], dmarc.Authenticated] = {}
     if spf.domain is not None:
         is_senders = spf.check.is_senders_failure

@@ -6,10 +6,10 @@ from dmarc_milter.settings.dns import DnsSection
 
 
 def name_servers(section: DnsSection) -> tuple[NameServer, ...]:
-    """As they are now: the system's may change later."""
+    """Whom to ask: those of ``[dns] nameservers``, else the system's as they are now. The latter may change later."""
     return named_servers(section) or system_name_servers()
 
 
 def named_servers(section: DnsSection) -> tuple[NameServer, ...]:
-    """Those of the settings; empty where the system's are to be asked."""
+    """Those of ``[dns] nameservers``; empty where the system's are to be asked."""
     return tuple(NameServer(address.host, address.port) for address in section.nameservers)

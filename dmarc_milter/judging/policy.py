@@ -80,9 +80,10 @@ _SEVERITY = {Action.ACCEPT: 0, Action.QUARANTINE: 1, Action.TEMPFAIL: 2, Action.
 def unjudged(
     client_address: bytes | None, *, is_local: bool, authenticated: str | None, trusted_networks: tuple[Network, ...]
 ) -> Reason | None:
-    """Why a session's messages are not judged at all, or None: mail of our own users, not from other servers.
+    """Why a session's messages are not judged at all, or None where they are: mail of our own users is not.
 
-    `is_local` is mail that came in without a network connection, `authenticated` the MTA's macro {auth_authen}.
+    `client_address` is 4 or 16 octets. `is_local` is mail that came in without a network connection, `authenticated`
+    the MTA's macro {auth_authen}.
     """
     if is_local:
         return PolicyReason.LOCAL_SUBMISSION()
@@ -94,7 +95,10 @@ def unjudged(
 
 
 def decide(verdict: Verdict, settings: PolicySettings) -> Disposition:
-    """What to do. In mode monitor everything is accepted, and `enforced_action` says what enforce would have done."""
+    """What to do (RFC 9989 5.4, 7.2). First match decides: the operator's rules, indirect mail, the Domain Owner.
+
+    In mode monitor everything is accepted, and `enforced_action` says what enforce would have done.
+    """
     enforced = _enforced(verdict, settings)
     if settings.mode is Mode.ENFORCE or enforced.enforced_action is Action.ACCEPT:
         return enforced

@@ -60,7 +60,7 @@ def template(text: str) -> ReplyTemplate:
 
 @dataclass(frozen=True, slots=True)
 class ReplySettings:
-    """[policy.reply]"""
+    """The templates of ``[policy.reply]``, read."""
 
     reject: ReplyTemplate
     reject_without_author: ReplyTemplate
@@ -87,7 +87,7 @@ def _of_setting(text: str, key: str) -> ReplyTemplate:
 
 
 def reply(verdict: Verdict, disposition: Disposition, settings: ReplySettings, queue_id: str = "") -> Reply | None:
-    """The SMTP reply to a message that is not accepted."""
+    """The SMTP reply to a message that is refused or deferred, else None. `queue_id` is the MTA's name for it."""
     chosen = _template(verdict, disposition, settings)
     if chosen is None:
         return None

@@ -87,11 +87,12 @@ class Outcome:
 
     @property
     def disposition(self) -> Disposition:
+        """What is done with the message, and why."""
         return self.record.disposition
 
     @property
     def reply(self) -> Reply | None:
-        """To a message that is not accepted."""
+        """The SMTP reply to a message that is not accepted, else None."""
         return self.record.reply
 
 
@@ -175,7 +176,10 @@ class Transaction:
             self._evaluation.close()
 
     def end_of_message(self, queue_id: str = "") -> Outcome:
-        """Judge, and say what is to be done. `queue_id` is the MTA's name for the message."""
+        """Judge, and say what is to be done; waits for the DNS as long as the deadline allows.
+
+        `queue_id` is the MTA's name for the message, for the reply and the record.
+        """
         self._started = time.perf_counter()
         if not self._is_header_over:
             return self._after_error(queue_id, PolicyReason.UNFINISHED_HEADER())

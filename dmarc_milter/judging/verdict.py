@@ -76,6 +76,7 @@ class Verdict:
 
     @property
     def has_arc(self) -> bool:
+        """Whether the message has a chain, valid or not."""
         return self.arc.status is not ArcStatus.NONE
 
 

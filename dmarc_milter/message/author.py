@@ -49,7 +49,10 @@ class Author:
 
 
 def author(from_fields: Sequence[bytes]) -> Author:
-    """The Author Domain of a message whose From fields have the values `from_fields`."""
+    """The Author Domain of a message (RFC 9989 5.3.1) whose From fields have the values `from_fields`, as octets.
+
+    There is always a value: without exactly one field that can be read and names one domain, it says why not.
+    """
     if len(from_fields) != 1:
         return Author(unusable=Unusable.SEVERAL_FIELDS if from_fields else Unusable.NO_FIELD)
     value = from_fields[0]

@@ -38,7 +38,10 @@ class _FaultError(Exception):
 
 
 def domains(text: str) -> list[str] | Fault:
-    """The domain of each mailbox in the value of a From field, groups opened, as written but for CFWS."""
+    """The domain of each mailbox in the value of a From field (RFC 5322 3.4), groups opened, as written but for CFWS.
+
+    `text` is the value by :func:`~dmarc_milter.message.lexer.text_of`. A :class:`Fault` where it cannot be read.
+    """
     tokens = list(islice(ADDRESSES.tokens(text), MAX_TOKENS + 1))
     if len(tokens) > MAX_TOKENS:
         return Fault.TOO_MANY

@@ -103,9 +103,11 @@ class Session:
         return milter.CONTINUE
 
     def answer(self, no_reply_step: int) -> int:
+        """The answer to a stage: continue, or none where the MTA waits for none (the flag `no_reply_step`)."""
         return milter.NOREPLY if self._steps & no_reply_step else milter.CONTINUE
 
     def connect(self, context: milter.milterContext, name: str, address: object) -> int:
+        """A client has connected; `address` is as pymilter gives it: (ip, port, ...), a path, or None."""
         if not self._steps:
             # After SMFIC_QUIT_NC, nothing is negotiated anew.
             self._actions, self._steps = self._worker.negotiated
@@ -118,10 +120,12 @@ class Session:
         return self.answer(milter.P_NR_CONN)
 
     def helo(self, name: str) -> int:
+        """HELO or EHLO."""
         self._helo = name
         return self.answer(milter.P_NR_HELO)
 
     def mail_from(self, context: milter.milterContext, path: bytes) -> int:
+        """MAIL FROM: a message begins, one at hand is given up. SPF is asked about from here on."""
         self._start_message()
         if _symbol(context, "_") != self._client_seen:
             # libmilter leaves out a connection that follows another one in an unusual place.
@@ -154,6 +158,7 @@ class Session:
         return milter.CONTINUE
 
     def header(self, name: str, value: bytes) -> int:
+        """The next field, `value` with or without the space behind the colon, as was negotiated."""
         if self._holds_throttle is None and self._steps & milter.P_NR_HDR:
             self._holds_throttle = self._worker.header_throttle.acquire()
         if not self._steps & milter.P_HDR_LEADSPC:
@@ -163,6 +168,7 @@ class Session:
         return self.answer(milter.P_NR_HDR)
 
     def end_of_headers(self) -> int:
+        """All fields are there."""
         try:
             self._needs_body = self._transaction is not None and self._transaction.end_of_header()
         finally:
@@ -170,6 +176,7 @@ class Session:
         return self.answer(milter.P_NR_EOH)
 
     def body(self, chunk: bytes) -> int:
+        """The next octets of the body; the rest is skipped where nothing needs it."""
         if self._needs_body and self._transaction is not None:
             self._transaction.body(chunk)
             return milter.CONTINUE
@@ -198,6 +205,7 @@ class Session:
             return milter.TEMPFAIL
 
     def abort(self) -> int:
+        """The message is given up. The connection stays."""
         self._end_message()
         return milter.CONTINUE
 

@@ -40,6 +40,7 @@ class CheckOutcome(NamedTuple):
 
     @property
     def passes(self) -> bool:
+        """Whether nothing was found wrong."""
         return all(each.is_right is not False for each in self.findings)
 
 

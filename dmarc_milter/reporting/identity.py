@@ -28,6 +28,7 @@ class ReportIdentity:
 
     @property
     def begin(self) -> int:
+        """The first second of the day, in seconds since 1970."""
         return self.day
 
     @property

@@ -49,6 +49,7 @@ class Sender:
 
     @property
     def domain(self) -> str:
+        """The domain that the reports come from."""
         return self.reporter.email.rpartition("@")[2].lower()
 
 

@@ -195,6 +195,7 @@ class Outbox:
             connection.execute(report_checks.insert().values(fingerprint=fingerprint, passed=now))
 
     def is_checked(self, fingerprint: str) -> bool:
+        """Whether a check of the settings with this fingerprint passed."""
         with self._store.reading.connect() as connection:
             query = sa.select(report_checks).where(report_checks.c.fingerprint == fingerprint)
             return connection.execute(query).first() is not None

@@ -63,6 +63,7 @@ class Refused(NamedTuple):
 
     @property
     def why(self) -> str:
+        """In words."""
         return _WHY[self.code]
 
 
@@ -132,6 +133,7 @@ class Plan:
 
     @property
     def is_made(self) -> bool:
+        """Whether there is a report to be made, and somebody who gets it."""
         return bool(self.to) and self.left_out is None and self.failure is None
 
 

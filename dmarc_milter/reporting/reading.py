@@ -75,6 +75,7 @@ class ReceivedReport:
 
     @property
     def messages(self) -> int:
+        """How many messages it tells of."""
         return sum(each.count for each in self.records)
 
 

@@ -27,9 +27,11 @@ class Pace:
     spread_seconds: float
 
     def of_host(self, waiting: int) -> int:
+        """At most so many to one host, where so many wait for it."""
         return max(PER_HOST, self._share(waiting))
 
     def in_all(self, waiting: int) -> int:
+        """At most so many to all hosts, where so many wait."""
         return max(PER_RUN, self._share(waiting))
 
     def _share(self, waiting: int) -> int:
@@ -53,6 +55,7 @@ class Sent(NamedTuple):
 
     @property
     def tried(self) -> int:
+        """How many mails these are."""
         return self.sent + self.put_off + self.refused + self.suppressed + self.expired
 
 

@@ -39,6 +39,7 @@ class SigningKey:
 
     @property
     def algorithm(self) -> str:
+        """What a= of a signature says (RFC 6376 3.3, RFC 8463 3)."""
         return "rsa-sha256" if isinstance(self.private, rsa.RSAPrivateKey) else "ed25519-sha256"
 
     @property
@@ -50,6 +51,7 @@ class SigningKey:
         return public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
     def sign(self, header: bytes) -> bytes:
+        """The signature of the octets `header`, over their SHA-256 (RFC 6376 3.3.3, RFC 8463 3)."""
         if isinstance(self.private, rsa.RSAPrivateKey):
             return self.private.sign(header, padding.PKCS1v15(), hashes.SHA256())
         # RFC 8463 3: Ed25519 signs the digest.

@@ -80,6 +80,7 @@ class Store:
         check(self.reading)
 
     def close(self) -> None:
+        """Close the database."""
         self.reading.dispose()
         self.writing.dispose()
 
@@ -113,6 +114,7 @@ class Store:
             return sorted(int(each) for each in found)
 
     def is_closed(self, day: int) -> bool:
+        """Whether the domains of `day` are jobs already."""
         with self.reading.connect() as connection:
             return connection.execute(sa.select(report_days).where(report_days.c.day == day)).first() is not None
 

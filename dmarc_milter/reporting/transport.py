@@ -91,6 +91,7 @@ class SmtpTransport:
             self._smtp = None
 
     def hand_over(self, mail_from: str, recipient: str, message: bytes) -> Answer:
+        """See :meth:`Transport.hand_over`."""
         smtp = self._connected()
         try:
             return self._transfer(smtp, mail_from, recipient, message)
@@ -166,6 +167,7 @@ class SendmailTransport:
     def __exit__(self, *_: object) -> None: ...
 
     def hand_over(self, mail_from: str, recipient: str, message: bytes) -> Answer:
+        """See :meth:`Transport.hand_over`."""
         # -i: a dot alone is no end; --: an address is no option.
         command = [self._program, "-i", "-f", mail_from, "--", recipient]
         try:

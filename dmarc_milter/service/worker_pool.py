@@ -46,7 +46,8 @@ class Listener(NamedTuple):
 class Role(Protocol):
     """What a new worker does, in its process. Does not return."""
 
-    def __call__(self, settings: Settings, worker_number: int, listener: Listener, control: socket.socket) -> None: ...
+    def __call__(self, settings: Settings, worker_number: int, listener: Listener, control: socket.socket) -> None:
+        """Serve `listener` as the worker `worker_number` until told to end; `control` leads to the supervisor."""
 
 
 class WorkerCounts(NamedTuple):

@@ -32,6 +32,7 @@ class InetAddress:
 
     @property
     def is_ipv6(self) -> bool:
+        """Whether the host is an IPv6 address."""
         return ":" in self.host
 
     def __str__(self) -> str:

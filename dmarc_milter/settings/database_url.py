@@ -30,10 +30,12 @@ class DatabaseUrl(str):
 
     @property
     def has_password(self) -> bool:
+        """Whether it holds a password."""
         return ":" in urlsplit(self).netloc.rpartition("@")[0]
 
     @property
     def is_postgresql(self) -> bool:
+        """Whether the database is PostgreSQL, and not SQLite."""
         return self.startswith("postgresql")
 
     def with_password(self, password: str) -> "DatabaseUrl":

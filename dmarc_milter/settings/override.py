@@ -47,6 +47,7 @@ class OverrideSection:
 
     @property
     def has_conditions(self) -> bool:
+        """Whether the rule names any condition: one without would decide on all mail."""
         return any(
             (
                 self.client,

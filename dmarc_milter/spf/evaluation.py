@@ -95,12 +95,12 @@ async def check_host(
     prefetch: bool = True,
     trace: list[Step] | None = None,
 ) -> Check:
-    """check_host() of RFC 7208 4.1.
+    """check_host() of RFC 7208 4.1: one of all seven results, with the reason.
 
-    `client_address` is 4 or 16 octets (an IPv4-mapped address counts as IPv4, 5); `sender` is MAIL FROM, or empty,
-    and gets ``postmaster`` for a missing local part (4.3). With `prefetch`, questions that the record's terms will
-    probably need are asked together; limits, order and result are those of asking one after the other. Steps are
-    appended to `trace` where one is given.
+    `client_address` is 4 or 16 octets (an IPv4-mapped address counts as IPv4, 5). `domain` is the one to check,
+    `sender` MAIL FROM, or empty; it gets ``postmaster`` for a missing local part (4.3). With `prefetch`, questions
+    that the record's terms will probably need are asked together; limits, order and result are those of asking one
+    after the other. Steps are appended to `trace` where one is given.
     """
     name = to_identifier(domain)
     if name is None or "." not in name:

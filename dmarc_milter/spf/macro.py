@@ -122,6 +122,7 @@ class MacroValues(NamedTuple):
         return MacroValues(self.sender, self.client_address, self.helo, domain)
 
     def value(self, letter: Letter) -> str:
+        """What `letter` stands for (RFC 7208 7.2), before it is cut, reversed or escaped."""
         local_part, _, sender_domain = self.sender.rpartition("@")
         match letter:
             case Letter.SENDER:

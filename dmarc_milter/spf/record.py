@@ -109,7 +109,7 @@ def is_spf(text: bytes) -> bool:
 
 
 def parse(text: bytes) -> SpfRecord | Unreadable:
-    """Read a record for which :func:`is_spf` holds."""
+    """Read a TXT record for which :func:`is_spf` holds, strictly by RFC 7208 12; else what is wrong, and where."""
     return _parse_once(text)
 
 

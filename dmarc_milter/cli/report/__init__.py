@@ -233,7 +233,7 @@ BOUNCE = Command(
     "Your MTA runs this for what comes to the bounce addresses, user+TOKEN@domain (docs/reporting.md).",
     _add_bounce,
     _bounce,
-    "Exit status: 0 noted, or nothing to note; 2 error.",
+    "Exit status: 0 noted, or nothing to note; 75 the database cannot be reached, so the MTA keeps it; 2 error.",
 )
 
 SUBCOMMANDS: tuple[Command, ...] = (MAKE, SEND, LIST, SHOW, CHECK, SUPPRESS, UNSUPPRESS, BOUNCE)

@@ -13,6 +13,8 @@ from dmarc_milter.reporting.bounce import bounce as read_bounce
 from dmarc_milter.reporting.outbox import Outbox
 
 NOT_SUPPRESSED = 1
+TRY_AGAIN = 75
+"""EX_TEMPFAIL (sysexits(3)): an MTA keeps what it has for this program."""
 
 
 def suppress(options: argparse.Namespace) -> int:
@@ -69,6 +71,7 @@ def bounce(options: argparse.Namespace) -> int:
         with opened(options, settings) as store:
             address = Outbox(store).bounced(found.token, found.why, time.time())
     except REPORT_ERRORS as error:
-        return failed(error)
+        failed(error)
+        return TRY_AGAIN
     print(f"{address} gets no reports for a while" if address else "no such delivery: nothing is noted")
     return DONE

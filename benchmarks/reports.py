@@ -1,0 +1,127 @@
+"""What a day of reports costs: counted messages of many policy domains, made and signed.
+
+.venv/bin/python -m benchmarks.reports FOLDER [--domains N] [--messages N] [--records N] [--database URL]
+
+The day is counted by the code that workers count with: `--records` different records per domain on average, over which
+`--messages` messages are spread. Then `report make` runs as a process of its own, whose time and memory are told.
+The DNS is a zone at hand: what a resolver far away takes is waited for by 64 domains at once.
+"""
+
+import argparse
+import ipaddress
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from dmarc_milter.columns.column import Row
+from dmarc_milter.journal.database import open_engine
+from dmarc_milter.journal.insertion import _PostgreSql, _Sqlite, connect
+from dmarc_milter.journal.reported import Reported, additions, reported
+from dmarc_milter.journal.schema import prepare
+from tests.support.reports import DAY, FAILS, row
+
+PIECE = 20_000
+CONFIG = """
+[journal]
+database = "{database}"
+[dns]
+nameservers = ["127.0.0.1:{port}"]
+[report]
+enabled = true
+organization = "Example Ltd"
+email = "dmarc@reports.example.org"
+submitter = "example.org"
+dkim_key = ["r:{folder}/key"]
+metrics_file = "{folder}/report.prom"
+"""
+
+
+def rows(domains: int, records: int, seed: int = 1) -> Iterator[Row]:
+    """One message per record: of each domain some senders, most of which pass."""
+    chance = random.Random(seed)
+    for number in range(domains):
+        domain = f"d{number:06}.example"
+        for _ in range(max(1, round(chance.expovariate(1 / records)))):
+            client = str(ipaddress.IPv4Address(chance.randrange(1 << 24, 224 << 24)))
+            more = FAILS if chance.random() < 0.2 else {}
+            yield row(domain, client=client, **more)
+
+
+def fill(database: str, domains: int, messages: int, records: int) -> int:
+    """How many records there are."""
+    engine = open_engine(database, create=True)
+    prepare(engine)
+    engine.dispose()
+    opened: Any = connect(database)
+    made = rows(domains, records)
+    each = max(1, messages // (domains * records))
+    total = 0
+    while piece := list(islice(made, PIECE)):
+        _count(opened, piece, each)
+        total += len(piece)
+    opened.close()
+    return total
+
+
+def _count(opened: _Sqlite | _PostgreSql, piece: list[Row], each: int) -> None:
+    found: list[Reported | None] = [reported(message) for message in piece]
+    added = additions([message | {"reported": one} for message, one in zip(piece, found, strict=True)])
+    for count in added[2]:
+        count["messages"] *= each
+    if isinstance(opened, _Sqlite):
+        with opened._connection as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for statement, parameters in zip(opened._reporting, added, strict=True):
+                connection.executemany(statement, parameters)
+        return
+    with opened._connection, opened._connection.cursor() as cursor:
+        for statement, parameters in zip(opened._reporting, added, strict=True):
+            opened._driver.extras.execute_batch(cursor, statement, parameters, page_size=500)
+
+
+def make(folder: Path, database: str) -> tuple[float, float, dict[str, Any]]:
+    """Seconds, peak megabytes, and what `report make` said."""
+    key = rsa.generate_private_key(65_537, 2_048)
+    (folder / "key").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    (folder / "f.toml").write_text(CONFIG.format(database=database, folder=folder, port=9))
+    day = time.strftime("%Y-%m-%d", time.gmtime(DAY))
+    program = [sys.executable, "-m", "dmarc_milter.cli.main"]
+    command = [*program, "report", "make", "--day", day, "--config", f"{folder}/f.toml"]
+    started = time.perf_counter()
+    done = subprocess.run(["/usr/bin/time", "-f", "%M", *command], capture_output=True, text=True, check=False)
+    seconds = time.perf_counter() - started
+    peak = int(done.stderr.split()[-1]) / 1024
+    return seconds, peak, {"said": done.stdout.strip(), "status": done.returncode}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--domains", type=int, default=200_000)
+    parser.add_argument("--messages", type=int, default=10_000_000)
+    parser.add_argument("--records", type=int, default=5)
+    parser.add_argument("--database")
+    options = parser.parse_args()
+    database = options.database or f"sqlite:///{options.folder}/journal.sqlite"
+    started = time.perf_counter()
+    records = fill(database, options.domains, options.messages, options.records)
+    print(f"{records} records of {options.domains} domains counted in {time.perf_counter() - started:.0f} s")
+    seconds, peak, said = make(options.folder, database)
+    print(json.dumps(said))
+    each = seconds / options.domains * 1e3
+    print(f"made and signed in {seconds:.1f} s, {each:.2f} ms per domain; {peak:.0f} MB at most")
+
+
+if __name__ == "__main__":
+    main()

@@ -23,11 +23,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from dmarc_milter.columns.column import Row
-from dmarc_milter.journal.database import open_engine
-from dmarc_milter.journal.insertion import _PostgreSql, _Sqlite, connect
-from dmarc_milter.journal.reported import Reported, additions, reported
-from dmarc_milter.journal.schema import prepare
-from tests.support.reports import DAY, FAILS, row
+from tests.support.reports import DAY, FAILS, count, prepared, row
 
 PIECE = 20_000
 CONFIG = """
@@ -58,34 +54,14 @@ def rows(domains: int, records: int, seed: int = 1) -> Iterator[Row]:
 
 def fill(database: str, domains: int, messages: int, records: int) -> int:
     """How many records there are."""
-    engine = open_engine(database, create=True)
-    prepare(engine)
-    engine.dispose()
-    opened: Any = connect(database)
+    prepared(database)
     made = rows(domains, records)
-    each = max(1, messages // (domains * records))
+    times = max(1, messages // (domains * records))
     total = 0
     while piece := list(islice(made, PIECE)):
-        _count(opened, piece, each)
+        count(database, piece, times)
         total += len(piece)
-    opened.close()
     return total
-
-
-def _count(opened: _Sqlite | _PostgreSql, piece: list[Row], each: int) -> None:
-    found: list[Reported | None] = [reported(message) for message in piece]
-    added = additions([message | {"reported": one} for message, one in zip(piece, found, strict=True)])
-    for count in added[2]:
-        count["messages"] *= each
-    if isinstance(opened, _Sqlite):
-        with opened._connection as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            for statement, parameters in zip(opened._reporting, added, strict=True):
-                connection.executemany(statement, parameters)
-        return
-    with opened._connection, opened._connection.cursor() as cursor:
-        for statement, parameters in zip(opened._reporting, added, strict=True):
-            opened._driver.extras.execute_batch(cursor, statement, parameters, page_size=500)
 
 
 def make(folder: Path, database: str) -> tuple[float, float, dict[str, Any]]:

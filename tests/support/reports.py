@@ -3,10 +3,13 @@
 import gzip
 import sqlite3
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import psycopg2
 from lxml import etree
+from psycopg2.extras import execute_batch
 
 from dmarc_milter.api import Dns
 from dmarc_milter.columns.column import Row
@@ -76,25 +79,35 @@ FAILS: Row = {
 
 def journal(folder: Path) -> str:
     """The URL of an empty journal."""
-    url = f"sqlite:///{folder}/journal.sqlite"
+    return prepared(f"sqlite:///{folder}/journal.sqlite")
+
+
+def prepared(url: str) -> str:
+    """The same database, with the journal's tables."""
     engine = open_engine(url, create=True)
     prepare(engine)
     engine.dispose()
     return url
 
 
-def count(url: str, rows: Iterable[Row]) -> None:
-    """Count messages as a worker does."""
-    statements = Statements.written(":{}")
-    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
-        added = additions([each | {"reported": reported(each)} for each in rows])
-        for statement, parameters in zip(statements, added, strict=True):
-            connection.executemany(statement, parameters)
-    connection.close()
+def count(url: str, rows: Iterable[Row], times: int = 1) -> None:
+    """Count messages as a worker does, each so many times."""
+    added = additions([each | {"reported": reported(each)} for each in rows])
+    for each in added[2]:
+        each["messages"] *= times
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection, connection:
+            for statement, parameters in zip(Statements.written(":{}"), added, strict=True):
+                connection.executemany(statement, parameters)
+        return
+    with closing(psycopg2.connect(url)) as connection, connection, connection.cursor() as cursor:
+        for statement, parameters in zip(Statements.written("%({})s"), added, strict=True):
+            execute_batch(cursor, statement, parameters, page_size=500)
 
 
 REPORTER = Reporter("Example Ltd", "dmarc@reports.example.org", "https://example.org/dmarc")
 
+SENDER = Sender("example.org", REPORTER)
 EVERYBODY = Rules()
 
 

@@ -33,12 +33,11 @@ from dmarc_milter.reporting.transport import (
     server_address,
 )
 from dmarc_milter.telemetry.metrics import FiguresOfReports
-from tests.support.reports import DAY, EVERYBODY, NEXT_NOON, REPORTER, count, journal, maker, row
+from tests.support.reports import DAY, EVERYBODY, NEXT_NOON, SENDER, count, journal, maker, row
 from tests.support.smtp_sink import SmtpSink
 
 DAYS = 86_400.0
 KEY = SigningKey("reports", ed25519.Ed25519PrivateKey.generate())
-SENDER = Sender("example.org", REPORTER)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     envelope.add_argument("--ip", metavar="ADDRESS", help="the client")
     envelope.add_argument("--helo", metavar="NAME", help="what it called itself")
     envelope.add_argument("--mail-from", metavar="ADDRESS", help="the reverse-path; '' for a bounce")
-    envelope.add_argument("--rcpt", action="append", default=[], metavar="ADDRESS", help="a recipient; may be repeated")
+    envelope.add_argument("--rcpt", action="append", default=[], metavar="ADDRESS", help="a recipient")
     envelope.add_argument("--authenticated", metavar="USER", help="as whom the client logged in")
     envelope.add_argument(
         "--trust", action="append", default=[], metavar="NETWORK", help="believe the Received fields of these hosts"

@@ -81,7 +81,7 @@ def _hourly(found: Summary) -> Iterator[str]:
     if len(counts) < 2 or not most:
         return
     bars = "".join(" " if not each else _BARS[(each * len(_BARS) - 1) // most] for each in counts)
-    each = "an hour" if step == 1 else f"{step} hours"
+    each = "per hour" if step == 1 else f"{step} hours"
     yield f"{each:<8} {bars}   most {most:,}, from {local(hours[counts.index(most) * step][0]):%H:%M}"
 
 

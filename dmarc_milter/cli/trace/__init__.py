@@ -41,8 +41,8 @@ def _run(options: argparse.Namespace) -> int:
 COMMAND = Command(
     "trace",
     "tell what became of a message",
-    "Tell what became of a message: what was done and why, what was received and found, and what to do about it. Of "
-    "several messages, a line each. Times are local, as in mail.log.",
+    "Tell what became of a message: what was done and why, what was received and found, and what to do about it. "
+    "Several messages are a table, with a line for each. Times are local, as in mail.log.",
     _add_options,
     _run,
     "Exit status: 0 found, 1 no such message in the journal, 2 error.",

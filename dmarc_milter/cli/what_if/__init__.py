@@ -29,5 +29,5 @@ COMMAND = Command(
     "say what other settings would do with the messages of the journal, beside what was done.",
     _add_options,
     _run,
-    "Exit status: 0 nobody (with --config: nothing would change), 1 somebody, 2 error.",
+    "Exit status: 0 nobody is refused (with --config: nothing would change), 1 somebody is, 2 error.",
 )

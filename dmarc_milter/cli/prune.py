@@ -14,7 +14,8 @@ def _run(options: argparse.Namespace) -> int:
     from dmarc_milter.journal.upkeep import keep_up
     from dmarc_milter.settings import config
 
-    settings = config.load_default(options.config).journal
+    everything = config.load_default(options.config)
+    settings = everything.journal
     if not settings.enabled and options.journal is None:
         # A timer asks every day, whatever the settings are.
         print("no journal is kept")
@@ -22,7 +23,7 @@ def _run(options: argparse.Namespace) -> int:
     try:
         engine = open_engine(options.journal or database(settings), create=False)
         check(engine)
-        total = keep_up(engine, settings.keep_days)
+        total = keep_up(engine, settings.keep_days, everything.report.keep_days)
     except JOURNAL_ERRORS as error:
         return fail(error)
     print(f"{total} records deleted")
@@ -32,7 +33,8 @@ def _run(options: argparse.Namespace) -> int:
 COMMAND = Command(
     "prune",
     "delete old records from the journal",
-    "Delete the records older than [journal] keep_days. A running filter does the same every hour.",
+    "Delete the records older than [journal] keep_days, and reports older than [report] keep_days. A running filter "
+    "does the same every hour.",
     add_journal,
     _run,
 )

@@ -9,10 +9,10 @@ from dmarc_milter.journal.insertion import Insertion, UnpreparedError, Unreachab
 from dmarc_milter.settings.journal import JournalSection
 
 
-def upkeep(database: str, keep_days: float | None) -> "subprocess.Popen[str]":
+def upkeep(database: str, keep_days: float | None, report_days: float = 30) -> "subprocess.Popen[str]":
     """Start it; what it says of a failure is on its standard output.
 
-    With `keep_days` it does the rest of the upkeep too; 0: nothing is forgotten.
+    With `keep_days` it does the rest of the upkeep too; 0: no record is forgotten. `report_days` are those of reports.
     Raises UnreachableError where the system starts no process.
     """
     # -P: nothing is imported from the folder where the service was started.
@@ -23,7 +23,7 @@ def upkeep(database: str, keep_days: float | None) -> "subprocess.Popen[str]":
         raise UnreachableError(f"its upkeep cannot be started: {error}") from None
     assert started.stdin is not None
     with contextlib.suppress(BrokenPipeError):
-        started.stdin.write(json.dumps({"database": database, "keep_days": keep_days}))
+        started.stdin.write(json.dumps({"database": database, "keep_days": keep_days, "report_days": report_days}))
         started.stdin.close()
     started.stdin = None
     return started

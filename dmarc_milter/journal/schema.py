@@ -10,6 +10,7 @@ from sqlalchemy.types import TypeEngine
 
 from dmarc_milter.columns.column import Column, Kind
 from dmarc_milter.journal import report_tables
+from dmarc_milter.journal.partitions import Partitioned, partition
 from dmarc_milter.journal.rollups import ROLLUPS, Rollup
 from dmarc_milter.journal.row import TABLE, VERSION
 
@@ -101,10 +102,20 @@ def _add_rollups(connection: Connection) -> None:
     metadata.create_all(connection, tables=list(rollups.values()))
 
 
+PARTITIONED = (Partitioned(messages, "time"), Partitioned(report_tables.reported, "day"))
+"""In PostgreSQL, by day."""
+
+
 def _add_reports(connection: Connection) -> None:
-    """To version 5: tables alone."""
+    """To version 5: the tables of reports, and partitions."""
     _add_columns(5, connection)
     report_tables.metadata.create_all(connection)
+    _partition(connection)
+
+
+def _partition(connection: Connection) -> None:
+    for each in PARTITIONED:
+        partition(connection, each)
 
 
 Migrations = Mapping[int, Callable[[Connection], None]]
@@ -131,6 +142,7 @@ def prepare(engine: Engine, version: int = VERSION, migrations: Migrations = MIG
         if found is None:
             metadata.create_all(connection)
             report_tables.metadata.create_all(connection)
+            _partition(connection)
             connection.execute(version_table.insert().values(version=version))
             return
         if found > version:

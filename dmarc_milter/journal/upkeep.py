@@ -1,8 +1,9 @@
 """The journal's tables made, rows of older versions brought up to date, and old records forgotten.
 
 In a process of its own, which alone needs SQLAlchemy for that: python -P -m dmarc_milter.journal.upkeep, with
-{"database": URL, "keep_days": DAYS or null} on standard input (a URL may hold a password, and a command line can be
-read by anybody). null: the tables are made, and nothing else. Exit status 1 and a line on standard output: it failed.
+{"database": URL, "keep_days": DAYS or null, "report_days": DAYS} on standard input (a URL may hold a password, and a
+command line can be read by anybody). null: the tables are made, and nothing else. Exit status 1 and a line on standard
+output: it failed.
 """
 
 import json
@@ -12,13 +13,17 @@ import time
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from dmarc_milter.journal import report_tables
 from dmarc_milter.journal.database import DatabaseError, open_engine
 from dmarc_milter.journal.filling import fill
 from dmarc_milter.journal.insertion import one_line
+from dmarc_milter.journal.partitions import forget, keep_ahead
 from dmarc_milter.journal.rollups import DAY, KEEP_HOURS_DAYS
-from dmarc_milter.journal.schema import SchemaError, messages, prepare, rollups
+from dmarc_milter.journal.schema import PARTITIONED, SchemaError, lock, messages, prepare, rollups
 
 PRUNE_ROWS = 5_000
+REPORT_DAYS = 30
+"""Days for which reports are kept, where nobody says otherwise."""
 PAUSE_SECONDS = 0.5
 """Between two batches, for those that write."""
 
@@ -42,10 +47,46 @@ def prune_all(engine: Engine, keep_days: float) -> int:
     return total
 
 
-def keep_up(engine: Engine, keep_days: float) -> int:
+def prune_reports(engine: Engine, keep_days: float) -> None:
+    """Forget reports, and what they were made of, that are older; one that waits to be sent is kept."""
+    before = (time.time() // DAY - keep_days) * DAY
+    tables = report_tables
+    waiting = sa.exists().where(
+        tables.report_deliveries.c.report == tables.reports.c.id,
+        tables.report_deliveries.c.state == tables.DeliveryState.PENDING.value,
+    )
+    with engine.begin() as connection:
+        for table in (tables.reported, tables.reported_policies, tables.report_jobs, tables.report_days):
+            connection.execute(table.delete().where(table.c.day < before))
+        connection.execute(tables.reports.delete().where(tables.reports.c.day < before, ~waiting))
+        kept = sa.select(tables.reports.c.id)
+        connection.execute(
+            tables.report_deliveries.delete().where(
+                tables.report_deliveries.c.changed < before, tables.report_deliveries.c.report.not_in(kept)
+            )
+        )
+        records = sa.select(tables.reported_policies.c.record)
+        connection.execute(tables.policy_records.delete().where(tables.policy_records.c.digest.not_in(records)))
+        over = tables.report_suppressions.c.until < time.time() - 365 * DAY
+        connection.execute(tables.report_suppressions.delete().where(over))
+
+
+def _keep_partitions(engine: Engine, keep_days: float, report_days: float) -> int:
+    """Those of days to come are made, those of days that are over are dropped; how many records were forgotten."""
+    now, total = time.time(), 0
+    for each, days in zip(PARTITIONED, (keep_days, report_days), strict=True):
+        with engine.begin() as connection:
+            lock(connection)
+            keep_ahead(connection, each, now)
+            total += forget(connection, each, now - days * DAY) if days else 0
+    return total
+
+
+def keep_up(engine: Engine, keep_days: float, report_days: float = REPORT_DAYS) -> int:
     """All that is done from time to time; returns how many records were forgotten."""
     fill(engine)
-    total = prune_all(engine, keep_days)
+    total = _keep_partitions(engine, keep_days, report_days) + prune_all(engine, keep_days)
+    prune_reports(engine, report_days)
     if keep_days:
         _prune_counts(engine, keep_days)
     _analyze(engine)
@@ -76,15 +117,15 @@ def _analyze(engine: Engine) -> None:
 def main() -> int:
     """The process that `journal/preparation.py` starts: make or bring up to date the tables, then forget what is old.
 
-    Reads JSON from standard input: `database`, and `keep_days` (None: only the tables). Exit status 1 where that
-    failed; why is on standard output.
+    Reads JSON from standard input: `database`, `keep_days` (None: only the tables), `report_days`. Exit status 1 where
+    that failed; why is on standard output.
     """
     wanted = json.load(sys.stdin)
     try:
         engine = open_engine(wanted["database"], create=True)
         prepare(engine)
         if wanted["keep_days"] is not None:
-            keep_up(engine, wanted["keep_days"])
+            keep_up(engine, wanted["keep_days"], wanted["report_days"])
     except (sa.exc.SQLAlchemyError, DatabaseError, SchemaError) as error:
         print(one_line(error))
         return 1

@@ -12,6 +12,8 @@ from dmarc_milter.telemetry.log import logger
 FIRST_SECONDS = 60.0
 """After the start: mail goes first."""
 PRUNE_SECONDS = 3_600.0
+REPORT_DAYS = 30
+"""Days for which reports are kept, where nobody says otherwise."""
 MAX_SECONDS = 1_800.0
 """What it may take; then it is ended, and the rest is left to the next one."""
 
@@ -25,7 +27,7 @@ class PruningProcess:
         self.due = time.monotonic() + FIRST_SECONDS
         """``time.monotonic()``"""
 
-    def keep(self, journal: JournalSection) -> None:
+    def keep(self, journal: JournalSection, report_days: float = REPORT_DAYS) -> None:
         """Start it where it is time, and take note of its end."""
         now = time.monotonic()
         if self._process is not None:
@@ -34,7 +36,7 @@ class PruningProcess:
             self.due = now + PRUNE_SECONDS
             self._started = now
             try:
-                self._process = upkeep(database(journal), journal.keep_days)
+                self._process = upkeep(database(journal), journal.keep_days, report_days)
             except UnreachableError as error:
                 _complain(str(error))
 

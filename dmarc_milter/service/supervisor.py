@@ -98,7 +98,7 @@ class Supervisor:
             self._systemd.alive()
             self._metrics_process.keep(self._settings, self._close_in_child)
             if self._kill_at is None:
-                self._pruning.keep(self._settings.journal)
+                self._pruning.keep(self._settings.journal, self._settings.report.keep_days)
             for key, _ in self._selector.select(self._patience()):
                 if key.fileobj is not self._signals:
                     self._pool.hear(key.data)

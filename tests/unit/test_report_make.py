@@ -13,7 +13,16 @@ from sqlalchemy import select
 
 from dmarc_milter.columns.column import Row
 from dmarc_milter.dns.name import DomainPattern
-from dmarc_milter.journal.report_tables import report_jobs, reports
+from dmarc_milter.journal.report_tables import (
+    policy_records,
+    report_days,
+    report_deliveries,
+    report_jobs,
+    reported,
+    reported_policies,
+    reports,
+)
+from dmarc_milter.journal.upkeep import prune_reports
 from dmarc_milter.reporting.identity import ReportIdentity
 from dmarc_milter.reporting.mail import attachment
 from dmarc_milter.reporting.planning import Plan, Rules
@@ -365,3 +374,25 @@ def test_plans_write_nothing(store: Store, url: str) -> None:
     plans: list[Plan] = list(maker(store, ZONE).plans(DAY))
     assert [each.is_made for each in plans] == [True]
     assert store.days_to_close(DAY + 2 * 86_400) == [DAY]
+
+
+def test_what_is_old_is_forgotten_but_what_waits_to_be_sent(store: Store, url: str) -> None:
+    count(url, [row(), row("shop.example")])
+    one = maker(store, ZONE)
+    one.close_days(0)
+    one.make()
+    prune_reports(store.writing, keep_days=36_500)
+    assert len(list(store.stored(DAY))) == 2
+    with store.writing.begin() as connection:
+        connection.execute(
+            report_deliveries.update()
+            .where(report_deliveries.c.host == "shop.example")
+            .values(state="sent", changed=DAY)
+        )
+    prune_reports(store.writing, keep_days=-36_500)
+    assert [each.policy_domain for each, _ in store.stored(DAY)] == ["bank.example"]
+    assert store.days_to_close(DAY + 10 * 86_400) == []
+    with store.reading.connect() as connection:
+        for table in (reported, reported_policies, policy_records, report_jobs, report_days):
+            assert connection.execute(select(table)).all() == []
+        assert [each.host for each in connection.execute(select(report_deliveries))] == ["bank.example"]

@@ -361,7 +361,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def test_old_records_are_forgotten_once_an_hour(monkeypatch: pytest.MonkeyPatch, clock: Clock) -> None:
     started: list[tuple[Pruned, float]] = []
 
-    def upkeep(database: str, keep_days: float) -> Pruned:
+    def upkeep(database: str, keep_days: float, report_days: float) -> Pruned:
         started.append((Pruned(), keep_days))
         return started[-1][0]
 

@@ -73,6 +73,7 @@ FINDING = Finding(
         Column("mail_from", lambda record: record.envelope.mail_from, 320, log="mail_from", is_nullable=False),
         Column("outer_client", _outer_client, 45, log="outer_client", shown=_shown_outer_client),
         Column("is_relayed", _is_relayed, kind=Kind.TRUTH, readers=NOBODY),
+        Column("failure", lambda record: record.failure, kind=Kind.OCTETS, readers=NOBODY),
     ),
     _lines,
     is_of_verdict=False,

@@ -5,6 +5,7 @@ SQLAlchemy, which makes the tables and reads them, would take a third of a worke
 
 import json
 import os
+import secrets
 import sqlite3
 from collections.abc import Sequence
 from types import ModuleType
@@ -12,7 +13,8 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from dmarc_milter.columns.column import Row
-from dmarc_milter.journal.reported import Statements, additions
+from dmarc_milter.journal.failures import KEEP, failure_rows
+from dmarc_milter.journal.reported import Placeholders, Statements, additions
 from dmarc_milter.journal.rollups import ROLLUPS, counted
 from dmarc_milter.journal.row import COLUMNS, JSON_COLUMNS, VERSION
 
@@ -61,6 +63,8 @@ def _check_version(found: Any) -> None:
 
 _HEAD = f"INSERT INTO messages ({', '.join(COLUMNS)}) VALUES "  # noqa: S608 - names of our own
 _ONCE = "ON CONFLICT DO NOTHING"
+_NEW_KEY = "INSERT INTO report_secrets (name, secret) VALUES ('redaction', {}) ON CONFLICT DO NOTHING"
+_KEY = "SELECT secret FROM report_secrets WHERE name = 'redaction'"
 
 
 def _values(placeholder: str) -> str:
@@ -76,6 +80,7 @@ class _Sqlite:
         self._statement = f"{_HEAD}{_values(':{}')} {_ONCE}"
         self._counting = {each.name: each.statement(":{}") for each in ROLLUPS}
         self._reporting = Statements.written(":{}")
+        self._keep_failure = KEEP.format_map(Placeholders(":{}"))
         path = unquote(urlsplit(url).path.removeprefix("/"))
         if not os.path.exists(path):
             raise UnpreparedError(f"{path}: no such file")
@@ -96,10 +101,18 @@ class _Sqlite:
                     self._connection.executemany(self._counting[rollup.name], counts)
                 for statement, added in zip(self._reporting, additions(new), strict=True):
                     self._connection.executemany(statement, added)
+                if any(each.get("failure") is not None for each in new):
+                    self._connection.executemany(self._keep_failure, failure_rows(new, self._redaction_key()))
         except (sqlite3.IntegrityError, sqlite3.DataError, OverflowError, UnicodeError) as error:
             raise RefusedError(one_line(error)) from None
         except sqlite3.Error as error:
             raise _sqlite_error(error) from None
+
+    def _redaction_key(self) -> bytes:
+        """Read anew each time: a transaction that made it may have been undone."""
+        self._connection.execute(_NEW_KEY.format("?"), (secrets.token_hex(32),))
+        (found,) = self._connection.execute(_KEY).fetchone()
+        return bytes.fromhex(found)
 
     def close(self) -> None:
         self._connection.close()
@@ -115,6 +128,7 @@ class _PostgreSql:
         self._values = _values("%({})s")
         self._counting = {each.name: each.statement("%({})s") for each in ROLLUPS}
         self._reporting = Statements.written("%({})s")
+        self._keep_failure = KEEP.format_map(Placeholders("%({})s"))
         try:
             import psycopg2.errors
             import psycopg2.extras
@@ -148,10 +162,19 @@ class _PostgreSql:
                     driver.extras.execute_batch(cursor, self._counting[rollup.name], counts, page_size=200)
                 for statement, added in zip(self._reporting, additions(inserted), strict=True):
                     driver.extras.execute_batch(cursor, statement, added, page_size=200)
+                if any(each.get("failure") is not None for each in inserted):
+                    added = failure_rows(inserted, self._redaction_key(cursor))
+                    driver.extras.execute_batch(cursor, self._keep_failure, added, page_size=200)
         except (driver.IntegrityError, driver.DataError, UnicodeError, ValueError) as error:
             raise RefusedError(one_line(error)) from None
         except driver.Error as error:
             raise self._error(error) from None
+
+    def _redaction_key(self, cursor: Any) -> bytes:
+        """Read anew each time: a transaction that made it may have been undone."""
+        cursor.execute(_NEW_KEY.format("%s"), (secrets.token_hex(32),))
+        cursor.execute(_KEY)
+        return bytes.fromhex(cursor.fetchone()[0])
 
     def close(self) -> None:
         self._connection.close()

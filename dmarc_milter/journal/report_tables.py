@@ -153,6 +153,27 @@ report_suppressions = sa.Table(
 )
 """Addresses that get no reports. `until`: None where the operator said so. `times`: how often it refused."""
 
+failure_reports = sa.Table(
+    "failure_reports",
+    metadata,
+    sa.Column("uid", sa.String(40), primary_key=True),
+    sa.Column("time", sa.Float(53), nullable=False),
+    sa.Column("policy_domain", sa.String(253), nullable=False),
+    sa.Column("incidents", sa.BigInteger, nullable=False),
+    sa.Column("record", sa.LargeBinary, nullable=False),
+    sa.Column("content", sa.Text, nullable=False),
+    sa.Index("ix_failure_reports_by_domain", "policy_domain", "time"),
+)
+"""Failures that wait to be told; `uid` is that of the message. What is in them is redacted."""
+
+report_secrets = sa.Table(
+    "report_secrets",
+    metadata,
+    sa.Column("name", sa.String(16), primary_key=True),
+    sa.Column("secret", sa.String(64), nullable=False),
+)
+"""The key of redaction: the same on all hosts, and after a restart."""
+
 report_checks = sa.Table(
     "report_checks",
     metadata,

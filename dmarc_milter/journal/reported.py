@@ -261,11 +261,13 @@ class Statements(NamedTuple):
     @classmethod
     def written(cls, placeholder: str) -> "Statements":
         """With the driver's placeholders: ``":{}"``, ``"%({})s"``."""
-        names = _Placeholders(placeholder)
+        names = Placeholders(placeholder)
         return cls(*(each.format_map(names) for each in (_KEEP_RECORD, _NOTE_POLICY, _ADD)))
 
 
-class _Placeholders(dict[str, str]):
+class Placeholders(dict[str, str]):
+    """For ``str.format_map``: each name as a driver wants it."""
+
     def __init__(self, placeholder: str) -> None:
         super().__init__()
         self._placeholder = placeholder

@@ -67,6 +67,7 @@ def prune_reports(engine: Engine, keep_days: float) -> None:
         )
         records = sa.select(tables.reported_policies.c.record)
         connection.execute(tables.policy_records.delete().where(tables.policy_records.c.digest.not_in(records)))
+        connection.execute(tables.failure_reports.delete().where(tables.failure_reports.c.time < before))
         over = tables.report_suppressions.c.until < time.time() - 365 * DAY
         connection.execute(tables.report_suppressions.delete().where(over))
 

@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable
 
 from dmarc_milter.columns.column import Row
+from dmarc_milter.journal.failures import Failure, FailureLimit
 from dmarc_milter.journal.insertion import Insertion, RefusedError, UnreachableError
 from dmarc_milter.journal.location import database
 from dmarc_milter.journal.preparation import connect_prepared
 from dmarc_milter.journal.reported import reported
 from dmarc_milter.journal.row import row
+from dmarc_milter.judging.failure import FailureCase
 from dmarc_milter.settings.journal import JournalSection
 from dmarc_milter.telemetry.log import logger
 
@@ -47,12 +49,15 @@ class Writer:
         on_state: Callable[[bool], None] = lambda can_be_written: None,
         *,
         counts_for_reports: bool = False,
+        failures_per_hour: int = 0,
     ) -> None:
         self._settings = settings
+        self._failures = FailureLimit(failures_per_hour)
         self._counts_for_reports = counts_for_reports
         self._worker_number = worker_number
         self._note = note
         self._on_state = on_state
+        self._failures_lock = threading.Lock()
         self._failing_since: float | None = None
         self._trouble = ""
         self._dropped_meanwhile = 0
@@ -85,7 +90,14 @@ class Writer:
             self._note("dropped", 1)
             self._complain(f"{self._settings.queue} records wait, more are dropped")
             return
-        self._queue.put(told)
+        self._queue.put(self._limited(told) if told["failure"] is not None else told)
+
+    def _limited(self, told: Row) -> Row:
+        """What waits in memory is bounded, however much mail fails."""
+        case: FailureCase = told["failure"]
+        with self._failures_lock:
+            incidents = self._failures.take(case.policy_domain, case.arrived)
+        return {**told, "failure": Failure(case, incidents) if incidents else None}
 
     def close(self, seconds: float) -> None:
         """Write what waits, for so long at most."""
@@ -138,6 +150,7 @@ class Writer:
         )
         if self._counts_for_reports:
             made["reported"] = reported(told)
+            made["failure"] = told["failure"]
         return made
 
     def _write(self, rows: list[Row]) -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from dmarc_milter.judging.failure import FailureCase
 from dmarc_milter.judging.policy import Mode
 from dmarc_milter.judging.reply import Reply
 from dmarc_milter.judging.verdict import Disposition, Envelope, Verdict
@@ -30,3 +31,5 @@ class MessageRecord:
     """Questions of this message that the cache answered."""
     is_error: bool = False
     """Whether the filter itself failed."""
+    failure: FailureCase | None = None
+    """What a failure report tells of it, where one is wanted."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dmarc_milter.common import network
 from dmarc_milter.common.network import Network
+from dmarc_milter.dns.name import DomainPattern
 from dmarc_milter.dns.runner import Runner
 from dmarc_milter.dns.source import Source
 from dmarc_milter.judging.evaluation import EvaluationContext, EvaluationSettings
@@ -39,6 +40,8 @@ class Site:
     """Ids beside our own under which only hosts of ours write."""
     wants_recipients: bool
     """Whether a rule asks for them."""
+    failure_domains: tuple[DomainPattern, ...] = ()
+    """Policy domains that may get failure reports."""
 
     @classmethod
     def of(cls, settings: Settings, runner: Runner, source: Source, clock: Callable[[], float] = time.time) -> "Site":
@@ -51,6 +54,7 @@ class Site:
             tuple(map(network.of, settings.policy.trusted_networks)),
             frozenset(map(comparable, settings.milter.strip_authserv_ids)),
             any(rule.recipient_domain for rule in settings.override),
+            failure_domains(settings),
         )
 
 
@@ -58,6 +62,13 @@ def check(settings: Settings) -> None:
     """Raises ConfigError where no site can be built of `settings`."""
     policy_settings(settings)
     ReplySettings.of(settings.policy.reply)
+    failure_domains(settings)
+
+
+def failure_domains(settings: Settings) -> tuple[DomainPattern, ...]:
+    """None while reports are off. Raises ConfigError."""
+    report = settings.report
+    return domain_patterns(report.failure.domains, "report.failure.domains") if report.enabled else ()
 
 
 def evaluation_settings(settings: Settings) -> EvaluationSettings:

@@ -6,7 +6,7 @@ things. It knows no libmilter, no journal and no file; the DNS and the time come
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from dmarc_milter.common.reason import Reason
@@ -15,6 +15,7 @@ from dmarc_milter.fields import authentication_results, received_spf
 from dmarc_milter.fields.deletions import Deletion, Ownership, deletions
 from dmarc_milter.judging import policy
 from dmarc_milter.judging.evaluation import MessageEvaluation
+from dmarc_milter.judging.failure import failure_case
 from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.reply import Reply, reply
@@ -198,9 +199,24 @@ class Transaction:
         verdict = evaluation.end_of_message()
         disposition = policy.decide(verdict, self._site.decision)
         answer = reply(verdict, disposition, self._site.replies, queue_id)
-        if answer is not None:
-            return Outcome(self._record(queue_id, disposition, verdict, answer))
-        return self._accepted(queue_id, disposition, verdict)
+        outcome = (
+            self._accepted(queue_id, disposition, verdict)
+            if answer is None
+            else Outcome(self._record(queue_id, disposition, verdict, answer))
+        )
+        return self._with_failure(outcome, evaluation) if self._site.failure_domains else outcome
+
+    def _with_failure(self, outcome: Outcome, evaluation: MessageEvaluation) -> Outcome:
+        """With what a failure report tells, where one is wanted."""
+        verdict, disposition = outcome.verdict, outcome.disposition
+        if verdict is None:
+            return outcome
+        results = authentication_results.field_value(self._connection.authserv_id, verdict, disposition)
+        site = self._site
+        now = site.context.clock()
+        answers = evaluation.answers
+        case = failure_case(verdict, disposition, self._header, answers, site.failure_domains, results, now)
+        return outcome if case is None else replace(outcome, record=replace(outcome.record, failure=case))
 
     # What the end of a message comes to
 

@@ -152,12 +152,12 @@ async def _plan(resolver: Resolver, walks: TreeWalks, policy: PolicyDay, rules: 
         for uri in policy.record.report_addresses
     ]
     failure = next((each.failure for each in found if each.failure is not None), None)
-    to, refused = _chosen(found, rules)
+    to, refused = chosen(found, rules)
     return Plan(policy, to, refused, failure=failure)
 
 
-def _chosen(found: Iterable[Destination], rules: Rules) -> tuple[tuple[str, ...], tuple[Refused, ...]]:
-    """In the order of the record; each address once."""
+def chosen(found: Iterable[Destination], rules: Rules) -> tuple[tuple[str, ...], tuple[Refused, ...]]:
+    """Who gets it, in the order of the record, each address once; and who does not."""
     to: dict[str, str] = {}
     refused: list[Refused] = []
     for each in found:

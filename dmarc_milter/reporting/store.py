@@ -256,6 +256,11 @@ class Store:
             told = {int(day): int(n) for day, n in connection.execute(then.where(report_jobs.c.day.in_(done)))}
         return {day: count - told.get(day, 0) for day, count in counted.items()}
 
+    def queue(self, connection: Connection, made: Sequence["MadeReport"]) -> None:
+        """Have reports sent; those that are there already stay as they are."""
+        self._insert_once(connection, reports, [_report_row(each) for each in made if each.message])
+        self._insert_once(connection, report_deliveries, [row for each in made for row in _deliveries(each)])
+
     # Suppression
 
     def suppressed(self, now: float) -> dict[str, Any]:
@@ -308,9 +313,7 @@ class Claim:
         """Keep the reports, and what became of the jobs. A report that is there already stays as it is."""
         made = [report for each in outcomes for report in each.reports]
         with self._writing() as connection:
-            unkept = [_report_row(each) for each in made if each.message]
-            self._store._insert_once(connection, reports, unkept)
-            self._store._insert_once(connection, report_deliveries, [row for each in made for row in _deliveries(each)])
+            self._store.queue(connection, made)
             if outcomes:
                 connection.execute(_FINISH, [_finished(each) for each in outcomes])
 

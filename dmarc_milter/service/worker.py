@@ -100,6 +100,7 @@ def work(
             counted.note_journal,
             partial(_tell_journal, control),
             counts_for_reports=settings.report.enabled,
+            failures_per_hour=settings.report.failure.per_hour,
         )
         observers.append(_taking(journal, counted))
     loop, descriptors = Loop(), Descriptors()

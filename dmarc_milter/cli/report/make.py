@@ -22,6 +22,8 @@ from dmarc_milter.cli.report.common import (
 )
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.journal.rollups import DAY
+from dmarc_milter.judging.site import failure_domains
+from dmarc_milter.reporting.failure_making import FailureMaker
 from dmarc_milter.reporting.mail import attachment
 from dmarc_milter.reporting.making import Maker
 from dmarc_milter.reporting.planning import Plan, in_words
@@ -39,11 +41,14 @@ def run(options: argparse.Namespace) -> int:
     domain = _domain(options.domain)
     try:
         with opened(options, settings) as store, dns(settings) as asked:
-            maker = Maker(store, sender(settings), rules(settings, store, time.time()), asked.runner, asked.source)
+            who, whom = sender(settings), rules(settings, store, time.time())
+            maker = Maker(store, who, whom, asked.runner, asked.source)
             if options.dry_run:
                 return _dry_run(options, maker, store, settings, domain)
             with store.alone():
-                return _make(options, maker, store, settings, domain)
+                allowed, per_hour = failure_domains(settings), settings.report.failure.per_hour
+                failures = FailureMaker(store, who, whom, allowed, per_hour, asked.runner, asked.source)
+                return _make(options, maker, failures, store, settings, domain)
     except (*REPORT_ERRORS, _UsageError) as error:
         return failed(error)
 
@@ -58,7 +63,14 @@ def _grace(settings: Settings) -> float:
     return settings.report.grace_minutes * 60.0
 
 
-def _make(options: argparse.Namespace, maker: Maker, store: Store, settings: Settings, domain: str | None) -> int:
+def _make(
+    options: argparse.Namespace,
+    maker: Maker,
+    failures: FailureMaker,
+    store: Store,
+    settings: Settings,
+    domain: str | None,
+) -> int:
     if options.day is not None and not store.is_closed(options.day) and time.time() < options.day + DAY:
         raise _UsageError(f"{_written(options.day)} is not over yet (UTC); --dry-run shows what there is so far")
     if options.output is not None:
@@ -67,6 +79,7 @@ def _make(options: argparse.Namespace, maker: Maker, store: Store, settings: Set
     # Who names a day that is over does not want to wait until journals that lag have caught up.
     closed = maker.close_days(0.0 if options.day is not None else _grace(settings), options.day)
     made = maker.make(options.day, domain)
+    told = 0 if options.day is not None or domain is not None else failures.make()
     note_figures(settings, store, time.time(), is_success=not made.given_up)
     days = sorted(before | set(closed) | set(made.days))
     if options.output is not None:
@@ -77,7 +90,8 @@ def _make(options: argparse.Namespace, maker: Maker, store: Store, settings: Set
             for row, _ in store.stored(day, domain):
                 print(json.dumps(_object(store, row)))
     else:
-        print(f"{made.reports} reports made, {made.postponed} domains wait for the DNS")
+        also = f", {told} failure reports" if told else ""
+        print(f"{made.reports} reports made{also}, {made.postponed} domains wait for the DNS")
     return LEFT if store.open_jobs(options.day) else DONE
 
 

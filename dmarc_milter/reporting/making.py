@@ -123,15 +123,16 @@ class Maker:
     def make(
         self, day: int | None = None, domain: str | None = None, progress: Callable[[int], None] = lambda done: None
     ) -> Made:
-        """Work off the open domains of closed days; `progress` is told how many were done."""
-        total = Made()
+        """Work off the open domains of closed days; `progress` is told how many were done so far."""
+        total, done = Made(), 0
         while True:
             with self._store.claimed_jobs(BATCH, self._clock(), domain, day) as claim:
                 if not claim.jobs:
                     return total
                 for outcome in self._work_off(claim):
                     total = total.with_outcome(outcome)
-                progress(len(claim.jobs))
+                done += len(claim.jobs)
+                progress(done)
 
     def _work_off(self, claim: Claim) -> Iterator[JobOutcome]:
         for day, group in groupby(claim.jobs, key=lambda job: job.day):

@@ -78,21 +78,20 @@ class Dispatcher:
         self._pace = pace
         self._clock = clock
 
-    def send(self, progress: Callable[[], None] = lambda: None) -> Sent:
-        """One run; `progress` is called for each mail."""
+    def send(self, progress: Callable[[int], None] = lambda done: None) -> Sent:
+        """One run; `progress` is told how many mails were tried so far."""
         total = Sent()
         waiting = [each for each in self._outbox.waiting(self._clock()) if each.due]
-        left = self._pace.in_all(sum(each.all for each in waiting))
+        room = self._pace.in_all(sum(each.all for each in waiting))
         for host in waiting:
-            done = self._send_to(host, min(left, self._pace.of_host(host.all)), progress)
-            total = _together(total, done)
-            left -= done.tried
-            if total.trouble is not None or left <= 0:
+            limit = min(room - total.tried, self._pace.of_host(host.all))
+            total = self._send_to(host, limit, total, progress)
+            if total.trouble is not None or total.tried >= room:
                 break
         return total
 
-    def _send_to(self, host: Waiting, limit: int, progress: Callable[[], None]) -> Sent:
-        total = Sent()
+    def _send_to(self, host: Waiting, limit: int, before: Sent, progress: Callable[[int], None]) -> Sent:
+        total = before
         for _ in range(limit):
             with self._outbox.claimed(host.host, self._clock()) as claimed:
                 if claimed is None:
@@ -101,7 +100,7 @@ class Dispatcher:
                     total = _together(total, self._deliver(claimed))
                 except UnreachableMtaError as error:
                     return total._replace(trouble=str(error))
-            progress()
+            progress(total.tried)
         return total
 
     def _deliver(self, claimed: Claimed) -> Sent:

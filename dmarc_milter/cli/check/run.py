@@ -14,8 +14,9 @@ from typing import Any
 from dmarc_milter.api import Dns, evaluate
 from dmarc_milter.cli.check import table
 from dmarc_milter.cli.check.table import Summary
+from dmarc_milter.cli.progress import Progress
 from dmarc_milter.common import network
-from dmarc_milter.common.terminal import columns, is_coloured, is_terminal
+from dmarc_milter.common.terminal import columns, is_coloured
 from dmarc_milter.dns.answer import Answer, Question
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.servers import NameServer
@@ -190,7 +191,7 @@ def _check_many(
     saved: dict[Question, Answer[Any]],
 ) -> int:
     """Several at a time, told in their order; no more than a few in memory."""
-    summary, progress, width = Summary(), _Progress(options.messages), columns(sys.stdout)
+    summary, progress, width = Summary(), Progress(_total(options.messages)), columns(sys.stdout)
     status = PASS
     is_table = not options.json and not options.verbose
     for judged in _in_order(sources, settings, dns, given):
@@ -224,23 +225,7 @@ def _in_order(sources: Iterator[MessageSource], settings: Settings, dns: Dns, gi
             yield each.result()
 
 
-class _Progress:
-    """A bar on standard error, where that is a terminal."""
-
-    def __init__(self, paths: list[str]) -> None:
-        self._is_shown = is_terminal(sys.stderr)
-        counts = [messages.count(path) for path in paths]
-        self._total = sum(each for each in counts if each) if all(counts) else None
-
-    def show(self, done: int) -> None:
-        if not self._is_shown:
-            return
-        if self._total:
-            filled = 30 * done // self._total
-            print(f"\r[{'#' * filled}{'.' * (30 - filled)}] {done}/{self._total}", end="", file=sys.stderr, flush=True)
-        else:
-            print(f"\r{done} messages", end="", file=sys.stderr, flush=True)
-
-    def hide(self) -> None:
-        if self._is_shown:
-            print("\r\033[K", end="", file=sys.stderr)
+def _total(paths: list[str]) -> int | None:
+    """How many messages there are, where that can be told."""
+    counts = [messages.count(path) for path in paths]
+    return sum(each for each in counts if each) if all(counts) else None

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dmarc_milter.cli.progress import Progress
 from dmarc_milter.cli.report.common import (
     DONE,
     LEFT,
@@ -78,7 +79,9 @@ def _make(
     before = {options.day} if options.day is not None else set()
     # Who names a day that is over does not want to wait until journals that lag have caught up.
     closed = maker.close_days(0.0 if options.day is not None else _grace(settings), options.day)
-    made = maker.make(options.day, domain)
+    progress = Progress(store.open_jobs(options.day))
+    made = maker.make(options.day, domain, progress.show)
+    progress.hide()
     told = 0 if options.day is not None or domain is not None else failures.make()
     note_figures(settings, store, time.time(), is_success=not made.given_up)
     days = sorted(before | set(closed) | set(made.days))

@@ -5,6 +5,7 @@ import json
 import sys
 import time
 
+from dmarc_milter.cli.progress import Progress
 from dmarc_milter.cli.report.common import (
     DONE,
     LEFT,
@@ -38,7 +39,9 @@ def run(options: argparse.Namespace) -> int:
                 )
             pace = UNLIMITED if options.all else Pace(settings.report.spread_hours * 3_600.0)
             with transport(settings.report) as mta:
-                sent = Dispatcher(outbox, who, rules(settings, store, time.time()), mta, pace).send()
+                progress = Progress(None, "mails")
+                sent = Dispatcher(outbox, who, rules(settings, store, time.time()), mta, pace).send(progress.show)
+                progress.hide()
             waiting = sum(each.all for each in outbox.waiting(time.time()))
             note_figures(settings, store, time.time(), is_success=sent.trouble is None)
     except REPORT_ERRORS as error:

@@ -18,6 +18,9 @@ FOLDER = Path(
     os.environ.get("DMARC_MILTER_CONFORMANCE", Path(__file__).resolve().parents[3] / "shared" / "conformance")
 )
 
+XSD = FOLDER.parent / "standards" / "dmarc-xml-0.2.xsd"
+"""The schema of aggregate reports (RFC 9990, Appendix A)."""
+
 
 @dataclass(frozen=True)
 class SpfCase:

@@ -125,14 +125,17 @@ class Maker:
     ) -> Made:
         """Work off the open domains of closed days; `progress` is told how many were done so far."""
         total, done = Made(), 0
+        last: Job | None = None
         while True:
-            with self._store.claimed_jobs(BATCH, self._clock(), domain, day) as claim:
-                if not claim.jobs:
+            with self._store.claimed_jobs(BATCH, self._clock(), domain, day, last) as claim:
+                if not claim.jobs and last is None:
                     return total
                 for outcome in self._work_off(claim):
                     total = total.with_outcome(outcome)
                 done += len(claim.jobs)
                 progress(done)
+            # Behind the last one there may be none, and before it some that another host had in hand.
+            last = claim.jobs[-1] if claim.jobs else None
 
     def _work_off(self, claim: Claim) -> Iterator[JobOutcome]:
         for day, group in groupby(claim.jobs, key=lambda job: job.day):

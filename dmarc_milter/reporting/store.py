@@ -135,8 +135,13 @@ class Store:
             connection.execute(insert)
 
     @contextmanager
-    def claimed_jobs(self, limit: int, now: float, domain: str | None, day: int | None) -> Iterator["Claim"]:
-        """At most `limit` open jobs that are nobody else's while the block runs."""
+    def claimed_jobs(
+        self, limit: int, now: float, domain: str | None, day: int | None, after: Job | None = None
+    ) -> Iterator["Claim"]:
+        """At most `limit` open jobs that are nobody else's while the block runs, in order.
+
+        With `after`, those behind it: who goes on where it was need not look at all that is done, again and again.
+        """
         query = (
             sa.select(report_jobs.c.day, report_jobs.c.policy_domain, report_jobs.c.tries)
             .where(report_jobs.c.state == JobState.OPEN.value, report_jobs.c.next_try <= now)
@@ -148,6 +153,9 @@ class Store:
             query = query.where(report_jobs.c.policy_domain == domain)
         if day is not None:
             query = query.where(report_jobs.c.day == day)
+        if after is not None:
+            place = sa.tuple_(sa.literal(after.day), sa.literal(after.policy_domain))
+            query = query.where(sa.tuple_(report_jobs.c.day, report_jobs.c.policy_domain) > place)
         with self.reading.connect() as connection, connection.begin() as transaction:
             jobs = [Job(*each) for each in connection.execute(query)]
             yield Claim(self, jobs, connection if self.is_shared else None)

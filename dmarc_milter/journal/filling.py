@@ -11,9 +11,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from dmarc_milter.columns.column import Row
+from dmarc_milter.journal.locking import lock
 from dmarc_milter.journal.rollups import counted
 from dmarc_milter.journal.row import TABLE
-from dmarc_milter.journal.schema import OLD_INDEXES, UNFILLED, lock, messages
+from dmarc_milter.journal.schema import OLD_INDEXES, UNFILLED, messages
 
 PIECE = 20_000
 PAUSE_SECONDS = 0.11

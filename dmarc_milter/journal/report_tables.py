@@ -19,8 +19,9 @@ policy_records = sa.Table(
     metadata,
     sa.Column("digest", sa.String(32), primary_key=True),
     sa.Column("record", sa.LargeBinary, nullable=False),
+    sa.Column("day", sa.BigInteger, nullable=False),
 )
-"""DMARC Policy Records as published, each once."""
+"""DMARC Policy Records as published, each once. `day` is the last one on which it was seen."""
 
 reported_policies = sa.Table(
     "reported_policies",

@@ -248,7 +248,10 @@ _NOTE_POLICY = (
     " ON CONFLICT (day, policy_domain, policy) DO UPDATE SET record = excluded.record, seen = excluded.seen"
     " WHERE excluded.seen >= reported_policies.seen"
 )
-_KEEP_RECORD = "INSERT INTO policy_records (digest, record) VALUES ({digest}, {record}) ON CONFLICT DO NOTHING"
+_KEEP_RECORD = (
+    "INSERT INTO policy_records (digest, record, day) VALUES ({digest}, {record}, {day})"
+    " ON CONFLICT (digest) DO UPDATE SET day = excluded.day WHERE excluded.day > policy_records.day"
+)
 
 
 class Statements(NamedTuple):
@@ -295,9 +298,10 @@ def additions(rows: Iterable[Row]) -> tuple[list[Row], list[Row], list[Row]]:
         counts[key] += 1
         contents.setdefault(key, found.content.as_text())
         seen[policy] = max(seen.get(policy, (0.0, b"")), (row["time"], found.record))
-    digests = {record_digest(record): record for _, record in seen.values()}
+    # In the order of days: of several, the last one counts.
+    records = {record_digest(record): (record, key[0]) for key, (_, record) in sorted(seen.items())}
     return (
-        [{"digest": digest, "record": record} for digest, record in sorted(digests.items())],
+        [{"digest": digest, "record": record, "day": day} for digest, (record, day) in sorted(records.items())],
         [_policy(key, time, record) for key, (time, record) in sorted(seen.items())],
         [_count(key, contents[key], messages) for key, messages in sorted(counts.items())],
     )

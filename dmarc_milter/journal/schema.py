@@ -1,5 +1,6 @@
 """The tables of the journal, their version, and the way from an older version to this one."""
 
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -10,7 +11,8 @@ from sqlalchemy.types import TypeEngine
 
 from dmarc_milter.columns.column import Column, Kind
 from dmarc_milter.journal import report_tables
-from dmarc_milter.journal.partitions import Partitioned, partition
+from dmarc_milter.journal.locking import lock
+from dmarc_milter.journal.partitions import Partitioned, make
 from dmarc_milter.journal.rollups import ROLLUPS, Rollup
 from dmarc_milter.journal.row import TABLE, VERSION
 
@@ -102,20 +104,15 @@ def _add_rollups(connection: Connection) -> None:
     metadata.create_all(connection, tables=list(rollups.values()))
 
 
-PARTITIONED = (Partitioned(messages, "time"), Partitioned(report_tables.reported, "day"))
+MESSAGES, COUNTED = PARTITIONED = (Partitioned(messages, "time"), Partitioned(report_tables.reported, "day"))
 """In PostgreSQL, by day."""
 
 
 def _add_reports(connection: Connection) -> None:
-    """To version 5: the tables of reports, and partitions."""
+    """To version 5: tables alone. Messages that are there are left to the upkeep (partitions.py): mail is coming."""
     _add_columns(5, connection)
     report_tables.metadata.create_all(connection)
-    _partition(connection)
-
-
-def _partition(connection: Connection) -> None:
-    for each in PARTITIONED:
-        partition(connection, each)
+    make(connection, COUNTED, time.time())
 
 
 Migrations = Mapping[int, Callable[[Connection], None]]
@@ -125,9 +122,6 @@ MIGRATIONS: Migrations = {
     4: _add_reports,
 }
 """For each older version, what makes the next one of it."""
-
-_LOCK = 0x646D6172
-"""Of PostgreSQL's advisory locks, ours while the tables are made."""
 
 
 class SchemaError(Exception):
@@ -142,7 +136,8 @@ def prepare(engine: Engine, version: int = VERSION, migrations: Migrations = MIG
         if found is None:
             metadata.create_all(connection)
             report_tables.metadata.create_all(connection)
-            _partition(connection)
+            for each in PARTITIONED:
+                make(connection, each, time.time())
             connection.execute(version_table.insert().values(version=version))
             return
         if found > version:
@@ -150,12 +145,6 @@ def prepare(engine: Engine, version: int = VERSION, migrations: Migrations = MIG
         for number in range(found, version):
             migrations[number](connection)
             connection.execute(version_table.update().values(version=number + 1))
-
-
-def lock(connection: Connection) -> None:
-    """Until the end of the transaction, nobody else makes tables or indexes."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
 
 
 def check(engine: Engine, version: int = VERSION) -> None:

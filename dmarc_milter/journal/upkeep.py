@@ -13,98 +13,40 @@ import time
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from dmarc_milter.journal import report_tables
 from dmarc_milter.journal.database import DatabaseError, open_engine
+from dmarc_milter.journal.dividing import divide
 from dmarc_milter.journal.filling import fill
+from dmarc_milter.journal.forgetting import forget_counts, forget_messages, forget_reports
 from dmarc_milter.journal.insertion import one_line
-from dmarc_milter.journal.partitions import forget, keep_ahead
-from dmarc_milter.journal.rollups import DAY, KEEP_HOURS_DAYS
-from dmarc_milter.journal.schema import PARTITIONED, SchemaError, lock, messages, prepare, rollups
+from dmarc_milter.journal.locking import is_busy
+from dmarc_milter.journal.partitions import keep_ahead
+from dmarc_milter.journal.schema import PARTITIONED, SchemaError, prepare
 
-PRUNE_ROWS = 5_000
 REPORT_DAYS = 30
 """Days for which reports are kept, where nobody says otherwise."""
-PAUSE_SECONDS = 0.5
-"""Between two batches, for those that write."""
-
-
-def prune(engine: Engine, keep_days: float, limit: int) -> int:
-    """Delete at most `limit` rows that are older than `keep_days`; returns how many there were."""
-    old = sa.select(messages.c.uid).where(messages.c.time < time.time() - keep_days * 86_400).limit(limit)
-    with engine.begin() as connection:
-        return int(connection.execute(messages.delete().where(messages.c.uid.in_(old))).rowcount)
-
-
-def prune_all(engine: Engine, keep_days: float) -> int:
-    """Delete all that is older than `keep_days`, in batches; returns how many rows there were. 0 days: for ever."""
-    total = 0
-    while keep_days:
-        deleted = prune(engine, keep_days, PRUNE_ROWS)
-        total += deleted
-        if deleted < PRUNE_ROWS:
-            break
-        time.sleep(PAUSE_SECONDS)
-    return total
-
-
-def prune_reports(engine: Engine, keep_days: float) -> None:
-    """Forget reports, and what they were made of, that are older; one that waits to be sent is kept."""
-    before = (time.time() // DAY - keep_days) * DAY
-    tables = report_tables
-    waiting = sa.exists().where(
-        tables.report_deliveries.c.report == tables.reports.c.id,
-        tables.report_deliveries.c.state == tables.DeliveryState.PENDING.value,
-    )
-    with engine.begin() as connection:
-        for table in (tables.reported, tables.reported_policies, tables.report_jobs, tables.report_days):
-            connection.execute(table.delete().where(table.c.day < before))
-        connection.execute(tables.reports.delete().where(tables.reports.c.day < before, ~waiting))
-        kept = sa.select(tables.reports.c.id)
-        connection.execute(
-            tables.report_deliveries.delete().where(
-                tables.report_deliveries.c.changed < before, tables.report_deliveries.c.report.not_in(kept)
-            )
-        )
-        records = sa.select(tables.reported_policies.c.record)
-        connection.execute(tables.policy_records.delete().where(tables.policy_records.c.digest.not_in(records)))
-        connection.execute(tables.failure_reports.delete().where(tables.failure_reports.c.time < before))
-        over = tables.report_suppressions.c.until < time.time() - 365 * DAY
-        connection.execute(tables.report_suppressions.delete().where(over))
-
-
-def _keep_partitions(engine: Engine, keep_days: float, report_days: float) -> int:
-    """Those of days to come are made, those of days that are over are dropped; how many records were forgotten."""
-    now, total = time.time(), 0
-    for each, days in zip(PARTITIONED, (keep_days, report_days), strict=True):
-        with engine.begin() as connection:
-            lock(connection)
-            keep_ahead(connection, each, now)
-            total += forget(connection, each, now - days * DAY) if days else 0
-    return total
 
 
 def keep_up(engine: Engine, keep_days: float, report_days: float = REPORT_DAYS) -> int:
     """All that is done from time to time; returns how many records were forgotten."""
+    total = 0
     fill(engine)
-    total = _keep_partitions(engine, keep_days, report_days) + prune_all(engine, keep_days)
-    prune_reports(engine, report_days)
-    if keep_days:
-        _prune_counts(engine, keep_days)
+    try:
+        _keep_partitions(engine)
+        total = forget_messages(engine, keep_days)
+        forget_reports(engine, report_days)
+    except sa.exc.OperationalError as error:
+        # Somebody reads for long, and the tables could not be changed: the next time is soon enough.
+        if not is_busy(error):
+            raise
+    forget_counts(engine, keep_days)
     _analyze(engine)
     return total
 
 
-def _prune_counts(engine: Engine, keep_days: float) -> None:
-    """Those by domain go with the messages; those by hour stay longer."""
-    now = time.time()
-    hours = now - max(KEEP_HOURS_DAYS, keep_days) * DAY
-    with engine.begin() as connection:
-        for name, column, earliest in (
-            ("days", "day", now - (keep_days + 1) * DAY),
-            ("hours", "hour", hours),
-            ("results", "hour", hours),
-        ):
-            connection.execute(rollups[name].delete().where(rollups[name].c[column] < earliest))
+def _keep_partitions(engine: Engine) -> None:
+    for each in PARTITIONED:
+        divide(engine, each, time.time())
+        keep_ahead(engine, each, time.time())
 
 
 def _analyze(engine: Engine) -> None:

@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,16 +11,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from dmarc_milter.columns.table import told as told_of
-from dmarc_milter.journal import schema
 from dmarc_milter.journal.database import open_engine
-from dmarc_milter.journal.insertion import connect
-from dmarc_milter.journal.partitions import forget, keep_ahead
-from dmarc_milter.journal.row import row as journal_row
-from dmarc_milter.journal.schema import PARTITIONED
-from dmarc_milter.journal.upkeep import keep_up
 from dmarc_milter.reporting.store import Store
-from tests.support.records import record
 from tests.support.report_runs import killed_while_making, killed_while_sending, run_make, run_send
 from tests.support.reports import DAY, count, maker, prepared, row
 from tests.support.smtp_sink import SmtpSink
@@ -129,86 +120,3 @@ def _worked_off(store: Store) -> bool:
 def test_killed_at_every_statement(postgresql: PostgreSql) -> None:
     assert killed_while_making(lambda: empty(postgresql)) > 10
     assert killed_while_sending(lambda: empty(postgresql)) > 10
-
-
-# Partitions
-
-
-def partitions(url: str, table: str) -> list[str]:
-    """Their names, in order."""
-    engine = open_engine(url, create=False)
-    query = sa.text("SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass(:table)")
-    with engine.connect() as connection:
-        found = sorted(connection.execute(query, {"table": table}).scalars())
-    engine.dispose()
-    return found
-
-
-def test_a_day_is_forgotten_by_dropping_its_partition(url: str) -> None:
-    engine = open_engine(url, create=False)
-    now = 1_796_000_000.0
-    for each in PARTITIONED:
-        with engine.begin() as connection:
-            keep_ahead(connection, each, now)
-    names = partitions(url, "reported")
-    assert {"reported_before", "reported_other"} <= set(names)
-    assert len(names) >= 2
-    insertion = connect(url)
-    rows = [row_of(f"{number}", time.time() + number * 86_400) for number in range(-40, 12)]
-    insertion.insert(rows)
-    insertion.insert(rows)
-    insertion.close()
-    with engine.connect() as connection:
-        assert connection.execute(sa.text("SELECT count(*) FROM messages")).scalar() == len(rows)
-    assert keep_up(engine, 30) > 0
-    later = time.time() + 5 * 86_400
-    with engine.begin() as connection:
-        dropped = forget(connection, PARTITIONED[0], later)
-    assert dropped > 0
-    assert "messages_before" not in partitions(url, "messages")
-    with engine.connect() as connection:
-        oldest = connection.execute(sa.text("SELECT min(time) FROM messages")).scalar_one()
-    assert oldest > time.time()
-    engine.dispose()
-
-
-def row_of(uid: str, moment: float) -> dict[str, Any]:
-    """A whole row of the table."""
-    told = journal_row(told_of(record()), uid=uid, host="mx1", worker_number=0, addresses=False)
-    return told | {"time": moment}
-
-
-def test_what_has_no_partition_yet_is_kept_all_the_same(url: str) -> None:
-    insertion = connect(url)
-    insertion.insert([row_of("far", time.time() + 400 * 86_400)])
-    insertion.close()
-    engine = open_engine(url, create=False)
-    keep_up(engine, 30)
-    with engine.connect() as connection:
-        assert connection.execute(sa.text("SELECT count(*) FROM messages_other")).scalar() == 1
-    engine.dispose()
-
-
-def test_an_older_table_becomes_a_partition(postgresql: PostgreSql) -> None:
-    url = empty(postgresql)
-    engine = open_engine(url, create=False)
-    with engine.begin() as connection:
-        connection.execute(sa.text("DROP SCHEMA public CASCADE"))
-        connection.execute(sa.text("CREATE SCHEMA public"))
-    schema.metadata.create_all(engine)
-    with engine.begin() as connection:
-        connection.execute(schema.version_table.insert().values(version=4))
-        found = row_of("old", time.time() - 86_400)
-        connection.execute(schema.messages.insert(), [found])
-    schema.prepare(engine)
-    assert partitions(url, "messages") == ["messages_before", "messages_other"]
-    insertion = connect(url)
-    insertion.insert([row_of("old", found["time"]), row_of("new", time.time())])
-    insertion.close()
-    with engine.connect() as connection:
-        uids = connection.execute(sa.text("SELECT uid FROM messages ORDER BY time")).scalars().all()
-        plan = connection.execute(sa.text("EXPLAIN SELECT * FROM messages WHERE queue_id = 'x'")).scalars().all()
-    assert uids == ["old", "new"]
-    assert "ix_messages_queue_id" in " ".join(plan) or "Seq Scan" in " ".join(plan)
-    keep_up(engine, 30)
-    engine.dispose()

@@ -21,12 +21,12 @@ from sqlalchemy.engine import Connection, Engine
 
 from dmarc_milter.cli.main import main
 from dmarc_milter.columns.table import told
-from dmarc_milter.journal import advice, reader, schema, upkeep
+from dmarc_milter.journal import advice, forgetting, reader, schema
 from dmarc_milter.journal.database import DatabaseError, open_engine, open_for_reading
+from dmarc_milter.journal.forgetting import forget_messages
 from dmarc_milter.journal.reader import Criteria, find
 from dmarc_milter.journal.row import COLUMNS, JSON_COLUMNS, VERSION, row
 from dmarc_milter.journal.story import story
-from dmarc_milter.journal.upkeep import prune
 from dmarc_milter.journal.writer import Writer
 from dmarc_milter.settings.database_url import DatabaseUrl
 from dmarc_milter.settings.journal import JournalSection
@@ -102,7 +102,7 @@ def test_its_group_reads_it_whoever_had_it_open_last(last: str, open_folder: Pat
     path = Path(settings.database.removeprefix("sqlite:///"))
     if last == "prune":
         engine = open_engine(settings.database, create=False)
-        assert upkeep.prune_all(engine, 36_500) == 0
+        assert forget_messages(engine, 36_500) == 0
         engine.dispose()
     elif last == "a reader":
         engine = open_for_reading(settings.database)
@@ -329,18 +329,17 @@ def test_the_rows_of_workers_fill_every_column() -> None:
 def test_old_records_are_forgotten(engine: Engine) -> None:
     day = 86_400
     fill(engine, *(record(time=time.time() - age * day) for age in (0, 5, 40, 50)))
-    assert prune(engine, 30, 1) == 1
-    assert prune(engine, 30, 100) == 1
-    assert prune(engine, 30, 100) == 0
+    assert forget_messages(engine, 30) == 2
+    assert forget_messages(engine, 30) == 0
     assert len(find(engine, Criteria(since=0.0), 10)) == 2
 
 
 def test_pruning_goes_on_batch_by_batch(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "PRUNE_ROWS", 2)
-    monkeypatch.setattr(upkeep, "PAUSE_SECONDS", 0)
+    monkeypatch.setattr(forgetting, "PRUNE_ROWS", 2)
+    monkeypatch.setattr(forgetting, "PAUSE_SECONDS", 0)
     fill(engine, *(record(time=1000.0 + number) for number in range(5)))
-    assert upkeep.prune_all(engine, 0) == 0, "0 days means for ever"
-    assert upkeep.prune_all(engine, 30) == 5
+    assert forget_messages(engine, 0) == 0, "0 days means for ever"
+    assert forget_messages(engine, 30) == 5
     assert find(engine, Criteria(since=0.0), 10) == []
 
 

@@ -1,6 +1,7 @@
 """Aggregate reports made of a day of mail: their documents, names and mails; closed once, and the same ever after."""
 
 import gzip
+import time
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -13,6 +14,8 @@ from sqlalchemy import select
 
 from dmarc_milter.columns.column import Row
 from dmarc_milter.dns.name import DomainPattern
+from dmarc_milter.journal import forgetting
+from dmarc_milter.journal.forgetting import forget_reports
 from dmarc_milter.journal.report_tables import (
     policy_records,
     report_days,
@@ -22,7 +25,6 @@ from dmarc_milter.journal.report_tables import (
     reported_policies,
     reports,
 )
-from dmarc_milter.journal.upkeep import prune_reports
 from dmarc_milter.reporting.identity import ReportIdentity
 from dmarc_milter.reporting.mail import attachment
 from dmarc_milter.reporting.planning import Plan, Rules
@@ -381,7 +383,7 @@ def test_what_is_old_is_forgotten_but_what_waits_to_be_sent(store: Store, url: s
     one = maker(store, ZONE)
     one.close_days(0)
     one.make()
-    prune_reports(store.writing, keep_days=36_500)
+    forget_reports(store.writing, keep_days=36_500)
     assert len(list(store.stored(DAY))) == 2
     with store.writing.begin() as connection:
         connection.execute(
@@ -389,10 +391,48 @@ def test_what_is_old_is_forgotten_but_what_waits_to_be_sent(store: Store, url: s
             .where(report_deliveries.c.host == "shop.example")
             .values(state="sent", changed=DAY)
         )
-    prune_reports(store.writing, keep_days=-36_500)
+    forget_reports(store.writing, keep_days=-36_500)
     assert [each.policy_domain for each, _ in store.stored(DAY)] == ["bank.example"]
     assert store.days_to_close(DAY + 10 * 86_400) == []
     with store.reading.connect() as connection:
         for table in (reported, reported_policies, policy_records, report_jobs, report_days):
             assert connection.execute(select(table)).all() == []
         assert [each.host for each in connection.execute(select(report_deliveries))] == ["bank.example"]
+
+
+def keep_from(day: int) -> float:
+    """The `keep_days` with which `day` is the oldest that is kept."""
+    return time.time() // 86_400 - day // 86_400
+
+
+def test_a_record_is_kept_as_long_as_it_was_seen(store: Store, url: str) -> None:
+    count(url, [row(time=DAY - 86_400.0), row("old.example", time=DAY - 86_400.0)])
+    count(url, [row()])
+    forget_reports(store.writing, keep_from(DAY))
+    with store.reading.connect() as connection:
+        assert [each.day for each in connection.execute(select(reported))] == [DAY]
+        assert [bytes(each.record) for each in connection.execute(select(policy_records))] == [row()["policy_record"]]
+    assert [each.policy_domain for each in store.policies(DAY, ["bank.example"])["bank.example"]] == ["bank.example"]
+
+
+def test_a_day_that_was_closed_is_not_opened_again_by_what_comes_late(store: Store, url: str) -> None:
+    count(url, [row()])
+    maker(store, ZONE).close_days(0)
+    forget_reports(store.writing, keep_from(DAY + 86_400))
+    count(url, [row()])
+    assert maker(store, ZONE).close_days(0) == []
+
+
+def test_forgetting_goes_on_batch_by_batch(store: Store, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("PRUNE_ROWS", 2), ("PRUNE_REPORTS", 1), ("PAUSE_SECONDS", 0)):
+        monkeypatch.setattr(forgetting, name, value)
+    count(url, [row(f"d{number}.example") for number in range(5)])
+    one = maker(store, ZONE)
+    one.close_days(0)
+    assert one.make().reports == 5
+    with store.writing.begin() as connection:
+        connection.execute(report_deliveries.update().values(state="sent", changed=DAY))
+    forget_reports(store.writing, keep_from(DAY + 86_400))
+    with store.reading.connect() as connection:
+        for table in (reported, reported_policies, policy_records, report_jobs, reports, report_deliveries):
+            assert connection.execute(select(table)).all() == [], table.name

@@ -135,11 +135,12 @@ report_deliveries = sa.Table(
     sa.Column("reply", sa.String(500)),
     sa.Index(
         "ix_report_deliveries_pending",
+        "host",
         "next_try",
         sqlite_where=sa.text("state = 'pending'"),
         postgresql_where=sa.text("state = 'pending'"),
     ),
-    sa.Index("ix_report_deliveries_changed", "changed"),
+    sa.Index("ix_report_deliveries_changed", "state", "changed"),
 )
 """One report at one address. `token` is in its MAIL FROM (VERP), `host` is the address's."""
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from dmarc_milter import wording
 from dmarc_milter.common.reason import Reason
 from dmarc_milter.dmarc.tree_walk import TreeWalks
@@ -27,6 +29,7 @@ from dmarc_milter.reporting.planning import Pair, Plan, PolicyDay, Rules, look_i
 from dmarc_milter.reporting.records import pairs, records
 from dmarc_milter.reporting.signing import SigningKey, signed
 from dmarc_milter.reporting.store import Claim, Job, JobOutcome, MadeReport, Store
+from dmarc_milter.telemetry.log import logger
 
 BATCH = 64
 """Domains worked on at once: their questions to the DNS wait beside each other."""
@@ -139,9 +142,21 @@ class Maker:
 
     def _work_off(self, claim: Claim) -> Iterator[JobOutcome]:
         for day, group in groupby(claim.jobs, key=lambda job: job.day):
-            outcomes = list(self._outcomes(claim, day, list(group)))
+            outcomes = self._guarded(claim, day, list(group))
             claim.finish(outcomes)
             yield from outcomes
+
+    def _guarded(self, claim: Claim, day: int, jobs: Sequence[Job]) -> list[JobOutcome]:
+        """A bug that one domain brings up holds up no other: then each is worked off alone."""
+        try:
+            return list(self._outcomes(claim, day, jobs))
+        except SQLAlchemyError:
+            raise
+        except Exception as error:  # noqa: BLE001 - see above
+            if len(jobs) > 1:
+                return [outcome for job in jobs for outcome in self._guarded(claim, day, [job])]
+            logger.exception("error in the report about %s", jobs[0].policy_domain)
+            return [self._postponed(jobs[0], f"an error of the program: {type(error).__name__}")]
 
     def _outcomes(self, claim: Claim, day: int, jobs: Sequence[Job]) -> Iterator[JobOutcome]:
         domains = [job.policy_domain for job in jobs]

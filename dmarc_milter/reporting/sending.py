@@ -12,7 +12,7 @@ from dmarc_milter.reporting.outbox import Claimed, Outbox, Waiting
 from dmarc_milter.reporting.planning import Refusal, Rules
 from dmarc_milter.reporting.signing import signed
 from dmarc_milter.reporting.suppression import retry
-from dmarc_milter.reporting.transport import Answer, Outcome, Transport, UnreachableMtaError
+from dmarc_milter.reporting.transport import Answer, BrokenOffError, Outcome, Transport, UnreachableMtaError
 
 PER_RUN, PER_HOST = 500, 20
 """Mails of one run, in all and to one host, where they are not so many that it would take too long."""
@@ -77,6 +77,8 @@ class Dispatcher:
         self._transport = transport
         self._pace = pace
         self._clock = clock
+        self._refused: set[str] = set()
+        """Addresses that refused a report in this run, in lower case."""
 
     def send(self, progress: Callable[[int], None] = lambda done: None) -> Sent:
         """One run; `progress` is told how many mails were tried so far."""
@@ -98,6 +100,8 @@ class Dispatcher:
                     break
                 try:
                     total = _together(total, self._deliver(claimed))
+                except BrokenOffError as error:
+                    return _together(total, self._put_off(claimed, str(error)))._replace(trouble=str(error))
                 except UnreachableMtaError as error:
                     return total._replace(trouble=str(error))
             progress(total.tried)
@@ -106,10 +110,10 @@ class Dispatcher:
     def _deliver(self, claimed: Claimed) -> Sent:
         now = self._clock()
         refusal = self._rules.refusal(claimed.due.address)
-        if refusal is not None:
+        if refusal is not None or claimed.due.address.lower() in self._refused:
             # It refused another report meanwhile, or the settings are others now.
-            state = DeliveryState.SUPPRESSED
-            claimed.end(state, "suppressed" if refusal is Refusal.SUPPRESSED else refusal.value, now)
+            why = "suppressed" if refusal in (None, Refusal.SUPPRESSED) else refusal.value
+            claimed.end(DeliveryState.SUPPRESSED, why, now)
             return Sent(suppressed=1)
         if self._sender.keys and not claimed.due.is_signed:
             claimed.sign(signed(claimed.due.message, self._sender.domain, self._sender.keys, int(now)))
@@ -123,13 +127,18 @@ class Dispatcher:
             claimed.end(DeliveryState.SENT, answer.text, now)
             return Sent(sent=1)
         if answer.outcome is Outcome.REFUSED:
+            self._refused.add(claimed.due.address.lower())
             claimed.end(DeliveryState.REFUSED, answer.text, now, suppress=True)
             return Sent(refused=1)
+        return self._put_off(claimed, answer.text)
+
+    def _put_off(self, claimed: Claimed, why: str) -> Sent:
+        now = self._clock()
         again = retry(claimed.due.tries + 1, now, claimed.due.made)
         if again is None:
-            claimed.end(DeliveryState.EXPIRED, answer.text, now)
+            claimed.end(DeliveryState.EXPIRED, why, now)
             return Sent(expired=1)
-        claimed.put_off(again, answer.text, now)
+        claimed.put_off(again, why, now)
         return Sent(put_off=1)
 
 

@@ -6,6 +6,7 @@ host; it holds no transaction while it works, so that mail is written meanwhile.
 """
 
 import fcntl
+import os
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -91,17 +92,23 @@ class Store:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """In SQLite, which locks no rows, one at a time works on the queue. Raises BusyError."""
+        """In SQLite, which locks no rows, one at a time works on the queue. Raises BusyError.
+
+        The folder is what is locked: a file of its own would belong to whoever ran this first, and SQLite's must not be
+        closed by anybody else in this process.
+        """
         path = self.writing.url.database
         if self.is_shared or path is None:
             yield
             return
-        with open(f"{path}-reports", "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise BusyError("another `dmarc-milter report` works on this queue") from None
+        folder = os.open(os.path.dirname(os.path.abspath(path)), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
+        except BlockingIOError:
+            raise BusyError("another `dmarc-milter report` works on this queue") from None
+        finally:
+            os.close(folder)
 
     # Days and jobs
 

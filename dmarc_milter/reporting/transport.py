@@ -42,6 +42,10 @@ class UnreachableMtaError(Exception):
     """The MTA cannot be reached, or does not want us at all: nothing more is tried in this run."""
 
 
+class BrokenOffError(UnreachableMtaError):
+    """The connection broke while a mail was handed over: it may be this mail's doing, so others go first next time."""
+
+
 class Transport(Protocol):
     """An MTA. Used by one thread, in a ``with`` statement."""
 
@@ -74,6 +78,10 @@ def server_address(text: str, default_port: int) -> tuple[str, int]:
     return match[1] or match[2], int(match[3] or default_port)
 
 
+class _UnwillingError(Exception):
+    """The MTA has said so."""
+
+
 class SmtpTransport:
     """One connection for many mails; a mail that the MTA refused does not end it."""
 
@@ -95,26 +103,41 @@ class SmtpTransport:
         smtp = self._connected()
         try:
             return self._transfer(smtp, mail_from, recipient, message)
-        except (OSError, smtplib.SMTPException) as error:
-            self._smtp = None
-            smtp.close()
+        except _UnwillingError as error:
+            self._give_up(smtp)
             raise UnreachableMtaError(one_line(str(error))) from None
+        except (OSError, smtplib.SMTPException) as error:
+            self._give_up(smtp)
+            raise BrokenOffError(one_line(str(error))) from None
+
+    def _give_up(self, smtp: smtplib.SMTP) -> None:
+        self._smtp = None
+        smtp.close()
 
     def _transfer(self, smtp: smtplib.SMTP, mail_from: str, recipient: str, message: bytes) -> Answer:
         smtp.ehlo_or_helo_if_needed()
         code, text = smtp.mail(mail_from)
         if code == _CLOSING or code >= _FOR_GOOD:
             # It does not want us as a sender: that is nobody's address's fault.
-            raise smtplib.SMTPServerDisconnected(f"MAIL FROM:<{mail_from}>: {code} {_words(text)}")
+            raise _UnwillingError(f"MAIL FROM:<{mail_from}>: {code} {_words(text)}")
         if code < _NOT_YET:
             code, text = smtp.rcpt(recipient)
         if code < _NOT_YET:
-            code, text = smtp.data(message)
+            code, text = self._content(smtp, message)
         if code == _CLOSING:
-            raise smtplib.SMTPServerDisconnected(f"{code} {_words(text)}")
+            raise _UnwillingError(f"{code} {_words(text)}")
         if code >= _NOT_YET:
             smtp.rset()
         return Answer(_outcome(code), f"{code} {_words(text)}")
+
+    @staticmethod
+    def _content(smtp: smtplib.SMTP, message: bytes) -> tuple[int, bytes]:
+        """The answer to DATA where that is refused, else that to the mail."""
+        try:
+            return smtp.data(message)
+        except smtplib.SMTPDataError as error:
+            said = error.smtp_error
+            return error.smtp_code, said if isinstance(said, bytes) else said.encode()
 
     def _connected(self) -> smtplib.SMTP:
         if self._smtp is None:

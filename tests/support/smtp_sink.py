@@ -15,7 +15,8 @@ class Taken(NamedTuple):
 
 
 Script = Callable[[str, str], str | None]
-"""Of a command (MAIL, RCPT, DATA) and its argument: a reply, or None for the usual one. DATA's is that to the mail."""
+"""Of a command (MAIL, RCPT, BEFORE DATA, DATA) and its argument: a reply, or None for the usual one. DATA's is that to
+the mail; BREAK ends the connection there."""
 
 
 class SmtpSink:
@@ -66,9 +67,15 @@ class SmtpSink:
             elif command == "RCPT":
                 recipient = argument
             elif command == "DATA":
+                refused = self.script("BEFORE DATA", recipient)
+                if refused is not None:
+                    say(refused)
+                    continue
                 say("354 go on")
                 message = self._content(connection)
                 reply = self.script("DATA", recipient) or "250 2.0.0 Ok: queued as 4XSINK"
+                if reply == "BREAK":
+                    return
                 if reply.startswith("2"):
                     self.taken.append(Taken(mail_from, recipient, message))
                 say(reply)

@@ -1,8 +1,10 @@
 """Aggregate reports made of a day of mail: their documents, names and mails; closed once, and the same ever after."""
 
 import gzip
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
@@ -436,3 +438,16 @@ def test_forgetting_goes_on_batch_by_batch(store: Store, url: str, monkeypatch: 
     with store.reading.connect() as connection:
         for table in (reported, reported_policies, policy_records, report_jobs, reports, report_deliveries):
             assert connection.execute(select(table)).all() == [], table.name
+
+
+def test_a_bug_that_one_domain_brings_up_holds_up_no_other(store: Store, url: str) -> None:
+    count(url, [row(), row("shop.example"), row("club.example")])
+    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as file, file:
+        file.execute("UPDATE reported SET content = 'no JSON' WHERE policy_domain = 'club.example'")
+    one = maker(store, ZONE)
+    one.close_days(0)
+    assert one.make().postponed == 1
+    assert [each.policy_domain for each, _ in store.stored(DAY)] == ["bank.example", "shop.example"]
+    with store.reading.connect() as connection:
+        notes = connection.execute(select(report_jobs.c.note).where(report_jobs.c.state == "open")).scalars().all()
+    assert notes == ["an error of the program: JSONDecodeError"]

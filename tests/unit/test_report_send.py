@@ -123,6 +123,37 @@ def test_the_mta_is_gone(store: Store) -> None:
     assert Outbox(store).counts() == {"pending": 4}
 
 
+@pytest.mark.parametrize("reply", ["554 5.7.1 no", "451 4.3.0 later"])
+def test_data_itself_is_refused(store: Store, reply: str) -> None:
+    with SmtpSink(lambda said, _: reply if said == "BEFORE DATA" else None) as sink:
+        found = send(store, sink)
+    assert (found.refused, found.put_off) == ((4, 0) if reply.startswith("5") else (0, 4))
+
+
+def test_a_mail_that_breaks_the_connection_holds_up_no_other(store: Store) -> None:
+    def script(said: str, argument: str) -> str | None:
+        return "BREAK" if said == "DATA" and argument == "d@club.example" else None
+
+    with SmtpSink(script) as sink:
+        runs = [send(store, sink) for _ in range(3)]
+    assert [each.trouble is not None for each in runs] == [True, False, False]
+    assert sorted(each.recipient for each in sink.taken) == EVERY_ADDRESS[1:]
+    assert Outbox(store).counts() == {"sent": 3, "pending": 1}
+
+
+def test_who_refuses_one_report_is_asked_for_no_other(tmp_path: Path) -> None:
+    url = journal(tmp_path)
+    rua = b"v=DMARC1; p=%s; rua=mailto:d@bank.example"
+    count(url, [row(policy_record=rua % policy) for policy in (b"none", b"reject", b"quarantine")])
+    opened = Store(url)
+    one = maker(opened)
+    one.close_days(0)
+    assert one.make().reports == 3
+    with SmtpSink(lambda said, _: "550 5.1.1 nobody" if said == "RCPT" else None) as sink:
+        assert send(opened, sink) == Sent(refused=1, suppressed=2)
+    opened.close()
+
+
 def test_the_mta_is_gone_in_the_middle(store: Store) -> None:
     """What it took is sent; what it had in hand is sent again, as it was."""
     with SmtpSink(lambda said, address: "421 4.3.2 going down" if address == "d@shop.example" else None) as sink:

@@ -25,7 +25,8 @@ from dmarc_milter.settings.config import Settings
 from dmarc_milter.settings.error import ConfigError
 
 DONE, LEFT = 0, 1
-LATE_DAYS = 7
+LATE_DAYS = 2
+"""Days whose latecomers are counted: to count them is to read all that is counted of these days."""
 
 
 def load(options: argparse.Namespace) -> Settings:

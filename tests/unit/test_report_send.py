@@ -354,6 +354,16 @@ CLIENT = bytes((192, 0, 2, 1))
         (CHECK_ZONE.replace("p=reject", "p=reject; rua=mailto:x@example.org"), (KEY,), [], False, ["reports"]),
         ("$TTL 60\n", (KEY,), [], False, ["DKIM", "DMARC"]),
     ],
+    ids=[
+        "DKIM alone",
+        "both",
+        "SPF alone",
+        "neither is known",
+        "SPF fails",
+        "another key is published",
+        "its record asks for reports",
+        "nothing is published",
+    ],
 )
 def test_check(zone: str, keys: tuple[SigningKey, ...], clients: list[bytes], passes: bool, wrong: list[str]) -> None:
     sender = replace(SENDER, keys=keys)

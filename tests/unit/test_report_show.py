@@ -82,6 +82,7 @@ BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><feedback
         (gzip.compress(zipped(OLD)), Fault.NO_XML),
         (b"x" * (21 << 20), Fault.TOO_LARGE),
     ],
+    ids=lambda each: each.value if isinstance(each, Fault) else "",
 )
 def test_what_is_no_report(octets: bytes, fault: Fault) -> None:
     assert read(octets) is fault

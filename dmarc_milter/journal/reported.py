@@ -66,6 +66,9 @@ class Cause(StrEnum):
     """The DNS could not tell whether an identifier is authenticated or aligned."""
 
 
+_compact = json.JSONEncoder(separators=(",", ":")).encode
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """What one record of a report tells, but for alignment and count."""
@@ -85,7 +88,7 @@ class Content:
 
     def as_text(self) -> str:
         """As it lies in the table."""
-        return json.dumps([*self._key, self.cause], separators=(",", ":"))
+        return _compact([*self._key, self.cause])
 
     @property
     def _key(self) -> tuple[Any, ...]:

@@ -5,6 +5,7 @@ is finished in one, and what a report is called follows from what it is about.
 """
 
 import time
+from collections import ChainMap
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from dmarc_milter import wording
 from dmarc_milter.common.reason import Reason
+from dmarc_milter.dmarc.record import DmarcRecord
 from dmarc_milter.dmarc.tree_walk import TreeWalks
 from dmarc_milter.dns.message import MessageQuestions
 from dmarc_milter.dns.runner import Runner
@@ -22,11 +24,12 @@ from dmarc_milter.dns.source import Source
 from dmarc_milter.journal.report_tables import JobState
 from dmarc_milter.journal.reported import Aligned, Content
 from dmarc_milter.journal.rollups import DAY
-from dmarc_milter.reporting.document import Part, Reporter, parts
+from dmarc_milter.reporting.alignments import Alignments, UnansweredError
+from dmarc_milter.reporting.document import Part, Record, Reporter, parts
 from dmarc_milter.reporting.identity import ReportIdentity
 from dmarc_milter.reporting.mail import aggregate_mail
 from dmarc_milter.reporting.planning import Pair, Plan, PolicyDay, Rules, look_into, plan
-from dmarc_milter.reporting.records import pairs, records
+from dmarc_milter.reporting.records import Counted, pairs, records
 from dmarc_milter.reporting.signing import SigningKey, signed
 from dmarc_milter.reporting.store import Claim, Job, JobOutcome, MadeReport, Store
 from dmarc_milter.telemetry.log import logger
@@ -37,6 +40,8 @@ MAX_HELD = 8 << 20
 """Octets of mails of one batch that may be in memory; then what is done is written."""
 SECONDS = 60.0
 """What the DNS may take for one domain."""
+MAX_PAIRS = 1_000
+"""Alignments of one domain that are looked into beside those of others; where there are more, as its rows are read."""
 RETRY_SECONDS = 3_600.0
 GIVE_UP_SECONDS = 3 * DAY
 MAX_NOTE = 500
@@ -101,6 +106,7 @@ class Maker:
         self._rules = rules
         self._runner = runner
         self._source = source
+        self._alignments = Alignments(runner, source)
         self._clock = clock
 
     # For people
@@ -162,11 +168,12 @@ class Maker:
         domains = [job.policy_domain for job in jobs]
         policies = self._store.policies(day, domains)
         looked = self._looked_into(day, policies)
-        made = self._made(claim, day, jobs, looked)
+        made, unanswered = self._made(claim, day, jobs, looked)
         for job in jobs:
             counted = sum(each.messages for each in policies.get(job.policy_domain, ()))
             found = looked.get(job.policy_domain)
             failure = _failure(found) if found is not None else None
+            failure = failure or unanswered.get(job.policy_domain)
             if failure is not None:
                 yield self._postponed(job, wording.text(failure))
             else:
@@ -211,14 +218,17 @@ class Maker:
             record = published.get((domain, policy))
             if record is None or not record.report_addresses:
                 continue
+            some = found.setdefault(domain, {})
             for row in rows:
-                for pair in pairs(Content.of(row.content), record, Aligned.of(row.variant)):
-                    found.setdefault(domain, {})[pair] = None
+                if len(some) >= MAX_PAIRS:
+                    break
+                some.update(dict.fromkeys(pairs(Content.of(row.content), record, Aligned.of(row.variant))))
         return found
 
     def _made(
         self, claim: Claim, day: int, jobs: Sequence[Job], looked: dict[str, _Looked]
-    ) -> dict[str, list[MadeReport]]:
+    ) -> tuple[dict[str, list[MadeReport]], dict[str, Reason]]:
+        """The reports of each domain; and those that have to wait, for the DNS did not tell all."""
         plans = {
             (each.policy.policy_domain, each.policy.policy): each
             for found in looked.values()
@@ -227,20 +237,31 @@ class Maker:
             if each.is_made
         }
         held = _Held(claim)
+        unanswered: dict[str, Reason] = {}
         domains = [job.policy_domain for job in jobs]
         claim.begin(day, domains)
         if plans:
             for domain, policy, rows in self._store.rows(day, domains):
                 planned = plans.get((domain, policy))
-                if planned is None:
+                if planned is None or domain in unanswered:
                     continue
-                known = looked[domain].known
-                assert isinstance(known, dict)
-                record = planned.policy.record
                 identity = ReportIdentity(self._sender.submitter, domain, policy, day)
-                for part in parts(identity, self._sender.reporter, record, records(rows, record, known)):
-                    held.add(self._report(part, planned))
-        return held.made
+                told = self._records(rows, planned.policy.record, looked[domain])
+                try:
+                    for part in parts(identity, self._sender.reporter, planned.policy.record, told):
+                        held.add(self._report(part, planned))
+                except UnansweredError as error:
+                    # What is kept of it already is forgotten when it is begun again.
+                    unanswered[domain] = error.why
+                    held.made.pop(domain, None)
+        return held.made, unanswered
+
+    def _records(self, rows: Iterator[Counted], record: DmarcRecord, looked: _Looked) -> Iterator[Record]:
+        assert isinstance(looked.known, dict)
+        if len(looked.known) < MAX_PAIRS:
+            return records(rows, record, looked.known)
+        known = ChainMap({}, looked.known)
+        return records(self._alignments.answered(rows, record, known), record, known)
 
     def _report(self, part: Part, planned: Plan) -> MadeReport:
         now = self._clock()

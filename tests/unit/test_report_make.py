@@ -27,6 +27,7 @@ from dmarc_milter.journal.report_tables import (
     reported_policies,
     reports,
 )
+from dmarc_milter.reporting import alignments, making
 from dmarc_milter.reporting.identity import ReportIdentity
 from dmarc_milter.reporting.mail import attachment
 from dmarc_milter.reporting.planning import Plan, Rules
@@ -451,3 +452,52 @@ def test_a_bug_that_one_domain_brings_up_holds_up_no_other(store: Store, url: st
     with store.reading.connect() as connection:
         notes = connection.execute(select(report_jobs.c.note).where(report_jobs.c.state == "open")).scalars().all()
     assert notes == ["an error of the program: JSONDecodeError"]
+
+
+def many_envelope_domains(count_of: int = 12) -> list[Row]:
+    """Messages that pass by DKIM; SPF was not looked into, each time of another domain."""
+    return [
+        row(
+            client=f"192.0.2.{number}",
+            spf_domain=f"b{number}.bank.example",
+            alignments=[alignment("dkim", "bank.example", True), alignment("spf", f"b{number}.bank.example", None)],
+        )
+        for number in range(count_of)
+    ]
+
+
+OWN = ZONE + '_dmarc.b3.bank.example. IN TXT "v=DMARC1; p=none; psd=n"\n'
+"""One of the envelope domains is an organization of its own."""
+
+
+@pytest.mark.parametrize("most", [1, 5, 1_000])
+def test_however_many_alignments_there_are_each_is_looked_into(
+    store: Store, url: str, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(making, "MAX_PAIRS", most)
+    monkeypatch.setattr(alignments, "WINDOW", 5)
+    count(url, many_envelope_domains())
+    one = maker(store, OWN)
+    one.close_days(0)
+    assert one.make().reports == 1
+    ((_, message),) = store.stored(DAY)
+    found = {told(each)[0]: told(each)[4] for each in parsed(attachment(message)[1]).findall("record")}
+    assert found == {f"192.0.2.{number}": "fail" if number == 3 else "pass" for number in range(12)}
+
+
+def test_where_one_of_many_cannot_be_told_the_domain_waits(
+    store: Store, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "MAX_PAIRS", 1)
+    monkeypatch.setattr(alignments, "WINDOW", 5)
+    monkeypatch.setattr(making, "MAX_HELD", 0)
+    count(url, [*many_envelope_domains(), row("shop.example")])
+    failing = (
+        OWN + "_dmarc.b7.bank.example. IN CNAME broken.example.\nbroken.example. IN CNAME _dmarc.b7.bank.example.\n"
+    )
+    one = maker(store, failing)
+    one.close_days(0)
+    assert one.make() == one.make()._replace(reports=1, deliveries=1, postponed=1, days=frozenset({DAY}))
+    later = maker(store, OWN, now=DAY + 3 * 86_400.0)
+    assert later.make().reports == 1
+    assert [each.policy_domain for each, _ in store.stored(DAY)] == ["bank.example", "shop.example"]

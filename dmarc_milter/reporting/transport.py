@@ -68,6 +68,8 @@ class Server:
     starttls: bool = False
     user: str | None = None
     password_file: str | None = None
+    ca_file: str | None = None
+    """Certificates that the server's is checked against; None: those of the system."""
 
 
 def server_address(text: str, default_port: int) -> tuple[str, int]:
@@ -151,10 +153,14 @@ class SmtpTransport:
     def _connect(self) -> smtplib.SMTP:
         server = self._server
         smtp = smtplib.SMTP(server.host, server.port, timeout=SECONDS)
-        if server.starttls:
-            smtp.starttls(context=ssl.create_default_context())
-        if server.user is not None and server.password_file is not None:
-            smtp.login(server.user, _password(server.password_file))
+        try:
+            if server.starttls:
+                smtp.starttls(context=ssl.create_default_context(cafile=server.ca_file))
+            if server.user is not None and server.password_file is not None:
+                smtp.login(server.user, _password(server.password_file))
+        except (OSError, smtplib.SMTPException):
+            smtp.close()
+            raise
         return smtp
 
 

@@ -109,9 +109,6 @@ def _check_report(settings: Settings) -> None:
     report = settings.report
     if not report.enabled:
         return
-    for name in ("organization", "email", "submitter"):
-        if getattr(report, name) is None:
-            raise ConfigError(f"report.{name} is missing: reports are enabled")
     if not settings.journal.enabled:
         raise ConfigError("report.enabled needs the journal: journal.enabled is false")
     if report.user is not None and report.password_file is None:

@@ -39,19 +39,18 @@ class ReportSection:
     """Whether the journal counts what reports need, and `dmarc-milter report` makes and sends them."""
 
     organization: Annotated[str | None, _ONE_LINE, Example("Example Ltd")] = None
-    """Your name in the reports. Needed where reports are enabled."""
+    """Your name in the reports. Needed to send them; `report make` takes the name of the host where it is not set."""
 
     email: Annotated[str | None, _ADDRESS, Example("dmarc@reports.example.org")] = None
     """From whom reports come, and whom their readers may ask: an address below a domain that is for this alone, whose
-    own DMARC record asks for no reports. Needed where reports are enabled."""
+    own DMARC record asks for no reports. Needed to send them."""
 
     submitter: Annotated[
         str | None,
         Pattern(rf"(?=.{{1,120}}\Z){_DOMAIN}", "a domain of at most 120 characters, like example.org"),
         Example("example.org"),
     ] = None
-    """The domain that the reports are made in the name of: the same on all hosts of a fleet. Needed where reports are
-    enabled."""
+    """The domain that the reports are made in the name of: the same on all hosts of a fleet. Needed to send them."""
 
     contact: Annotated[str | None, _ONE_LINE, Example("https://example.org/dmarc")] = None
     """More about how to reach you, for the readers of reports."""
@@ -98,6 +97,9 @@ class ReportSection:
         Example("mail.example.org:587"),
     ] = "127.0.0.1:25"
     """The MTA that takes them."""
+
+    ca_file: Annotated[str | None, Pattern(r"/[^\0]+", "an absolute path"), Example("/etc/ssl/certs/my-ca.pem")] = None
+    """Certificates (PEM) that the server's is checked against at submission; where it is not set, the system's."""
 
     user: Annotated[str | None, _ONE_LINE, Example("reports")] = None
     """Who logs in at submission."""

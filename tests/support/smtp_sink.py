@@ -1,8 +1,12 @@
 """An MTA that takes mail and keeps it, or says what it is told to say."""
 
+import base64
 import socketserver
+import ssl
 import threading
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import NamedTuple
 
 
@@ -22,14 +26,27 @@ the mail; BREAK ends the connection there."""
 class SmtpSink:
     """Serves on a port of its own until the ``with`` block ends."""
 
-    def __init__(self, script: Script = lambda command, argument: None) -> None:
+    def __init__(
+        self, script: Script = lambda command, argument: None, certificate: tuple[Path, Path] | None = None
+    ) -> None:
+        """With `certificate` (and its key), STARTTLS and AUTH PLAIN are offered."""
         self.taken: list[Taken] = []
+        self.logins: list[str] = []
+        """User and password, NUL between them, of those who logged in."""
         self.script = script
+        self._certificate = certificate
         sink = self
 
         class Handler(socketserver.StreamRequestHandler):
             def handle(self) -> None:
-                sink._serve(self)
+                # Who does not trust the certificate goes away in the middle.
+                with suppress(ssl.SSLError):
+                    sink._serve(self)
+
+            def finish(self) -> None:
+                with suppress(OSError, ValueError):
+                    super().finish()
+                self.request.close()
 
         socketserver.ThreadingTCPServer.allow_reuse_address = True
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
@@ -52,12 +69,26 @@ class SmtpSink:
     def _serve(self, connection: socketserver.StreamRequestHandler) -> None:
         def say(text: str) -> None:
             connection.wfile.write(text.encode() + b"\r\n")
+            connection.wfile.flush()
 
         say("220 sink")
         mail_from = recipient = ""
         while line := connection.rfile.readline():
             text = line.decode("utf-8", "replace").strip()
             command = text[:4].upper()
+            if command == "EHLO" and self._certificate is not None:
+                say("250-sink")
+                say("250-AUTH PLAIN")
+                say("250 STARTTLS")
+                continue
+            if command == "STAR" and self._certificate is not None:
+                say("220 go on")
+                self._encrypt(connection, *self._certificate)
+                continue
+            if command == "AUTH":
+                self.logins.append(base64.b64decode(text.split()[2]).decode().lstrip("\0"))
+                say("235 welcome")
+                continue
             argument = text.partition(":")[2].strip().partition(" ")[0].strip("<>")
             if command == "QUIT":
                 say("221 bye")
@@ -81,6 +112,16 @@ class SmtpSink:
                 say(reply)
                 continue
             say((self.script(command, argument) if command in ("MAIL", "RCPT") else None) or "250 ok")
+
+    @staticmethod
+    def _encrypt(connection: socketserver.StreamRequestHandler, certificate: Path, key: Path) -> None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        connection.rfile.close()
+        connection.wfile.close()
+        secured = context.wrap_socket(connection.request, server_side=True)
+        connection.request = secured
+        connection.rfile, connection.wfile = secured.makefile("rb"), secured.makefile("wb")
 
     @staticmethod
     def _content(connection: socketserver.StreamRequestHandler) -> bytes:

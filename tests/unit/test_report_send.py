@@ -33,6 +33,7 @@ from dmarc_milter.reporting.transport import (
     server_address,
 )
 from dmarc_milter.telemetry.metrics import FiguresOfReports
+from tests.support.keys import certificate
 from tests.support.reports import DAY, EVERYBODY, NEXT_NOON, SENDER, count, journal, maker, row
 from tests.support.smtp_sink import SmtpSink
 
@@ -316,6 +317,41 @@ def test_sendmail(tmp_path: Path, status: int, outcome: Outcome | None) -> None:
             assert mta.hand_over("a@b.example", "-c@d.example", b"x\r\n.\r\n").outcome is outcome
     assert (tmp_path / "arguments").read_text() == "-i -f a@b.example -- -c@d.example\n"
     assert (tmp_path / "message").read_bytes() == b"x\n.\n"
+
+
+def submission(sink: SmtpSink, password: Path, ca_file: Path | None) -> SmtpTransport:
+    return SmtpTransport(
+        Server("127.0.0.1", sink.port, True, "reports", str(password), None if ca_file is None else str(ca_file))
+    )
+
+
+def test_submission(tmp_path: Path) -> None:
+    """Encrypted, logged in; and not to a server whose certificate nobody vouches for."""
+    files = certificate(tmp_path)
+    (tmp_path / "password").write_text("secret\n")
+    with SmtpSink(certificate=files) as sink:
+        with submission(sink, tmp_path / "password", files[0]) as mta:
+            assert mta.hand_over("a@b.example", "c@d.example", b"x\r\n").outcome is Outcome.TAKEN
+        with submission(sink, tmp_path / "password", None) as mta, pytest.raises(UnreachableMtaError, match="certif"):
+            mta.hand_over("a@b.example", "c@d.example", b"x\r\n")
+        with (
+            submission(sink, tmp_path / "nowhere", files[0]) as mta,
+            pytest.raises(UnreachableMtaError, match="nowhere"),
+        ):
+            mta.hand_over("a@b.example", "c@d.example", b"x\r\n")
+    assert sink.logins == ["reports\0secret"]
+    assert len(sink.taken) == 1
+
+
+def test_no_password_is_told_to_a_server_without_encryption(tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("secret\n")
+    with (
+        SmtpSink() as sink,
+        submission(sink, tmp_path / "password", None) as mta,
+        pytest.raises(UnreachableMtaError, match="STARTTLS"),
+    ):
+        mta.hand_over("a@b.example", "c@d.example", b"x\r\n")
+    assert sink.logins == []
 
 
 @pytest.mark.parametrize(

@@ -181,3 +181,34 @@ def test_list_tells_what_waits_for_the_dns(tmp_path: Path, capsys: pytest.Captur
     store.close()
     assert main(["report", "list", "--config", str(tmp_path / "f.toml")]) == 0
     assert "2026-11-26  bank.example  not made yet: " in capsys.readouterr().out
+
+
+def test_enabled_alone_is_enough_to_make(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url = journal(tmp_path)
+    text = f'[journal]\ndatabase = "{url}"\n[report]\nenabled = true\nmetrics_file = "{tmp_path}/m"\n'
+    (tmp_path / "f.toml").write_text(text)
+    count(url, [row()])
+    config = ["--config", str(tmp_path / "f.toml")]
+    assert main(["report", "make", "--output", str(tmp_path / "out"), *config]) == 0
+    assert len(list((tmp_path / "out").iterdir())) == 1
+    assert main(["report", "send", *config]) == 2
+    assert "report.organization is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "reports are not switched on"),
+        ("enabled = true\n[journal]\nenabled = false", "needs the journal"),
+        ('enabled = true\nuser = "x"', "report.password_file is missing"),
+        ('enabled = true\nuser = "x"\npassword_file = "/x"', "submission"),
+        ('enabled = true\nemail = "nobody"', "report.email"),
+        ('enabled = true\nsubmitter = "no domain"', "report.submitter"),
+        ('enabled = true\ndkim_key = ["r:/nowhere"]', "/nowhere: No such file"),
+    ],
+)
+def test_settings_that_cannot_be_used(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, said: str) -> None:
+    url = journal(tmp_path)
+    (tmp_path / "f.toml").write_text(f"[report]\n{text}\n")
+    assert main(["report", "make", "--journal", url, "--config", str(tmp_path / "f.toml")]) == 2
+    assert said in capsys.readouterr().err

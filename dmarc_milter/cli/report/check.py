@@ -8,7 +8,7 @@ import time
 from ipaddress import ip_address
 
 from dmarc_milter.cli.command import USAGE_ERROR
-from dmarc_milter.cli.report.common import DONE, REPORT_ERRORS, dns, failed, load, opened, sender
+from dmarc_milter.cli.report.common import DONE, REPORT_ERRORS, dns, failed, load_for_sending, opened, sender
 from dmarc_milter.common.terminal import Severity, is_coloured, painted
 from dmarc_milter.journal.rollups import DAY
 from dmarc_milter.reporting.checking import CheckOutcome, check, fingerprint, sample
@@ -22,7 +22,7 @@ _MARKS = {True: "ok", False: "WRONG", None: "note"}
 
 def run(options: argparse.Namespace) -> int:
     """The exit status."""
-    settings = load(options)
+    settings = load_for_sending(options)
     who = sender(settings)
     try:
         clients = [ip_address(each).packed for each in options.client]

@@ -1,6 +1,7 @@
 """What the subcommands of report share: the store opened, and who sends, by the settings."""
 
 import argparse
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,29 +49,36 @@ def opened(options: argparse.Namespace, settings: Settings) -> Iterator[Store]:
 
 
 def sender(settings: Settings) -> Sender:
-    """Who reports, by settings that were checked. Raises ConfigError where a key cannot be used."""
+    """Who reports; what the settings do not say has the name of the host. Raises ConfigError where a key is no key."""
     report = settings.report
-    assert report.organization is not None
-    assert report.email is not None
-    assert report.submitter is not None
+    submitter = (report.submitter or settings.milter.authserv_id or socket.getfqdn()).lower()
+    email = report.email or f"postmaster@{submitter}"
     try:
         keys = tuple(load_key(each) for each in report.dkim_key)
     except KeyFileError as error:
         raise ConfigError(str(error)) from None
-    return Sender(report.submitter.lower(), Reporter(report.organization, report.email, report.contact), keys)
+    return Sender(submitter, Reporter(report.organization or submitter, email, report.contact), keys)
+
+
+def load_for_sending(options: argparse.Namespace) -> Settings:
+    """The settings, which say who sends. Raises ConfigError."""
+    settings = load(options)
+    for name in ("organization", "email", "submitter"):
+        if getattr(settings.report, name) is None:
+            raise ConfigError(f"report.{name} is missing: it is needed to send reports (docs/reporting.md)")
+    return settings
 
 
 def rules(settings: Settings, store: Store, now: float) -> Rules:
     """Who gets reports. Raises ConfigError."""
     report = settings.report
-    assert report.email is not None
     return Rules(
         report.minimum_messages,
         report.only_aligned,
         report.max_addresses,
         tuple(_pattern(each) for each in report.exclude_domains),
         frozenset(each.lower() for each in report.exclude_addresses),
-        frozenset((report.email.lower(),)),
+        frozenset((sender(settings).reporter.email.lower(),)),
         store.suppressed(now),
     )
 

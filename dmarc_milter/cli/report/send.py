@@ -11,7 +11,7 @@ from dmarc_milter.cli.report.common import (
     LEFT,
     REPORT_ERRORS,
     failed,
-    load,
+    load_for_sending,
     note_figures,
     opened,
     rules,
@@ -29,7 +29,7 @@ _SMTP, _SUBMISSION = 25, 587
 
 def run(options: argparse.Namespace) -> int:
     """The exit status."""
-    settings = load(options)
+    settings = load_for_sending(options)
     try:
         with opened(options, settings) as store, store.alone():
             who, outbox = sender(settings), Outbox(store)
@@ -59,7 +59,7 @@ def transport(report: ReportSection) -> Transport:
         host, port = server_address(report.server, _SUBMISSION if is_submission else _SMTP)
     except ValueError as error:
         raise ConfigError(f"report.server: {error}") from None
-    return SmtpTransport(Server(host, port, is_submission, report.user, report.password_file))
+    return SmtpTransport(Server(host, port, is_submission, report.user, report.password_file, report.ca_file))
 
 
 def _tell(sent: Sent, waiting: int, *, as_json: bool) -> None:

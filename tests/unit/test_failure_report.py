@@ -53,7 +53,7 @@ SETTINGS = config.parse(
 )
 SPOOFED = (
     b"From: The Bank <boss@bank.example>\r\nTo: Jo Doe <jo.doe@example.org>\r\nSubject: Your account\r\n"
-    b"Message-ID: <1@crook.example>\r\n\r\nClick here.\r\n"
+    b"Message-ID: <first@crook.example>\r\n\r\nClick here.\r\n"
 )
 CROOK = Envelope(bytes((203, 0, 113, 66)), "mail.crook.example", "x@crook.example")
 OWN = Envelope(bytes((192, 0, 2, 1)), "mail.bank.example", "bounce@bank.example")
@@ -202,7 +202,7 @@ def test_no_local_part_leaves(store: Store) -> None:
     (octets,) = mails(store)
     mail = message_from_bytes(octets, policy=policy.default)
     shown = "".join(str(part.get_payload(decode=True)) for part in mail.walk())
-    for name in ("jo.doe@", "boss@", "x@crook", "1@crook"):
+    for name in ("jo.doe@", "boss@", "x@crook", "first@crook"):
         assert name not in shown
         assert name.encode() not in octets
     assert "Click here" not in shown

@@ -241,8 +241,12 @@ class Store:
     # Reports
 
     def stored(self, day: int, domain: str | None = None) -> Iterator[tuple[Any, bytes]]:
-        """The reports of a day with their mails, in order."""
-        query = sa.select(reports).where(reports.c.day == day).order_by(reports.c.policy_domain, reports.c.id)
+        """The aggregate reports of a day with their mails, in order.
+
+        Failure reports are none of them: what strangers wrote is in their mails.
+        """
+        is_wanted = sa.and_(reports.c.day == day, reports.c.kind == "aggregate")
+        query = sa.select(reports).where(is_wanted).order_by(reports.c.policy_domain, reports.c.id)
         if domain is not None:
             query = query.where(reports.c.policy_domain == domain)
         with self.reading.connect().execution_options(yield_per=100) as connection:

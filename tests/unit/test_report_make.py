@@ -501,3 +501,18 @@ def test_where_one_of_many_cannot_be_told_the_domain_waits(
     later = maker(store, OWN, now=DAY + 3 * 86_400.0)
     assert later.make().reports == 1
     assert [each.policy_domain for each, _ in store.stored(DAY)] == ["bank.example", "shop.example"]
+
+
+def test_a_failure_report_is_no_file_of_the_day(store: Store, url: str) -> None:
+    """What is in it a stranger wrote: the name of an attachment, too."""
+    count(url, [row()])
+    one = maker(store, ZONE)
+    one.close_days(0)
+    one.make()
+    ((about, _),) = store.stored(DAY)
+    hostile = b'Content-Disposition: attachment; filename="../../evil"\r\n\r\nZXZpbA==--'
+    failure = {**about._mapping, "id": "f0", "kind": "failure", "message": hostile}
+    with store.writing.begin() as connection:
+        connection.execute(reports.insert().values(failure))
+    assert [each.kind for each, _ in store.stored(DAY)] == ["aggregate"]
+    assert store.message("f0") == hostile

@@ -1,7 +1,8 @@
 """What other settings would do to messages that are in the journal (pure).
 
 The filter's own policy decides, on what a record tells of the verdict. What a record does not tell (all recipients, the
-client's reverse names, a verdict on mail that was not judged) leaves the outcome open; it is counted as such.
+client's reverse names, SPF for HELO, a verdict on mail that was not judged) leaves the outcome open; it is counted as
+such.
 """
 
 from collections import Counter
@@ -86,11 +87,11 @@ class Rejudging:
 
 def _asks(rule: Override) -> bool:
     """Whether it asks for what no record tells."""
-    return bool(rule.reverse_name or rule.recipient_domain)
+    return bool(rule.reverse_name or rule.recipient_domain or rule.helo_spf)
 
 
 def _without_unknown(rule: Override) -> Override:
-    return replace(rule, reverse_name=(), recipient_domain=())
+    return replace(rule, reverse_name=(), recipient_domain=(), helo_spf=())
 
 
 def rejudged(rows: Iterable[Row], rejudging: Rejudging) -> dict[tuple[str, str], Changed]:

@@ -64,6 +64,8 @@ class EvaluationSettings:
     """Clients for which SPF is asked about whoever handed them the message."""
     wants_reverse_names: bool = False
     """Whether a rule needs the client's confirmed names."""
+    wants_helo_spf: bool = False
+    """Whether a rule needs SPF for HELO, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,16 @@ class MessageEvaluation:
             ends = max(deadline, time.monotonic() + MORE_SECONDS)
             resolver = self._questions.resolver(ends, REVERSE_NAME_QUESTIONS)
             names = tuple([name async for name in validated_names(resolver, address)])
-        return _ClientFindings(spf, names)
+        return _ClientFindings(spf, names, await self._check_helo(spf, address, helo))
+
+    async def _check_helo(self, spf: SpfFinding, address: bytes | None, helo: str) -> Check | None:
+        """SPF for HELO (RFC 7208 2.3), where a rule asks for it."""
+        if not self._context.settings.wants_helo_spf:
+            return None
+        if address is None or spf.identity is SpfIdentity.HELO:
+            return spf.check
+        domain, sender = identity("", helo)
+        return await check_host(self._resolver(SPF_QUESTIONS), address, domain, sender, helo)
 
     async def _check_spf(self, address: bytes | None, helo: str) -> SpfFinding:
         resolver = self._resolver(SPF_QUESTIONS)
@@ -239,6 +250,7 @@ class MessageEvaluation:
             mailing_list(self.header),
             self.recipient_domains,
             is_dmarc_report(self.header),
+            client.helo_spf,
         )
 
     async def _apply_dmarc(
@@ -276,6 +288,7 @@ class _Signed(NamedTuple):
 class _ClientFindings(NamedTuple):
     spf: SpfFinding
     reverse_names: tuple[str, ...]
+    helo_spf: Check | None
 
 
 def identifiers(spf: SpfFinding, signatures: tuple[SignatureResult, ...]) -> list[dmarc.Identifier]:

@@ -79,6 +79,7 @@ def evaluation_settings(settings: Settings) -> EvaluationSettings:
         settings.dkim.allow_partial_body,
         tuple(map(network.of, settings.policy.trusted_relays)),
         any(rule.reverse_name for rule in settings.override),
+        any(rule.helo_spf for rule in settings.override),
     )
 
 

@@ -61,6 +61,8 @@ class Verdict:
     """Known only where a rule asks for them."""
     is_dmarc_report: bool = False
     """Whether it says of itself that it is an aggregate report (RFC 9990 3.5.2)."""
+    helo_spf: Check | None = None
+    """SPF for HELO; asked for only where a rule wants it."""
 
     @property
     def client_address(self) -> bytes | None:

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from dmarc_milter.settings.addresses import IpNetwork
 from dmarc_milter.settings.constraints import Example, Pattern
 
+SpfResultName = Literal["pass", "fail", "softfail", "neutral", "none", "temperror", "permerror"]
+
 
 @dataclass(frozen=True, slots=True)
 class OverrideSection:
@@ -45,6 +47,31 @@ class OverrideSection:
     recipient_domain: tuple[str, ...] = ()
     """The domains of all recipients."""
 
+    helo: Annotated[tuple[str, ...], Example((".dynamic.example.net",))] = ()
+    """What the client called itself. Anybody can say anything."""
+
+    mail_from_domain: Annotated[tuple[str, ...], Example(("bounces.example.net",))] = ()
+    """The domain of MAIL FROM, whether or not it is authenticated."""
+
+    spf: Annotated[tuple[SpfResultName, ...], Example(("fail",))] = ()
+    """The result of SPF for MAIL FROM (for HELO where the reverse-path is null): "pass", "fail", "softfail", "neutral",
+    "none", "temperror" or "permerror". RFC 9989 7.1 advises against refusing on it alone: who forwards mail breaks SPF,
+    and DKIM may still pass. Ask for dmarc = ["none"] as well, for instance."""
+
+    helo_spf: tuple[SpfResultName, ...] = ()
+    """The result of SPF for HELO. Asked for only where a rule has this."""
+
+    dkim: tuple[Literal["pass", "fail", "none", "temperror"], ...] = ()
+    """What the signatures come to: "pass" where one passes, else "temperror" where the DNS failed for one, else "fail";
+    "none" without any."""
+
+    dmarc: Annotated[tuple[Literal["pass", "fail", "none", "temperror", "permerror"], ...], Example(("fail",))] = ()
+    """The result of DMARC: "pass", "fail", "none" (no policy is published), "temperror" or "permerror"."""
+
+    policy: Annotated[tuple[Literal["none", "quarantine", "reject"], ...], Example(("none",))] = ()
+    """The policy of the Domain Owner, after t=y: "none", "quarantine" or "reject". With dmarc = ["fail"] and
+    policy = ["none"], a rule is about mail that fails for domains that only watch."""
+
     @property
     def has_conditions(self) -> bool:
         """Whether the rule names any condition: one without would decide on all mail."""
@@ -58,5 +85,12 @@ class OverrideSection:
                 self.arc_sealer,
                 self.list_id,
                 self.recipient_domain,
+                self.helo,
+                self.mail_from_domain,
+                self.spf,
+                self.helo_spf,
+                self.dkim,
+                self.dmarc,
+                self.policy,
             )
         )

@@ -358,6 +358,23 @@ RULES = {
         False,
     ),
     "no recipients known": ({"recipient_domain": domains("a.example")}, {}, False),
+    "HELO": ({"helo": domains("h.example")}, CLIENT, True),
+    "HELO, another": ({"helo": domains(".x.example")}, CLIENT, False),
+    "MAIL FROM": ({"mail_from_domain": domains(".b.example")}, CLIENT, True),
+    "MAIL FROM, null": ({"mail_from_domain": domains(".b.example")}, {}, False),
+    "result of SPF": ({"spf": ("fail", "none")}, {}, True),
+    "result of SPF, another": ({"spf": ("fail",)}, {}, False),
+    "result of SPF for HELO": ({"helo_spf": ("fail",)}, {"helo_spf": Check(SpfResult.FAIL, WHY)}, True),
+    "SPF for HELO, another": ({"helo_spf": ("fail",)}, {"helo_spf": Check(SpfResult.PASS, WHY)}, False),
+    "SPF for HELO, not known": ({"helo_spf": ("fail",)}, {}, False),
+    "result of DKIM": ({"dkim": ("pass",)}, SIGNED, True),
+    "result of DKIM, though one failed": ({"dkim": ("fail",)}, SIGNED, False),
+    "not signed": ({"dkim": ("none",)}, {}, True),
+    "result of DMARC": ({"dmarc": ("fail",)}, {}, True),
+    "result of DMARC, another": ({"dmarc": ("pass", "none")}, {}, False),
+    "policy": ({"policy": ("reject", "quarantine")}, {}, True),
+    "policy, another": ({"policy": ("none",)}, {}, False),
+    "a result and a name": ({"spf": ("none",), "helo": domains("x.example")}, CLIENT, False),
     "all conditions": ({**HERE, "from_domain": domains("example.com")}, CLIENT, True),
     "all conditions but one": ({**HERE, "from_domain": domains("x.example")}, CLIENT, False),
 }
@@ -489,3 +506,24 @@ def test_a_spoof_behind_a_malformed_from_is_refused_as_what_it_is() -> None:
     disposition = policy.decide(found, PolicySettings(**ENFORCE))
     answer = reply(found, disposition, ReplySettings.of(ReplySection()))
     assert answer == Reply("550", "5.7.1", "Email rejected per DMARC policy for bank.example")
+
+
+REFUSING = {
+    # SPF, DMARC and the policy, and what two rules do that refuse on results: the peers' most asked for.
+    "SPF fails, nobody publishes a policy": ("fail", "none", None, "reject"),
+    "SPF fails, the policy decides": ("fail", "pass", "none", "accept"),
+    "it fails, and the domain only watches": ("none", "fail", "none", "reject"),
+    "it passes, and the domain only watches": ("none", "pass", "none", "accept"),
+    "nothing is known": ("none", "none", None, "accept"),
+}
+
+
+@pytest.mark.parametrize(("spf", "dmarc", "published", "done"), REFUSING.values(), ids=REFUSING.keys())
+def test_rules_that_refuse_on_results(spf: str, dmarc: str, published: str | None, done: str) -> None:
+    rules = (
+        rule("reject", spf=("fail",), dmarc=("none",)),
+        rule("reject", dmarc=("fail",), policy=("none",)),
+    )
+    check = SpfFinding(Check(SpfResult(spf), WHY), SpfIdentity.MAIL_FROM, "b.example")
+    found = verdict(dmarc, published, spf=check)
+    assert policy.decide(found, PolicySettings(**ENFORCE, overrides=rules)).action.value == done

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from dmarc_milter import wording
-from dmarc_milter.api import Dns
+from dmarc_milter.api import Dns, evaluate
 from dmarc_milter.judging.site import Site
 from dmarc_milter.judging.transaction import MAX_RECIPIENTS, Connection, Outcome, Transaction
-from dmarc_milter.judging.verdict import Action
+from dmarc_milter.judging.verdict import Action, Envelope
 from dmarc_milter.message.header import MAX_FIELDS
 from dmarc_milter.settings import config
 
@@ -161,3 +161,30 @@ def test_recipients_beyond_the_bound() -> None:
 def test_what_is_held() -> None:
     held = Case(("", "", 0, 0), {"quarantine": "hold"}, fields=((b"From", b" a@shop.example"),))
     assert wording.text(outcome(held).hold) == "DMARC policy of shop.example"
+
+
+HELO_ZONE = """
+$TTL 60
+good.example. IN TXT "v=spf1 ip4:192.0.2.1 -all"
+bad.example. IN TXT "v=spf1 -all"
+"""
+
+
+@pytest.mark.parametrize(
+    ("helo", "mail_from", "action"),
+    [
+        ("bad.example", "a@good.example", "reject"),
+        ("good.example", "a@bad.example", "accept"),
+        # The null reverse-path: SPF is about HELO already (RFC 7208 2.4).
+        ("bad.example", "", "reject"),
+        ("[192.0.2.1]", "a@good.example", "accept"),
+    ],
+)
+def test_a_rule_that_asks_for_spf_of_helo(helo: str, mail_from: str, action: str) -> None:
+    rule = {"name": "helo", "action": "reject", "helo_spf": ["fail"]}
+    settings = config.parse({"policy": {"mode": "enforce"}, "override": [rule]})
+    with Dns.zone(HELO_ZONE) as dns:
+        found = evaluate(
+            b"From: a@x.example\r\n\r\nx\r\n", Envelope(bytes((192, 0, 2, 1)), helo, mail_from), dns, settings
+        )
+    assert found.disposition.action.value == action

@@ -62,7 +62,9 @@ class Failure(NamedTuple):
     incidents: int
 
 
-_ADDRESS = re.compile(r"[^\s<>\"(),:;@\[\]\\]+@|\"[^\"\r\n]{0,256}\"@")
+_WORD = r"[^\s<>\"(),:;@\[\]\\]"
+_ADDRESS = re.compile(rf"(?:(?<!{_WORD}){_WORD}+|\"[^\"]*\")\s*@")
+"""With the white space that may stand before the @ (RFC 5322 4.4). Each word is looked at once."""
 MAX_NAME = 100
 MAX_LINE = 900
 """Characters; a line of a mail has at most 998 octets."""
@@ -70,7 +72,7 @@ MAX_LINE = 900
 
 def redacted(text: str, key: bytes) -> str:
     """Local parts of addresses as a keyed digest (RFC 6590): equal ones stay equal, and nobody can tell which."""
-    return _ADDRESS.sub(lambda found: f"{_digest(found[0][:-1], key)}@", text)
+    return _ADDRESS.sub(lambda found: f"{_digest(found[0][:-1].rstrip(), key)}@", text)
 
 
 def _digest(local_part: str, key: bytes) -> str:
@@ -80,7 +82,7 @@ def _digest(local_part: str, key: bytes) -> str:
 def content(failure: Failure, key: bytes) -> str:
     """What is written of it, redacted, as JSON."""
     case = failure.case
-    fields = [f"{plain(field.name, MAX_NAME)}: {_value(field.value)}" for field in case.fields]
+    fields = [f"{plain(field.name, MAX_NAME)}: {_value(field.value, key)}" for field in case.fields]
     told = {
         "author_domain": case.author_domain,
         "source_ip": address_text(case.client),
@@ -90,14 +92,14 @@ def content(failure: Failure, key: bytes) -> str:
         "spf_record": [case.spf_record[0], case.spf_record[1].decode("ascii", "replace")] if case.spf_record else None,
         "delivery": case.delivery,
         "authentication_results": redacted(case.authentication_results, key),
-        "header": redacted("\r\n".join(fields), key),
+        "header": "\r\n".join(fields),
     }
     return json.dumps(told)
 
 
-def _value(octets: bytes) -> str:
-    """One field stays one field, whatever is in it."""
-    lines = (line.strip() for line in octets.decode("utf-8", "replace").splitlines())
+def _value(octets: bytes, key: bytes) -> str:
+    """One field stays one field, whatever is in it. Redacted before it is cut: a local part alone shows no @."""
+    lines = (line.strip() for line in redacted(octets.decode("utf-8", "replace"), key).splitlines())
     return "\r\n ".join(printable(line, MAX_LINE) for line in lines if line)
 
 

@@ -96,6 +96,8 @@ def _may_be_told(verdict: Verdict, record: DmarcRecord, header: Header) -> bool:
         return False
     if verdict.is_dmarc_report or not verdict.envelope.mail_from:
         return False
+    if any(b"multipart/report" in each.value.lower() for each in header.all("content-type")):
+        return False
     automatic = header.all("auto-submitted")
     return all(each.value.strip().lower().startswith(b"no") for each in automatic)
 

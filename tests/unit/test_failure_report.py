@@ -87,6 +87,7 @@ UNALIGNED = b"DKIM-Signature: v=1; a=rsa-sha256; d=bank.example; s=s; h=from; bh
         (SPOOFED, replace(CROOK, mail_from=""), RUF, False),
         (b"Auto-Submitted: auto-replied\r\n" + SPOOFED, CROOK, RUF, False),
         (b"Auto-Submitted: no\r\n" + SPOOFED, CROOK, RUF, True),
+        (b"Content-Type: Multipart/Report; report-type=feedback-report\r\n" + SPOOFED, CROOK, RUF, False),
         (SPOOFED.replace(b"Your account", b"Report Domain: a.example Submitter: b.example"), CROOK, RUF, False),
         (SPOOFED.replace(b"bank.example", b"shop.example"), CROOK, RUF, False),
         (SPOOFED.replace(b"boss@bank", b"boss@mail.bank"), CROOK, RUF, True),
@@ -219,6 +220,23 @@ def test_redaction_keeps_what_is_equal_equal() -> None:
     assert local_part("a@b.example", one) != local_part("a@b.example", other)
     assert "john doe" not in redacted('"john doe"@b.example', one)
     assert redacted("<a@b.example>, x", one) == f"<{local_part('a@b.example', one)}@b.example>, x"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b" jo.doe @b.example",
+        b" jo.doe\r\n @b.example",
+        b' "jo.doe' + b"x" * 300 + b'"@b.example',
+        b" " + b"x" * 892 + b" jo.doe@b.example",
+    ],
+    ids=["blank", "folded", "long quoted-string", "cut"],
+)
+def test_no_local_part_is_left_by_its_form(value: bytes) -> None:
+    found = case()
+    assert found is not None
+    header = json.loads(failures.content(Failure(replace(found, fields=(Field("To", value),)), 1), b"k"))["header"]
+    assert "jo." not in header
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,12 @@ def _digest(local_part: str, key: bytes) -> str:
     return hmac.new(key, local_part.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()[:20]
 
 
+def _mail_from(address: str, key: bytes) -> str:
+    """All before the last @, for MTAs take what RFC 5322 would not call a local part."""
+    local_part, at, domain = address.rpartition("@")
+    return f"{_digest(local_part, key)}@{domain}" if at else _digest(address, key)
+
+
 def content(failure: Failure, key: bytes) -> str:
     """What is written of it, redacted, as JSON."""
     case = failure.case
@@ -86,7 +92,7 @@ def content(failure: Failure, key: bytes) -> str:
     told = {
         "author_domain": case.author_domain,
         "source_ip": address_text(case.client),
-        "mail_from": redacted(case.mail_from, key),
+        "mail_from": _mail_from(case.mail_from, key),
         "failed": case.failed,
         "signatures": case.signatures,
         "spf_record": [case.spf_record[0], case.spf_record[1].decode("ascii", "replace")] if case.spf_record else None,

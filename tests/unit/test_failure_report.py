@@ -213,6 +213,15 @@ def local_part(text: str, key: bytes) -> str:
     return redacted(text, key).partition("@")[0]
 
 
+@pytest.mark.parametrize("mail_from", ["jo,doe@b.example", "jo:doe@b.example", "jo@doe@b.example", "jo"])
+def test_no_part_of_a_malformed_mail_from_is_left(mail_from: str) -> None:
+    found = case()
+    assert found is not None
+    told = json.loads(failures.content(Failure(replace(found, mail_from=mail_from), 1), b"k"))["mail_from"]
+    assert "jo" not in told
+    assert told.rpartition("@")[2] == ("b.example" if "@" in mail_from else told)
+
+
 def test_redaction_keeps_what_is_equal_equal() -> None:
     one, other = b"k" * 32, b"l" * 32
     assert local_part("a@b.example", one) == local_part("a@c.example", one)

@@ -32,6 +32,8 @@ class SignatureResult:
     key_bits: int | None = None
     is_test: bool = False
     """The key says t=y: this domain is testing DKIM."""
+    identity_domain: str | None = None
+    """The domain of i=; None where the signature could not be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,4 +214,5 @@ def _verified(prepared: PreparedSignature, reason: Reason | None, used: Key | No
         wanted.header_b,
         used.bits if used else None,
         used.is_test if used else False,
+        wanted.identity_domain,
     )

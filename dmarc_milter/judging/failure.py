@@ -18,8 +18,8 @@ from dmarc_milter.message.header import Field, Header
 from dmarc_milter.spf.evaluation import SpfResult
 from dmarc_milter.spf.record import is_spf
 
-MAX_HEADER = 16_384
-"""Octets of the header section that are told."""
+MAX_HEADER, MAX_FIELD = 16_384, 4_096
+"""Octets of the header section that are told, and of one field."""
 MAX_RECORD = 2_000
 """Octets of an SPF record that are told."""
 
@@ -39,8 +39,8 @@ class FailureCase:
     mail_from: str
     failed: tuple[str, ...]
     """The mechanisms that gave no aligned pass: dkim, spf."""
-    signatures: tuple[tuple[str, str], ...]
-    """Domain and selector of the aligned ones that failed."""
+    signatures: tuple[tuple[str, str, str], ...]
+    """Domain, selector and the domain of i= of the aligned ones that failed."""
     spf_record: tuple[str, bytes] | None
     """Of an aligned SPF failure: the domain, and its record."""
     delivery: str
@@ -80,7 +80,7 @@ def failure_case(
         verdict.envelope.mail_from,
         _failed(verdict),
         tuple(
-            (each.domain, each.selector)
+            (each.domain, each.selector, each.identity_domain or each.domain)
             for each in verdict.signatures
             if each.result is not DkimResult.PASS and each.domain in aligned and each.domain and each.selector
         ),
@@ -141,11 +141,11 @@ def _spf_record(
 
 
 def _first(header: Header) -> tuple[Field, ...]:
-    """The fields from the top for which there is room."""
+    """The fields from the top for which there is room; a large one hides none of those below it."""
     kept, octets = [], 0
     for field in header:
-        octets += len(field.name) + len(field.value) + 3
-        if octets > MAX_HEADER:
-            break
-        kept.append(field)
+        size = len(field.name) + len(field.value) + 3
+        if size <= MAX_FIELD and octets + size <= MAX_HEADER:
+            octets += size
+            kept.append(field)
     return tuple(kept)

@@ -104,8 +104,8 @@ def _fields(pending: PendingFailure, told: dict[str, Any]) -> list[str]:
         fields.append(f"Source-IP: {told['source_ip']}")
     if told["signatures"]:
         # RFC 6591 3.2.4: they may appear once.
-        domain, selector = told["signatures"][0]
-        fields += [f"DKIM-Domain: {domain}", f"DKIM-Identity: @{domain}", f"DKIM-Selector: {_one(selector)}"]
+        domain, selector, identity = told["signatures"][0]
+        fields += [f"DKIM-Domain: {domain}", f"DKIM-Identity: @{identity}", f"DKIM-Selector: {_one(selector)}"]
     if told["spf_record"]:
         domain, record = told["spf_record"]
         fields.append(f'SPF-DNS: txt : {domain} : "{_one(record)}"')

@@ -63,9 +63,12 @@ class FailureMaker:
     def make(self) -> int:
         """How many reports were made. What is over the limit of the hour is told by a later one, as a number."""
         query = sa.select(failure_reports.c.policy_domain).distinct().limit(MAX_DOMAINS)
-        with self._store.reading.connect() as connection:
-            domains = sorted(connection.execute(query).scalars())
-        return sum(map(self._make, domains))
+        with self._store.one_host() as is_ours:
+            if not is_ours:
+                return 0
+            with self._store.reading.connect() as connection:
+                domains = sorted(connection.execute(query).scalars())
+            return sum(map(self._make, domains))
 
     def _make(self, domain: str) -> int:
         pending = self._pending(domain)

@@ -38,6 +38,8 @@ from dmarc_milter.reporting.planning import PolicyDay
 from dmarc_milter.reporting.records import Counted
 
 _ROWS_AT_ONCE = 2_000
+_FAILURES_LOCK = 0x646D6173
+"""Of PostgreSQL's advisory locks, ours while failure reports are made."""
 _ALIGNED = [number for number, each in VARIANTS.items() if PASS in (each.dkim, each.spf)]
 _OWN_KIND = [number for number, each in VARIANTS.items() if each.is_report]
 
@@ -109,6 +111,16 @@ class Store:
             raise BusyError("another `dmarc-milter report` works on this queue") from None
         finally:
             os.close(folder)
+
+    @contextmanager
+    def one_host(self) -> Iterator[bool]:
+        """Whether no other host of the fleet is in such a block; then none comes in while this one runs."""
+        if not self.is_shared:
+            yield True
+            return
+        with self.reading.connect() as connection, connection.begin():
+            query = sa.select(sa.func.pg_try_advisory_xact_lock(_FAILURES_LOCK))
+            yield bool(connection.execute(query).scalar())
 
     # Days and jobs
 

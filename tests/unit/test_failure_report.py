@@ -68,7 +68,10 @@ def case(
         return evaluate(message, envelope, dns, settings).outcome.record.failure
 
 
-UNALIGNED = b"DKIM-Signature: v=1; a=rsa-sha256; d=bank.example; s=s; h=from; bh=YQ==; b=YQ==\r\n" + SPOOFED
+UNALIGNED = (
+    b"DKIM-Signature: v=1; a=rsa-sha256; d=bank.example; i=x@mail.bank.example; s=s; h=from; bh=YQ==; b=YQ==\r\n"
+    + SPOOFED
+)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +111,7 @@ def test_what_is_told() -> None:
     found = case(UNALIGNED, ELSEWHERE)
     assert found is not None
     assert found.failed == ("dkim", "spf")
-    assert found.signatures == (("bank.example", "s"),)
+    assert found.signatures == (("bank.example", "s", "mail.bank.example"),)
     assert found.spf_record == ("bank.example", b"v=spf1 ip4:192.0.2.1 -all")
     assert found.delivery == "reject"
     assert [field.key for field in found.fields][:2] == ["dkim-signature", "from"]
@@ -117,8 +120,10 @@ def test_what_is_told() -> None:
 
 def test_a_large_header_is_cut() -> None:
     many = b"".join(b"X-%d: %s\r\n" % (number, b"y" * 900) for number in range(100))
-    found = case(SPOOFED.replace(b"\r\n\r\n", b"\r\n" + many + b"\r\n", 1))
+    huge = b"X-Huge: " + b"y" * 20_000 + b"\r\n"
+    found = case(huge + SPOOFED.replace(b"\r\n\r\n", b"\r\n" + many + b"\r\n", 1))
     assert found is not None
+    assert [field.name for field in found.fields][:2] == ["From", "To"]
     assert sum(len(field.value) for field in found.fields) < MAX_HEADER
 
 
@@ -186,7 +191,7 @@ def test_the_mail(store: Store) -> None:
         "Source-IP": "198.51.100.9",
         "Delivery-Result": "reject",
         "DKIM-Domain": "bank.example",
-        "DKIM-Identity": "@bank.example",
+        "DKIM-Identity": "@mail.bank.example",
         "DKIM-Selector": "s",
         "SPF-DNS": 'txt : bank.example : "v=spf1 ip4:192.0.2.1 -all"',
         "Incidents": "7",

@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from tests.support.running import RunningFilter
-from tests.support.waiting import wait_for
+from tests.support.waiting import is_listening, wait_for
 
 ADDRESS = "127.0.0.153"
 WORKERS = 2
@@ -50,7 +50,7 @@ def _running(folder: Path, commands: dict[str, str], sockets: list[str]) -> Iter
         command = ["unshare", "-m", "sh", "-c", script]
         processes.append(subprocess.Popen(command, env={**os.environ, "PATH": _PATH}, cwd=folder))
     paths = [f"{folder}/{name}" for name in sockets]
-    wait_for(lambda: all(os.path.exists(path) for path in paths), " and ".join(commands))
+    wait_for(lambda: all(map(is_listening, paths)), " and ".join(commands))
     try:
         yield [each.pid for each in processes], paths
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dmarc_milter.message.header import split_message
 from dmarc_milter.testing.mta import Mta, MtaResponse
-from tests.support.waiting import wait_for
+from tests.support.waiting import is_listening, wait_for
 
 PROGRAM = "/usr/sbin/opendkim"
 
@@ -31,7 +31,7 @@ class OpenDkim:
         }
         config.write_text("".join(f"{name} {value}\n" for name, value in lines.items()))
         self._process = subprocess.Popen([PROGRAM, "-f", "-x", str(config)], stderr=subprocess.PIPE)
-        wait_for(self._socket.exists, "OpenDKIM to listen")
+        wait_for(lambda: is_listening(self._socket), "OpenDKIM to listen")
 
     def __enter__(self) -> "OpenDkim":
         return self

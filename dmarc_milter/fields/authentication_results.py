@@ -16,21 +16,25 @@ NAME = "Authentication-Results"
 MAX_REASON = 200
 """Characters of a reason= that we write."""
 
-_WORD = re.compile(r'(?:[^ "]|"[^"]*")+')
+_WORD = re.compile(r'(?:[^ "(]|"[^"]*"|\([^)]*\))+')
 _COLUMN = 78
 
 
-def field_value(authserv_id: str, verdict: Verdict, disposition: Disposition) -> str:
+def field_value(
+    authserv_id: str, verdict: Verdict, disposition: Disposition, *, disposition_property: bool = False
+) -> str:
     """The value of our field, folded by ``\\n\\t``.
 
+    With `disposition_property`, that of quarantined mail has policy.disposition.
+
+    DMARC stands first: operators' rules are keyed on what OpenDMARC writes, ``mx.example.org; dmarc=fail (p=reject``.
     Every domain in it is made of letters, digits, hyphens, underscores and dots (dns.name), so nothing that a sender
     wrote can end a value, a comment or the line.
     """
-    results = [_spf(verdict.spf)]
+    results = [_dmarc(verdict, disposition, disposition_property=disposition_property), _spf(verdict.spf)]
     results += [_dkim(each) for each in verdict.signatures] or [_result("dkim", "none")]
     if verdict.has_arc:
         results.append(_arc(verdict))
-    results.append(_dmarc(verdict, disposition))
     return _folded(authserv_id, [str(each) for each in results])
 
 
@@ -44,7 +48,7 @@ def _folded(authserv_id: str, results: list[str]) -> str:
 
 
 def _fold(result: str) -> str:
-    """One result over several lines where it is long, never broken inside a quoted-string."""
+    """One result over several lines where it is long, never broken inside a quoted-string or a comment."""
     lines = [""]
     for part in _WORD.findall(result):
         if lines[-1] and len(lines[-1]) + len(part) + 9 > _COLUMN:
@@ -75,9 +79,13 @@ def safe(text: str) -> str:
 
 
 def _result(
-    method: str, result: str, reason: str = "", properties: list[tuple[str, str, str | None]] | None = None
+    method: str,
+    result: str,
+    reason: str = "",
+    properties: list[tuple[str, str, str | None]] | None = None,
+    comment: str | None = None,
 ) -> object:
-    found = authres.AuthenticationResult(method=method, result=result)
+    found = authres.AuthenticationResult(method=method, result=result, result_comment=comment)
     found.reason = _Value(safe(reason)) if reason else None
     for type_, name, value in properties or []:
         if value:
@@ -125,7 +133,10 @@ def _arc(verdict: Verdict) -> object:
     )
 
 
-def _dmarc(verdict: Verdict, disposition: Disposition) -> object:
+_DISPOSITIONS = {Action.QUARANTINE: "quarantine", Action.REJECT: "reject"}
+
+
+def _dmarc(verdict: Verdict, disposition: Disposition, *, disposition_property: bool) -> object:
     """RFC 9989 9.1; a reason where something else than the policy decided, or nothing could be decided."""
     evaluation = verdict.dmarc
     reason = ""
@@ -134,14 +145,9 @@ def _dmarc(verdict: Verdict, disposition: Disposition) -> object:
     elif evaluation.result.value in ("temperror", "permerror"):
         reason = wording.text(evaluation.reason)
     policy = evaluation.policy.value if evaluation.policy else None
-    return _result(
-        "dmarc",
-        evaluation.result.value,
-        reason,
-        [
-            ("header", "from", evaluation.author_domain),
-            ("policy", "dmarc", policy),
-            # For filters of mailboxes: what was decided, which is not always what the Domain Owner's policy says.
-            ("policy", "disposition", "quarantine" if disposition.action is Action.QUARANTINE else None),
-        ],
-    )
+    done = _DISPOSITIONS.get(disposition.action, "none")
+    properties = [("header", "from", evaluation.author_domain), ("policy", "dmarc", policy)]
+    if disposition_property and disposition.action is Action.QUARANTINE:
+        properties.append(("policy", "disposition", done))
+    # OpenDMARC and Gmail write this comment. p= is none where no policy was found.
+    return _result("dmarc", evaluation.result.value, reason, properties, f"p={policy or 'none'} dis={done}")

@@ -211,7 +211,7 @@ class Transaction:
         verdict, disposition = outcome.verdict, outcome.disposition
         if verdict is None:
             return outcome
-        results = authentication_results.field_value(self._connection.authserv_id, verdict, disposition)
+        results = self._results(verdict, disposition)
         site = self._site
         now = site.context.clock()
         answers = evaluation.answers
@@ -296,12 +296,19 @@ class Transaction:
 
     def _additions(self, verdict: Verdict, disposition: Disposition) -> list[Addition]:
         """Our fields, Authentication-Results the topmost."""
-        authserv_id = self._connection.authserv_id
-        value = authentication_results.field_value(authserv_id, verdict, disposition)
-        ours = [Addition(authentication_results.NAME, value)]
+        ours = [Addition(authentication_results.NAME, self._results(verdict, disposition))]
         if self._site.settings.milter.received_spf:
-            ours.insert(0, Addition(received_spf.NAME, received_spf.field_value(authserv_id, verdict)))
+            value = received_spf.field_value(self._connection.authserv_id, verdict)
+            ours.insert(0, Addition(received_spf.NAME, value))
         return ours
+
+    def _results(self, verdict: Verdict, disposition: Disposition) -> str:
+        return authentication_results.field_value(
+            self._connection.authserv_id,
+            verdict,
+            disposition,
+            disposition_property=self._site.settings.milter.disposition_property,
+        )
 
 
 def _without_route(path: str) -> str:

@@ -50,3 +50,8 @@ class MilterSection:
     received_spf: bool = False
     """Whether to add a Received-SPF field too (RFC 7208 9.1), for programs that read that and not
     Authentication-Results."""
+
+    disposition_property: bool = False
+    """Whether the field of a quarantined message also carries "policy.disposition=quarantine". The comment
+    "(p=reject dis=quarantine)" says the same, as OpenDMARC has it. SpamAssassin's plugin AuthRes ignores a whole field
+    that has this property."""

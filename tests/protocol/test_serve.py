@@ -251,10 +251,10 @@ def test_demo() -> None:
     assert shown.returncode == 0, shown.stderr
     assert "\033[" not in shown.stdout
     for text in (
-        "dmarc=pass header.from=bank.example policy.dmarc=reject",
+        "dmarc=pass (p=reject dis=none) header.from=bank.example policy.dmarc=reject",
         "550 5.7.1 Email rejected per DMARC policy for bank.example",
         "550 5.7.1 Email rejected per DMARC policy for invoices.shop.example",
-        "dmarc=none header.from=hobby.example",
+        "dmarc=none (p=none dis=none) header.from=hobby.example",
         "several different domains in From",
     ):
         assert text in shown.stdout

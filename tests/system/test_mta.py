@@ -62,8 +62,10 @@ def test_signed_mail_is_delivered_with_our_header_on_top(site: DemoSite) -> None
     assert site.send("signed")[0] == 250
     (message,) = site.mta.wait_for_delivery(1)
     (found,) = results(message)
-    assert found.startswith("mx.example.org; spf=pass smtp.mailfrom=bank.example; dkim=pass header.d=bank.example")
-    assert found.endswith("dmarc=pass header.from=bank.example policy.dmarc=reject")
+    assert found.startswith(
+        "mx.example.org; dmarc=pass (p=reject dis=none) header.from=bank.example policy.dmarc=reject; "
+    )
+    assert "; spf=pass smtp.mailfrom=bank.example; dkim=pass header.d=bank.example" in found
     names = [line.partition(b":")[0].lower() for line in message.splitlines() if line[:1].isalpha()]
     assert names.index(b"authentication-results") < names.index(b"from")
     assert all(len(line) <= 78 for line in message.splitlines() if b"header.d=" in line or b"smtp.mailfrom" in line)
@@ -81,7 +83,7 @@ def test_relaxed_alignment_of_spf(site: DemoSite) -> None:
     assert site.send("spf-only")[0] == 250
     (found,) = results(site.mta.wait_for_delivery(1)[0])
     assert "spf=pass smtp.mailfrom=mail.shop.example" in found
-    assert "dmarc=pass header.from=shop.example policy.dmarc=quarantine" in found
+    assert "dmarc=pass (p=quarantine dis=none) header.from=shop.example policy.dmarc=quarantine" in found
 
 
 @pytest.mark.parametrize(
@@ -101,7 +103,7 @@ def test_refused(site: DemoSite, name: str, reply: bytes) -> None:
 def test_quarantine_by_header_is_the_default(site: DemoSite) -> None:
     assert site.send("quarantined")[0] == 250
     (found,) = results(site.mta.wait_for_delivery(1)[0])
-    assert "dmarc=fail header.from=shop.example policy.dmarc=quarantine" in found
+    assert "dmarc=fail (p=quarantine dis=quarantine) header.from=shop.example policy.dmarc=quarantine" in found
 
 
 def test_null_reverse_path_is_judged_by_helo(site: DemoSite) -> None:
@@ -187,7 +189,7 @@ def test_a_slip_of_an_honest_sender_is_forgiven(site: DemoSite) -> None:
         assert site.send("spf-only", message)[0] == 250
     for delivered in site.mta.wait_for_delivery(2):
         (found,) = results(delivered)
-        assert "dmarc=pass header.from=shop.example" in found
+        assert "dmarc=pass (p=quarantine dis=none) header.from=shop.example" in found
 
 
 def test_twenty_megabytes(site: DemoSite) -> None:
@@ -264,7 +266,7 @@ def test_sieve_puts_quarantined_mail_into_junk(
     site: DemoSite, open_folder: Path, sieve_test: str, name: str, folder: str
 ) -> None:
     """Pigeonhole on the header as a real Postfix delivered it; forged marks of the sender were removed."""
-    forged = b"Authentication-Results: mx.example.org; dmarc=fail policy.disposition=quarantine\r\n"
+    forged = b"Authentication-Results: mx.example.org; dmarc=fail (p=reject dis=quarantine)\r\n"
     assert site.send(name, forged + octets(name))[0] == 250
     (open_folder / "message").write_bytes(site.mta.wait_for_delivery(1)[0])
     (open_folder / "junk.sieve").write_text(sieve_of_the_docs())
@@ -291,7 +293,7 @@ def test_monitor_refuses_nothing(make_site: MakeSite) -> None:
     wait_for(lambda: site.filter.log.count("serving on") == 2, "the reload")
     assert site.send("spoofed")[0] == 250
     (found,) = results(site.mta.wait_for_delivery(1)[0])
-    assert "dmarc=fail header.from=bank.example policy.dmarc=reject" in found
+    assert "dmarc=fail (p=reject dis=none) header.from=bank.example policy.dmarc=reject" in found
     assert "wanted=reject" in site.filter.log
 
 

@@ -1,8 +1,10 @@
 """Our header field."""
 
 import re
+from dataclasses import replace
 
 import authres
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -20,12 +22,35 @@ from dmarc_milter.message.author import Author
 from dmarc_milter.spf.evaluation import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
 
+DONE = {
+    "quarantined": (Action.QUARANTINE, Action.QUARANTINE, "dis=quarantine"),
+    "would be quarantined": (Action.ACCEPT, Action.QUARANTINE, "dis=none"),
+    "refused": (Action.REJECT, Action.REJECT, "dis=reject"),
+}
 
-def test_a_quarantined_message_says_so() -> None:
-    disposition = Disposition(Action.QUARANTINE, Action.QUARANTINE, PolicyReason.ERROR())
-    assert results.field_value("mx", verdict(), disposition).endswith("policy.disposition=quarantine")
-    disposition = Disposition(Action.ACCEPT, Action.QUARANTINE, PolicyReason.ERROR())
-    assert "disposition" not in results.field_value("mx", verdict(), disposition)
+
+@pytest.mark.parametrize(("action", "enforced", "says"), DONE.values(), ids=DONE)
+def test_the_comment_says_what_was_done(action: Action, enforced: Action, says: str) -> None:
+    value = results.field_value("mx", verdict(), Disposition(action, enforced, PolicyReason.ERROR()))
+    shown = " ".join(value.split())
+    assert shown.startswith(f"mx; dmarc=fail (p=quarantine {says}) header.from=example.com policy.dmarc=quarantine; ")
+    assert "policy.disposition" not in value
+
+
+def test_no_policy_is_p_none() -> None:
+    found = verdict()
+    none = replace(found, dmarc=DmarcEvaluation(DmarcResult.NONE, DmarcReason.NO_RECORD(), "example.com"))
+    value = results.field_value("mx", none, Disposition(Action.ACCEPT, Action.ACCEPT, PolicyReason.ERROR()))
+    assert "\tdmarc=none (p=none dis=none) header.from=example.com;" in value
+
+
+@pytest.mark.parametrize("action", [Action.QUARANTINE, Action.ACCEPT])
+def test_the_property_of_the_disposition_is_written_where_it_is_wanted(action: Action) -> None:
+    disposition = Disposition(action, Action.QUARANTINE, PolicyReason.ERROR())
+    value = results.field_value("mx", verdict(), disposition, disposition_property=True)
+    assert ("policy.dmarc=quarantine policy.disposition=quarantine;" in " ".join(value.split())) is (
+        action is Action.QUARANTINE
+    )
 
 
 def verdict(reason: str = "", shown: str = "abcd/+12", domain: str = "example.com") -> Verdict:
@@ -47,12 +72,13 @@ def test_the_whole_field() -> None:
     value = results.field_value("mx.example.org", verdict("body was changed"), disposition)
     assert value.split("\n") == [
         "mx.example.org;",
+        "\tdmarc=fail (p=quarantine dis=none)",
+        '\t reason="policy_test_mode: t=y: reject becomes quarantine"',
+        "\t header.from=example.com policy.dmarc=quarantine;",
         '\tspf=permerror reason="body was changed" smtp.mailfrom=example.com;',
         '\tdkim=fail reason="body was changed" header.d=example.com header.s=sel',
         '\t header.a=rsa-sha256 header.b="abcd/+12";',
-        "\tarc=pass header.oldest-pass=0 smtp.remote-ip=192.0.2.1;",
-        '\tdmarc=fail reason="policy_test_mode: t=y: reject becomes quarantine"',
-        "\t header.from=example.com policy.dmarc=quarantine",
+        "\tarc=pass header.oldest-pass=0 smtp.remote-ip=192.0.2.1",
     ]
 
 
@@ -68,15 +94,21 @@ def test_whatever_comes_in_the_field_parses_into_what_was_meant(reason: str, sho
     strict = parse_strictly(unfolded)
     parsed = authres.AuthenticationResultsHeader.parse(f"Authentication-Results: {unfolded}")
     assert parsed.authserv_id == "mx.example.org"
-    assert all(each.reason == (results.safe(reason) or None) for each in parsed.results[:2])
+    assert all(each.reason == (results.safe(reason) or None) for each in parsed.results[1:3])
     assert [(each.method, each.result) for each in parsed.results] == [
+        ("dmarc", "fail"),
         ("spf", "permerror"),
         ("dkim", "fail"),
         ("arc", "pass"),
-        ("dmarc", "fail"),
     ]
     d, why = results.safe(domain), results.safe(reason) or None
     assert strict == [
+        (
+            "dmarc",
+            "fail",
+            results.safe(f"other: {wording.text(comment)}"),
+            [*([("header", "from", d)] if d else []), ("policy", "dmarc", "quarantine")],
+        ),
         ("spf", "permerror", why, [("smtp", "mailfrom", d)] if d else []),
         (
             "dkim",
@@ -90,12 +122,6 @@ def test_whatever_comes_in_the_field_parses_into_what_was_meant(reason: str, sho
             ],
         ),
         ("arc", "pass", None, [("header", "oldest-pass", "0"), ("smtp", "remote-ip", "192.0.2.1")]),
-        (
-            "dmarc",
-            "fail",
-            results.safe(f"other: {wording.text(comment)}"),
-            [*([("header", "from", d)] if d else []), ("policy", "dmarc", "quarantine")],
-        ),
     ]
     for ours, theirs in zip(strict, parsed.results, strict=True):
         # authres leaves out a quoted header.d.
@@ -104,7 +130,7 @@ def test_whatever_comes_in_the_field_parses_into_what_was_meant(reason: str, sho
 
 _VALUE = r'(?:[A-Za-z0-9!#$%&\'*+.^_`{|}~-]+|"[^"\\]*")'
 _RESULT = re.compile(
-    rf"; ?\s*(?P<method>[a-z]+)=(?P<result>[a-z]+)(?:\s+reason=(?P<reason>{_VALUE}))?"
+    rf"; ?\s*(?P<method>[a-z]+)=(?P<result>[a-z]+)(?:\s+\(p=[a-z]+ dis=[a-z]+\))?(?:\s+reason=(?P<reason>{_VALUE}))?"
     rf"(?P<properties>(?:\s+[a-z]+\.[a-z-]+={_VALUE})*)"
 )
 

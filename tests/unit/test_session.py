@@ -109,7 +109,7 @@ def test_what_the_mta_does_not_grant_is_told_once() -> None:
 
 def test_a_right_message(running: Filter) -> None:
     assert running.message("signed", FORGED) == milter.CONTINUE
-    assert "dmarc=pass header.from=bank.example" in running.results
+    assert "dmarc=pass (p=reject dis=none) header.from=bank.example" in running.results
     assert running.context.changed == [("Authentication-Results", 1, None)]
     (row,) = running.rows
     assert (row["queue_id"], row["action"]) == ("4XTEST", "accept")

@@ -109,7 +109,7 @@ OWN = {
         victim=bank(n, "quarantine"),
         before=[junk_signature(crook(n, "dead-servfail"))],
         expected=frozenset({ACCEPTED}),
-        says="policy.disposition=quarantine",
+        says="dis=quarantine)",
     ),
     "np=reject, no such name": lambda n: spoof(n, victim=f"invoice.{bank(n, 'np')}"),
     "np=reject, and nobody knows": lambda n: spoof(n, victim=f"failing.{bank(n, 'np')}", expected=ANY),

@@ -108,7 +108,7 @@ BELIEVED = {
         n, before=[(b"Received", f" from mail.{bank(n)} ([192.0.2.1]) by mx.example.org".encode())]
     ),
     "X-Original-Authentication-Results": lambda n: spoof(n, before=[(b"X-Original-Authentication-Results", b" " + PASSES)]),
-    "quarantine of ours": claimed(OWN + b"; dmarc=pass policy.disposition=quarantine"),
+    "quarantine of ours": claimed(OWN + b"; dmarc=fail (p=reject dis=quarantine)"),
 }  # fmt: skip
 
 SEALER = "sealer-m0.test"

@@ -132,7 +132,7 @@ def honest(number: int, **more: object) -> Message:
     good = bank(number, "good")
     fields = (*more.pop("before", ()), from_(good, "Good"), (b"Subject", b" x"))  # type: ignore[misc]
     more.setdefault("expected", frozenset({ACCEPTED}))
-    more.setdefault("says", f"dmarc=pass header.from={good}")
+    more.setdefault("says", f"dmarc=pass (p=reject dis=none) header.from={good}")
     return Message(fields, f"a@{good}".encode(), f"mail.{good}".encode(), client(number), **more)  # type: ignore[arg-type]
 
 

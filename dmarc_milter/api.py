@@ -1,5 +1,6 @@
 """Judging a message outside of an MTA: what `check` runs, and other programs may."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -101,11 +102,14 @@ def evaluate(
     *,
     recipients: Sequence[str] = (),
     authenticated: str | None = None,
+    at: float | None = None,
 ) -> Evaluated:
     """Judge `message` (octets as they lie in a file, with any line ends) as the running filter would.
 
     `envelope` says who brought it. `recipients` are the addresses for whom, without brackets; `authenticated` is as
     whom the client had logged in, None where it had not. `settings` are those of the filter, by default its defaults.
+    `at` is when the message came in, in seconds since 1970, by default now: signatures expire (RFC 6376 3.5). What the
+    DNS says is of now, whatever `at` is.
 
     Raises ConfigError where the settings cannot be used. Never raises for what is in the message or the DNS: every
     outcome is a value. It waits for the DNS as long as `[dns] deadline` lets it.
@@ -113,7 +117,7 @@ def evaluate(
     settings = settings or Settings()
     header, body = split_message(message)
     steps: list[Step] = []
-    site = Site.of(settings, dns.runner, dns.source)
+    site = Site.of(settings, dns.runner, dns.source, time.time if at is None else lambda: at)
     connection = Connection(envelope.client_address, envelope.helo, settings.milter.authserv_id or "localhost")
     transaction = Transaction(site, connection, envelope.mail_from, authenticated, header=header, spf_trace=steps)
     try:

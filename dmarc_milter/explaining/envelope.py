@@ -4,10 +4,12 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_address
 from itertools import takewhile
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from dmarc_milter.common.network import Network, contains
+from dmarc_milter.explaining import moment
 from dmarc_milter.explaining.local_hop import is_local_hop
+from dmarc_milter.explaining.moment import JudgedAt
 from dmarc_milter.judging.verdict import Envelope
 from dmarc_milter.message.header import Header
 from dmarc_milter.message.received import HandOver, outermost
@@ -25,16 +27,19 @@ class Given:
     recipients: tuple[str, ...] = ()
     authenticated: str | None = None
     """As whom the client had logged in."""
+    at: float | None = None
+    """When the message came in, in seconds since 1970."""
 
 
 @dataclass(frozen=True, slots=True)
 class Derived:
-    """An envelope, and for each part of it where it is from."""
+    """An envelope and the time at which to judge, and for each part of it where it is from."""
 
     envelope: Envelope
     client_from: str
     helo_from: str
     mail_from_from: str
+    at: JudgedAt
 
     @property
     def has_client(self) -> bool:
@@ -48,21 +53,33 @@ _CLIENT_FIELDS = ("x-original-client", "x-original-ip", "x-originating-client-ip
 _HELO_FIELDS = ("x-original-helo",)
 
 
-def derive(header: Header, given: Given) -> Derived:
-    """The envelope: what was given, else what the fields of the message say.
+class _Hop(NamedTuple):
+    """The Received field about whoever handed the message to us, as far as it can be read."""
+
+    client: HandOver | None
+    unread: str
+    """Why there is no client."""
+    where: str
+    value: bytes | None
+    """None where there is no Received field."""
+
+
+def derive(header: Header, given: Given, now: float) -> Derived:
+    """The envelope and the time of receipt: what was given, else what the fields of the message say, else `now`.
 
     A field above the topmost Received field was added behind it. One that stands below may be the sender's: it counts
     only where nothing else is known, and the source says so.
     """
     above = Header(takewhile(lambda field: field.key != "received", header))
-    hop, where, unread = _outside(header, given)
+    outside = _outside(header, given)
+    hop, where = outside.client, outside.where
     address, client_from = given.client_address, "as given"
     if address is None:
         address, client_from = _client(above)
     if address is None and hop is not None:
         address, client_from = hop.address, where
     if address is None:
-        address, client_from = _below(_client(header), f"unknown: {unread}")
+        address, client_from = _below(_client(header), f"unknown: {outside.unread}")
     helo, helo_from = given.helo, "as given"
     if helo is None:
         helo, helo_from = _text(above, _HELO_FIELDS)
@@ -75,7 +92,8 @@ def derive(header: Header, given: Given) -> Derived:
         mail_from, mail_from_from = _path(above)
     if mail_from is None:
         mail_from, mail_from_from = _below(_path(header), "unknown: no Return-Path; taken as null")
-    return Derived(Envelope(address, helo or "", mail_from or ""), client_from, helo_from, mail_from_from)
+    at = moment.as_given(given.at) if given.at is not None else moment.of_field(outside.value, where, now)
+    return Derived(Envelope(address, helo or "", mail_from or ""), client_from, helo_from, mail_from_from, at)
 
 
 _T = TypeVar("_T")
@@ -86,21 +104,24 @@ def _below(found: tuple[_T | None, str], unknown: str) -> tuple[_T | None, str]:
     return (None, unknown) if value is None else (value, f"{name}, which may be the sender's")
 
 
-def _outside(header: Header, given: Given) -> tuple[HandOver | None, str, str]:
-    """Who handed the message to this host, or to the outermost of the trusted ones; where that is said, or why not.
+def _outside(header: Header, given: Given) -> _Hop:
+    """Who handed the message to this host, or to the outermost of the trusted ones.
 
     Each field above it was written by this host or by a trusted one, so the fields of local hops are no sender's words.
     """
-    fields = [(number, field.value) for number, field in enumerate(header.all("received"), 1)]
+    fields = list(enumerate((field.value for field in header.all("received")), 1))
+    if not fields:
+        return _Hop(None, "there is no Received field", "", None)
     told = [(number, value) for number, value in fields if not is_local_hop(value)]
     relayed = outermost([value for _, value in told], lambda address: contains(given.trusted, address))
     if relayed.client is not None:
-        return relayed.client, f"Received field {told[relayed.trusted_fields - 1][0]}", ""
-    if not fields:
-        return None, "", "there is no Received field"
+        number, value = told[relayed.trusted_fields - 1]
+        return _Hop(relayed.client, "", f"Received field {number}", value)
     if relayed.trusted_fields < len(told):
-        return None, "", f"Received field {told[relayed.trusted_fields][0]} cannot be read"
-    return None, "", "all Received fields are of this host or of trusted ones"
+        number, value = told[relayed.trusted_fields]
+        return _Hop(None, f"Received field {number} cannot be read", f"Received field {number}", value)
+    number, value = (told or fields)[-1]
+    return _Hop(None, "all Received fields are of this host or of trusted ones", f"Received field {number}", value)
 
 
 def _path(header: Header) -> tuple[str | None, str]:

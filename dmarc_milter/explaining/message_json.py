@@ -6,6 +6,7 @@ from dmarc_milter import wording
 from dmarc_milter.api import Evaluated
 from dmarc_milter.common.network import address_text
 from dmarc_milter.dns.answer import Answer, Question, RecordType
+from dmarc_milter.explaining import moment
 from dmarc_milter.explaining.envelope import Derived
 from dmarc_milter.explaining.telling import advice_on, as_row, is_undecided
 
@@ -14,7 +15,7 @@ SCHEMA = 1
 
 
 def as_json(name: str, found: Evaluated, derived: Derived) -> dict[str, Any]:
-    """One object: schema, message, envelope with its sources, the columns, steps, DNS, advice."""
+    """One object: schema, message, envelope with its sources, the columns, time, steps, DNS, advice."""
     columns = as_row(found)
     return {
         "schema": SCHEMA,
@@ -27,6 +28,8 @@ def as_json(name: str, found: Evaluated, derived: Derived) -> dict[str, Any]:
             "mail_from": derived.envelope.mail_from,
             "mail_from_from": derived.mail_from_from,
         },
+        "judged_at": moment.written(derived.at.seconds),
+        "judged_at_from": moment.source(derived.at),
         **columns,
         "spf_steps": [
             {

@@ -10,6 +10,7 @@ from dmarc_milter.common.terminal import Severity, severity_of
 from dmarc_milter.common.text import printable
 from dmarc_milter.dmarc.evaluation import DmarcEvaluation
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType
+from dmarc_milter.explaining import moment
 from dmarc_milter.explaining.envelope import Derived
 from dmarc_milter.explaining.message_json import shown
 from dmarc_milter.explaining.public_key import record_text
@@ -71,6 +72,7 @@ def _envelope(root: Node, derived: Derived) -> Node:
     below.add(f"client {client} ({derived.client_from})" if client else f"client {derived.client_from}")
     below.add(f"HELO {envelope.helo} ({derived.helo_from})" if envelope.helo else "HELO unknown")
     below.add(f"MAIL FROM <{envelope.mail_from}> ({derived.mail_from_from})")
+    below.add(f"judged as of {moment.told(derived.at)}")
     return below
 
 

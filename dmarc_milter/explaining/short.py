@@ -7,6 +7,7 @@ from dmarc_milter.columns.column import Line
 from dmarc_milter.common.network import address_text
 from dmarc_milter.common.terminal import Severity, hanging, painted, severity_of
 from dmarc_milter.common.text import printable
+from dmarc_milter.explaining import moment
 from dmarc_milter.explaining.envelope import Derived
 from dmarc_milter.explaining.telling import PROMISES, advice_on, as_row, headline, relayed_by, told_lines
 from dmarc_milter.explaining.tree import Style
@@ -44,6 +45,7 @@ def _envelope(found: Evaluated, derived: Derived) -> Iterator[Line]:
     if relayed is not None:
         yield Line("", relayed)
     yield Line("MAIL FROM", f"<{envelope.mail_from}> ({derived.mail_from_from})")
+    yield Line("as of", moment.told(derived.at))
 
 
 def _few(lines: Iterator[Line]) -> Iterator[Line]:

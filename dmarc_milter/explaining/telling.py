@@ -9,6 +9,7 @@ from dmarc_milter.columns.column import Line, Reader, Row
 from dmarc_milter.columns.table import lines, read_by, told
 from dmarc_milter.common.network import address_text
 from dmarc_milter.common.terminal import Severity, severity_of
+from dmarc_milter.dkim.reasons import DkimReason
 from dmarc_milter.dmarc.evaluation import DmarcResult
 from dmarc_milter.explaining.envelope import Derived
 from dmarc_milter.journal.advice import advice
@@ -70,12 +71,22 @@ def _why_undecided(row: Row) -> str:
 
 def advice_on(row: Row, found: Evaluated, derived: Derived) -> list[str]:
     """What to do, the most important first."""
+    unknown = []
     if is_undecided(found, derived):
-        return [
+        unknown.append(
             "Say who brought the message: --ip ADDRESS and, if you know them, --helo NAME and --mail-from ADDRESS. The "
             "log of the MTA has them."
-        ]
-    return advice(row)
+        )
+    if derived.at.is_now and _has_expired(found.verdict):
+        unknown.append(
+            "Say when the message came in: --at TIME. A signature has expired by now, and may have been valid then."
+        )
+    return unknown or advice(row)
+
+
+def _has_expired(verdict: Verdict | None) -> bool:
+    signatures = verdict.signatures if verdict is not None else ()
+    return any(each.reason is not None and each.reason.code is DkimReason.EXPIRED for each in signatures)
 
 
 def relayed_by(verdict: Verdict) -> str | None:

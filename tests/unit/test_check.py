@@ -122,6 +122,7 @@ def test_a_domain_without_faults_and_a_key_with_one(check) -> None:  # type: ign
 SHORT = """message.eml: dmarc=pass, would be accepted
   client     192.0.2.10 (Received field 1)
   MAIL FROM  <news@bank.example> (Return-Path)
+  as of      now: Received field 1 has no date that can be read
   From       bank.example
   SPF        pass for bank.example: ip4:192.0.2.10 of bank.example matched
   DKIM       none: the message is not signed
@@ -240,6 +241,7 @@ what enforce would do: 2 accept, 1 not decided, 1 reject
        1 eleven.example
 * overridden: 1 local_policy
 not decided: no client could be read, so SPF was not judged; name one with --ip
+judged as of now: 4, whose time of receipt is unknown; give it with --at
 """
 
 
@@ -431,9 +433,10 @@ def test_a_maildir_as_json_lines(check) -> None:  # type: ignore[no-untyped-def]
 
 def test_a_saved_zone_gives_the_same_outcome(check) -> None:  # type: ignore[no-untyped-def]
     Path("lost.eml").write_bytes(MESSAGE.replace(b"<news@bank", b"<news@lost", 1))
+    at = ("--at", "2026-11-26T10:00:00Z")
     for message in ("message.eml", "lost.eml"):
-        first = json.loads(check(message, "--json", "--save-zone", "saved").out)
-        again = json.loads(check(message, "--json", "--zone", "saved", zone=False).out)
+        first = json.loads(check(message, *at, "--json", "--save-zone", "saved").out)
+        again = json.loads(check(message, *at, "--json", "--zone", "saved", zone=False).out)
         assert again == first
 
 

@@ -50,12 +50,13 @@ NOT_LOCAL = {
     "nothing": b"",
 }
 CLIENT = NOT_LOCAL["a client"]
+NOW = 1_800_000_000.0
 
 
 @pytest.mark.parametrize("value", LOCAL.values(), ids=LOCAL.keys())
 def test_hops_of_this_host_are_stepped_over(value: bytes) -> None:
     assert is_local_hop(value)
-    found = derive(split_message(b"Received: " + value + b"\r\nReceived: " + CLIENT + b"\r\n\r\n")[0], Given())
+    found = derive(split_message(b"Received: " + value + b"\r\nReceived: " + CLIENT + b"\r\n\r\n")[0], Given(), NOW)
     assert found.envelope.client_address == bytes([192, 0, 2, 10])
     assert (found.client_from, found.helo_from) == ("Received field 2", "Received field 2")
 
@@ -67,7 +68,9 @@ def test_what_names_a_client_is_no_such_hop(value: bytes) -> None:
 
 def test_the_whole_way_through_a_host() -> None:
     above = b"".join(b"Received: " + value + b"\r\n" for value in LOCAL.values())
-    found = derive(split_message(above + b"Received: " + CLIENT + b"\r\nReceived: of the sender\r\n\r\n")[0], Given())
+    found = derive(
+        split_message(above + b"Received: " + CLIENT + b"\r\nReceived: of the sender\r\n\r\n")[0], Given(), NOW
+    )
     assert found.client_from == f"Received field {len(LOCAL) + 1}"
 
 
@@ -100,7 +103,7 @@ UNKNOWN = {
 
 @pytest.mark.parametrize(("fields", "said"), UNKNOWN.values(), ids=UNKNOWN.keys())
 def test_where_the_client_cannot_be_told(fields: bytes, said: str) -> None:
-    found = derive(split_message(fields + b"Subject: x\r\n\r\n")[0], Given())
+    found = derive(split_message(fields + b"Subject: x\r\n\r\n")[0], Given(), NOW)
     assert not found.has_client
     assert found.client_from == said
 

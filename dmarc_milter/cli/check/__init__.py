@@ -20,6 +20,11 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     envelope.add_argument(
         "--trust", action="append", default=[], metavar="NETWORK", help="believe the Received fields of these hosts"
     )
+    envelope.add_argument(
+        "--at",
+        metavar="TIME",
+        help="when it came in: 2026-11-24T10:00:05Z, a date as in mail, or seconds since 1970",
+    )
     answers = parser.add_argument_group("DNS")
     answers.add_argument("--zone", type=Path, metavar="FILE", help="answer from a zone file")
     answers.add_argument("--nameserver", action="append", default=[], metavar="ADDRESS", help="ask this server")
@@ -39,8 +44,8 @@ def _run(options: argparse.Namespace) -> int:
 COMMAND = Command(
     "check",
     "explain what the filter says of a message, a mailbox or a domain",
-    "Judge messages exactly as the filter does, in mode enforce, and explain the outcome; or look into what a domain "
-    "publishes.",
+    "Judge messages exactly as the filter does, in mode enforce and as of when they came in, and explain the outcome; "
+    "or look into what a domain publishes.",
     _add_options,
     _run,
     "Exit status: 0 every message passes (dmarc=pass or none), or nothing is wrong with the domain; 1 some do not, or "

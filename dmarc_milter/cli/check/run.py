@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from dmarc_milter.api import Dns, evaluate
-from dmarc_milter.cli.check import table
+from dmarc_milter.cli.check import receipt, table
 from dmarc_milter.cli.check.table import Summary
 from dmarc_milter.cli.progress import Progress
 from dmarc_milter.common import network
 from dmarc_milter.common.terminal import columns, is_coloured
+from dmarc_milter.dkim.signature import CLOCK_SKEW
 from dmarc_milter.dns.answer import Answer, Question
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.dns.servers import NameServer
@@ -113,7 +115,19 @@ def _given(options: argparse.Namespace) -> Given:
         trusted,
         tuple(each.strip("<>") for each in options.rcpt),
         options.authenticated,
+        _at(options),
     )
+
+
+def _at(options: argparse.Namespace) -> float | None:
+    if options.at is None:
+        return None
+    seconds = receipt.received(options.at)
+    if seconds is None:
+        raise _UsageError(f"--at {options.at!r} is none of: {receipt.FORMS}")
+    if seconds > time.time() + CLOCK_SKEW:
+        raise _UsageError(f"--at {options.at!r} lies in the future: give the time at which the message came in")
+    return seconds
 
 
 def _style(options: argparse.Namespace) -> Style:
@@ -163,7 +177,7 @@ def _told(judged: Judged, options: argparse.Namespace) -> str:
 
 
 def _judge(source: MessageSource, settings: Settings, dns: Dns, given: Given) -> Judged:
-    derived = derive(split_message(source.octets)[0], given)
+    derived = derive(split_message(source.octets)[0], given, time.time())
     found = evaluate(
         without_local_hops(source.octets),
         derived.envelope,
@@ -171,6 +185,7 @@ def _judge(source: MessageSource, settings: Settings, dns: Dns, given: Given) ->
         settings,
         recipients=given.recipients,
         authenticated=given.authenticated,
+        at=derived.at.seconds,
     )
     return Judged(source.name, found, derived)
 

@@ -67,6 +67,7 @@ class Summary:
     def __init__(self) -> None:
         self.messages = 0
         self._undecided = 0
+        self._as_of_now = 0
         self._results: Counter[str] = Counter()
         self._arc: Counter[str] = Counter()
         self._wanted: Counter[str] = Counter()
@@ -78,6 +79,7 @@ class Summary:
         disposition = judged.found.disposition
         self.messages += 1
         self._results[judged.result] += 1
+        self._as_of_now += judged.derived.at.is_now
         if judged.found.verdict is not None and judged.found.verdict.has_arc:
             self._arc[judged.found.verdict.arc.status.value] += 1
         if disposition.override is not None:
@@ -106,6 +108,9 @@ class Summary:
             yield from _wrapped(f"* overridden: {_counts(self._overrides)}", width)
         if self._undecided:
             said = "not decided: no client could be read, so SPF was not judged; name one with --ip"
+            yield from _wrapped(said, width)
+        if self._as_of_now:
+            said = f"judged as of now: {self._as_of_now}, whose time of receipt is unknown; give it with --at"
             yield from _wrapped(said, width)
 
 

@@ -50,3 +50,25 @@ def _open_sockets() -> set[int]:
             if stat.S_ISSOCK(os.fstat(int(name)).st_mode):
                 found.add(int(name))
     return found
+
+
+def accepted(listening: socket.socket) -> int:
+    """How many connections that came in at `listening` are open here, those too on which nothing was said yet."""
+    where = _local_end(listening)
+    return sum(_came_in_at(each, where) for each in _open_sockets())
+
+
+def _local_end(connection: socket.socket) -> object:
+    """The path, or the port: where all addresses are listened on, a connection has one of them."""
+    name = connection.getsockname()
+    return name if connection.family == socket.AF_UNIX else name[1]
+
+
+def _came_in_at(descriptor: int, where: object) -> bool:
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as found:
+            is_connection = not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+            return is_connection and _local_end(found) == where
+    except OSError:
+        # It was closed meanwhile.
+        return False

@@ -6,6 +6,7 @@ import select
 import socket
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 
 from dmarc_milter.columns.column import Row
@@ -21,7 +22,7 @@ from dmarc_milter.journal.writer import Writer
 from dmarc_milter.judging.name_servers import named_servers
 from dmarc_milter.judging.site import Site
 from dmarc_milter.milter.callbacks import register
-from dmarc_milter.milter.listener import lend_socket, serve
+from dmarc_milter.milter.listener import accepted, lend_socket, serve
 from dmarc_milter.milter.worker_state import Observer, WorkerState
 from dmarc_milter.service.accept_gate import AcceptGate, WorkerSessions
 from dmarc_milter.service.descriptors import Descriptors
@@ -123,7 +124,8 @@ def work(
     loop.sweep_with(lambda _now: gate.note())
     loop.sweep_with(Heartbeat(service.sessions, 2 * settings.dns.deadline, partial(say, control)).sweep)
     threading.Thread(target=_watch, args=(service, counted, journal), daemon=True).start()
-    obeying = (control, gate, service, settings.milter.drain_seconds, journal)
+    ending = _Ending(service, listening, settings.milter.drain_seconds)
+    obeying = (control, gate, ending, journal)
     threading.Thread(target=_obey, args=obeying, daemon=True).start()
     gc.collect()
     gc.freeze()
@@ -159,19 +161,43 @@ def _watch(service: WorkerState, counted: metrics.WorkerMetrics, journal: Writer
         time.sleep(WATCH_SECONDS)
 
 
-def _obey(
-    control: socket.socket, gate: AcceptGate, service: WorkerState, seconds: float, journal: Writer | None
-) -> None:
+class _Ending:
+    """What a worker that accepts nothing more waits for."""
+
+    def __init__(self, service: WorkerState, listening: socket.socket, seconds: float) -> None:
+        """`seconds` is how long what is at hand may take."""
+        self._service = service
+        self._listening = listening
+        self._seconds = seconds
+
+    def wait_for_connections(self, is_enough: Callable[[], bool]) -> None:
+        """Until all have ended, or it is enough."""
+        limit = time.monotonic() + DRAIN_SECONDS
+        while self._service.sessions and time.monotonic() < limit and not is_enough():
+            time.sleep(LOOK_SECONDS)
+
+    def wait_for_messages(self) -> None:
+        """Until none is at hand, nor about to begin."""
+        closed = time.monotonic()
+        while time.monotonic() < closed + self._seconds:
+            # What was being accepted when the gate closed is there after this.
+            time.sleep(LOOK_SECONDS)
+            may_begin = time.monotonic() < closed + QUIET_SECONDS and self._has_silent_connections()
+            if not may_begin and self._service.is_quiet(QUIET_SECONDS):
+                return
+
+    def _has_silent_connections(self) -> bool:
+        """Whether an MTA has connected that has said nothing yet: a busy one may need a while."""
+        return accepted(self._listening) > len(self._service.sessions)
+
+
+def _obey(control: socket.socket, gate: AcceptGate, ending: _Ending, journal: Writer | None) -> None:
     """Wait for the supervisor's order, or its end; then end as it says, with what is at hand finished."""
     order = _next_order(control)
     gate.close()
     if order == DRAIN:
-        limit = time.monotonic() + DRAIN_SECONDS
-        while service.sessions and time.monotonic() < limit and not _has_order(control):
-            time.sleep(LOOK_SECONDS)
-    limit = time.monotonic() + seconds
-    while not service.is_quiet(QUIET_SECONDS) and time.monotonic() < limit:
-        time.sleep(LOOK_SECONDS)
+        ending.wait_for_connections(partial(_has_order, control))
+    ending.wait_for_messages()
     if journal is not None:
         journal.close(JOURNAL_SECONDS)
     os._exit(0)

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from dmarc_milter.demo.examples import EXAMPLES
 from dmarc_milter.testing.mta import Mta
 from dmarc_milter.testing.name_server import NameServerThread
+from tests.support.examples import EXPECTED, found, play_on
 from tests.support.load import CONNECTIONS, Load
 from tests.support.running import RunningFilter, settings
 from tests.support.waiting import wait_for
@@ -76,6 +78,23 @@ def test_stopped_under_load(tmp_path: Path, name_server: NameServerThread) -> No
         wait_for(lambda: under.seen["not connected"] > 0, "the end")
     # What was at hand was answered: a connection is only broken between two messages.
     assert under.seen["connection broken"] <= CONNECTIONS
+
+
+def test_a_connection_that_was_accepted_and_has_not_begun_is_served_before_the_end(
+    tmp_path: Path, name_server: NameServerThread
+) -> None:
+    """A busy MTA may speak late. Broken off, it would let the message in unjudged, or put it off."""
+    running = RunningFilter(
+        tmp_path, f"unix:{tmp_path}/socket", settings(name_server).replace("workers = 2", "workers = 1")
+    )
+    (before,) = _sockets(running)
+    connected = running.connect()
+    wait_for(lambda: _sockets(running) == [before + 1], "the worker to accept")
+    running.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: "stopping" in running.log, "the end to begin")
+    assert found(play_on(Mta(connected), EXAMPLES[0])) == EXPECTED[EXAMPLES[0].name]
+    connected.close()
+    assert running.process.wait(60) == 0
 
 
 @pytest.mark.parametrize("place", [0, 1])

@@ -3,7 +3,7 @@
 import re
 
 from dmarc_milter.demo.examples import Example
-from dmarc_milter.testing.mta import ALL_STEPS, MtaResponse
+from dmarc_milter.testing.mta import ALL_STEPS, Mta, MtaResponse
 from tests.support.running import RunningFilter
 
 EXPECTED = {
@@ -21,7 +21,11 @@ EXPECTED = {
 
 def play(running: RunningFilter, scene: Example, *, steps: int = ALL_STEPS, chunk: int = 65_535) -> MtaResponse:
     """One example over a connection of its own, its body in pieces of `chunk` octets."""
-    mta = running.mta(steps=steps)
+    return play_on(running.mta(steps=steps), scene, chunk=chunk)
+
+
+def play_on(mta: Mta, scene: Example, *, chunk: int = 65_535) -> MtaResponse:
+    """The same over a connection that is there."""
     mta.connect(scene.helo, scene.client)
     mta.helo(scene.helo)
     fields, body = scene.content

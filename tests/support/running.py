@@ -102,6 +102,10 @@ class RunningFilter:
 
     def mta(self, steps: int = ALL_STEPS, actions: int = ALL_ACTIONS) -> Mta:
         """A connection to it."""
+        return Mta(self.connect(), steps, actions)
+
+    def connect(self) -> socket.socket:
+        """The same, on which nothing has been said yet."""
         kind, _, rest = self.address.partition(":")
         if kind == "unix":
             connected = socket.socket(socket.AF_UNIX)
@@ -113,7 +117,7 @@ class RunningFilter:
             connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connected.settimeout(60)
         self._connections.append(connected)
-        return Mta(connected, steps, actions)
+        return connected
 
     def keep(self, connected: socket.socket) -> None:
         """Close it when the filter is stopped."""

@@ -24,6 +24,12 @@ SAMPLES = {
     "mailing_list": b" A list <dev.lists.example.org>",
     "received": b" from a.example (b.example [192.0.2.1])\r\n\tby mx.example (Postfix) with ESMTPS"
     b" id 1 for <a@x>; date",
+    "old_chain": b"Return-Path: <a@example.com>\r\n"
+    b"Authentication-Results: mx.example; dmarc=fail (p=reject dis=none) header.from=a.example\r\n"
+    b'Received-SPF: pass (x) client-ip=192.0.2.1; envelope-from="a@example.com"; helo=h.example\r\n'
+    b"Received: from a.example (b.example [192.0.2.1]) by mx.example (Postfix); Tue, 24 Nov 2026 10:00:05 +0000\r\n"
+    b"Nov 24 10:00:05 mx postfix/cleanup[1]: 4XyAB: milter-reject: END-OF-MESSAGE from a[192.0.2.1]: 5.7.1 x dmarc;"
+    b" from=<a@example.com> to=<b@example.org> proto=ESMTP helo=<h>",
     "spf_macros": b"%{h1r-}.%{l2}.%{d}%%%_%{S}.example",
     "message": b"From x\nFrom: a@example.com\nX: y\n z\n\nbody\n",
 }

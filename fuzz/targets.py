@@ -9,6 +9,8 @@ from typing import Any
 
 from dmarc_milter.arc import chain, results
 from dmarc_milter.common.reason import Unreadable
+from dmarc_milter.comparing import envelope as session
+from dmarc_milter.comparing import hop, mail_log, told
 from dmarc_milter.dkim import key, signature, verification
 from dmarc_milter.dkim.body import BodyHashes, BodyHashKind
 from dmarc_milter.dkim.signature import Canonicalization
@@ -110,6 +112,16 @@ def received(octets: bytes) -> None:
     outermost(octets.split(b"\n"), lambda _: True)
 
 
+def old_chain(octets: bytes) -> None:
+    """What another chain of filters wrote: a header with its fields, and lines of the MTA's log."""
+    header = split_message(octets)[0]
+    beside = hop.find(header, hop.Ids("new.example", frozenset()), lambda _: True)
+    told.of_fields(beside.old)
+    session.of_beside(header, beside, NOW)
+    for line in octets.decode("utf-8", "surrogateescape").split("\n"):
+        mail_log.read(line, NOW)
+
+
 def mailing_list(octets: bytes) -> None:
     """A List-Id field."""
     list_fields.mailing_list(Header([Field("List-Id", octets)]))
@@ -181,6 +193,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         words,
         foreign_results,
         received,
+        old_chain,
         mailing_list,
         message,
     )

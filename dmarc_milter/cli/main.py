@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from dmarc_milter.cli import attach, check, demo, prune, reload, report, serve, status, summary, trace, what_if
+from dmarc_milter.cli import attach, check, compare, demo, prune, reload, report, serve, status, summary, trace, what_if
 from dmarc_milter.cli.command import CLOSED_PIPE, INTERRUPTED, USAGE_ERROR
 from dmarc_milter.common.version import VERSION
 from dmarc_milter.settings.error import ConfigError
@@ -21,6 +21,7 @@ COMMANDS = (
     summary.COMMAND,
     trace.COMMAND,
     what_if.COMMAND,
+    compare.COMMAND,
     report.COMMAND,
     prune.COMMAND,
 )

@@ -3,7 +3,7 @@
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -27,13 +27,31 @@ class MessageSource:
     octets: bytes
 
 
-def read(path: str) -> Iterator[MessageSource]:
-    """The messages of a file, an mbox, a Maildir, or standard input (``-``). Raises InputError."""
+Skip = Callable[[InputError], None]
+"""Told of what is no message."""
+
+
+def read(path: str, *, with_folders: bool = False, skip: Skip | None = None) -> Iterator[MessageSource]:
+    """The messages of a file, an mbox, a Maildir, or standard input (``-``). Raises InputError.
+
+    `with_folders` adds the folders of a Maildir++, which lie in it as ``.NAME``. What is no message is told to `skip`,
+    where that is given, and is no error then.
+    """
+    for source in _sources(path, with_folders=with_folders):
+        try:
+            yield _checked(source)
+        except InputError as error:
+            if skip is None:
+                raise
+            skip(error)
+
+
+def _sources(path: str, *, with_folders: bool) -> Iterator[MessageSource]:
     if path == "-":
         yield from _from_stream(sys.stdin.buffer, "standard input")
         return
     if os.path.isdir(path):
-        yield from _from_maildir(Path(path))
+        yield from _from_maildir(Path(path), with_folders=with_folders)
         return
     try:
         with open(path, "rb") as stream:
@@ -42,19 +60,20 @@ def read(path: str) -> Iterator[MessageSource]:
         raise InputError(f"{path}: {error.strerror}") from None
 
 
-def count(path: str) -> int | None:
+def count(path: str, *, with_folders: bool = False) -> int | None:
     """How many messages there are, where that is known without reading them."""
     if path == "-" or not os.path.isdir(path):
         return None
-    return sum(len(os.listdir(folder)) for folder in _folders(Path(path)))
+    return sum(len(os.listdir(folder)) for folder in _folders(Path(path), with_folders=with_folders))
 
 
-def _folders(path: Path) -> list[Path]:
-    return [folder for folder in (path / "new", path / "cur") if folder.is_dir()]
+def _folders(path: Path, *, with_folders: bool) -> list[Path]:
+    mailboxes = [path, *(sorted(path.glob(".*/")) if with_folders else [])]
+    return [folder for each in mailboxes for folder in (each / "new", each / "cur") if folder.is_dir()]
 
 
-def _from_maildir(path: Path) -> Iterator[MessageSource]:
-    folders = _folders(path)
+def _from_maildir(path: Path, *, with_folders: bool) -> Iterator[MessageSource]:
+    folders = _folders(path, with_folders=with_folders)
     if not folders:
         raise InputError(f"{path}: a folder, but no Maildir (it has neither new nor cur)")
     for folder in folders:
@@ -65,7 +84,10 @@ def _from_maildir(path: Path) -> Iterator[MessageSource]:
 def _from_file(path: Path) -> Iterator[MessageSource]:
     try:
         if path.is_file():
-            yield _checked(MessageSource(str(path), path.read_bytes()))
+            yield MessageSource(str(path), path.read_bytes())
+    except FileNotFoundError:
+        # Whoever reads the mailbox has given it another name.
+        return
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}") from None
 
@@ -73,7 +95,7 @@ def _from_file(path: Path) -> Iterator[MessageSource]:
 def _from_stream(stream: BinaryIO, name: str) -> Iterator[MessageSource]:
     first = stream.readline(MAX_OCTETS)
     if not first.startswith(b"From "):
-        yield _checked(MessageSource(name, first + stream.read(MAX_OCTETS)))
+        yield MessageSource(name, first + stream.read(MAX_OCTETS))
         return
     yield from _from_mbox(stream, name)
 
@@ -84,7 +106,7 @@ def _from_mbox(stream: BinaryIO, name: str) -> Iterator[MessageSource]:
     number, size, is_behind_empty = 1, 0, False
     for line in stream:
         if is_behind_empty and line.startswith(b"From "):
-            yield _checked(MessageSource(f"{name}[{number}]", b"".join(lines[:-1])))
+            yield MessageSource(f"{name}[{number}]", b"".join(lines[:-1]))
             lines, size, number = [], 0, number + 1
             is_behind_empty = False
             continue
@@ -93,7 +115,7 @@ def _from_mbox(stream: BinaryIO, name: str) -> Iterator[MessageSource]:
         if size > MAX_OCTETS:
             raise InputError(f"{name}[{number}]: longer than {MAX_OCTETS} octets")
         lines.append(line[1:] if line.startswith(b">") and line.lstrip(b">").startswith(b"From ") else line)
-    yield _checked(MessageSource(f"{name}[{number}]", b"".join(lines)))
+    yield MessageSource(f"{name}[{number}]", b"".join(lines))
 
 
 def _checked(source: MessageSource) -> MessageSource:

@@ -21,7 +21,6 @@ def signed(
     selector: str = "s",
     tags: str = "",
     digest: str = "sha256",
-    key: bytes | None = None,
 ) -> bytes:
     """`message` below a DKIM-Signature over its From and Subject; `tags` (``t=1; x=2;``) are put into it as they are."""
     header, body = split_message(message)
@@ -33,7 +32,7 @@ def signed(
     fields = [(name.encode(), header.all(name)[0].value) for name in ("from", "subject")]
     octets = b"".join(b"".join((name, b":", text)) for name, text in Relaxed.canonicalize_headers(fields))
     ((name, text),) = Relaxed.canonicalize_headers([(b"dkim-signature", value.encode())])
-    loaded = serialization.load_pem_private_key(key or rsa_key()[0], None)
+    loaded = serialization.load_pem_private_key(rsa_key()[0], None)
     assert isinstance(loaded, RSAPrivateKey)
     signature = loaded.sign(octets + name + b":" + text.rstrip(b"\r\n"), padding.PKCS1v15(), _HASHES[digest])
     return f"DKIM-Signature: {value}{base64.b64encode(signature).decode()}\r\n".encode() + message

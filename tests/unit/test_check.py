@@ -12,7 +12,7 @@ from dmarc_milter.cli.main import main
 from dmarc_milter.dns.answer import AnswerOutcome, Question, RecordType
 from dmarc_milter.explaining import zone_file
 from dmarc_milter.explaining.messages import InputError, read
-from tests.support.document_examples import DOCUMENT, examples, output
+from tests.support.document_examples import CHECK
 
 ZONE = """$TTL 300
 bank.example. IN TXT "v=spf1 ip4:192.0.2.10 include:_spf.bank.example -all"
@@ -489,14 +489,14 @@ def test_the_examples_of_the_docs_run(name: str, capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().out
 
 
-EXAMPLES = examples(DOCUMENT.read_text("utf-8"))
+EXAMPLES = CHECK.examples()
 
 
 @pytest.mark.parametrize(("command", "told"), EXAMPLES, ids=[command for command, _ in EXAMPLES])
 def test_the_output_in_the_document_is_real(command: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """`python -m tests.support.document_examples` writes it anew."""
     monkeypatch.delenv("COLUMNS", raising=False)
-    assert told == output(command)
+    assert told == CHECK.output(command)
 
 
 def test_the_document_has_examples() -> None:

@@ -5,7 +5,6 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from ipaddress import ip_address
 from itertools import islice
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dmarc_milter.api import Dns, evaluate
+from dmarc_milter.cli.asking import OptionError, dns_of, in_order, settings_of
 from dmarc_milter.cli.check import receipt, table
 from dmarc_milter.cli.check.table import Summary
 from dmarc_milter.cli.progress import Progress
@@ -21,7 +21,6 @@ from dmarc_milter.common.terminal import columns, is_coloured
 from dmarc_milter.dkim.signature import CLOCK_SKEW
 from dmarc_milter.dns.answer import Answer, Question
 from dmarc_milter.dns.name import to_identifier
-from dmarc_milter.dns.servers import NameServer
 from dmarc_milter.dns.zone import ZoneError
 from dmarc_milter.explaining import domain, domain_json, domain_tree, messages, zone_file
 from dmarc_milter.explaining.domain_notes import NoteKind, notes
@@ -33,80 +32,40 @@ from dmarc_milter.explaining.message_tree import as_tree
 from dmarc_milter.explaining.messages import InputError, MessageSource
 from dmarc_milter.explaining.short import in_short
 from dmarc_milter.explaining.tree import Style, render
-from dmarc_milter.judging.name_servers import name_servers
 from dmarc_milter.message.header import split_message
-from dmarc_milter.settings import config
-from dmarc_milter.settings.addresses import name_server
 from dmarc_milter.settings.config import Settings
-from dmarc_milter.settings.error import ConfigError, NotPermittedError
+from dmarc_milter.settings.error import ConfigError
 
 PASS, FAIL, ERROR = 0, 1, 2
-THREADS = 8
 MAX_SAVED = 200_000
 """Answers that --save-zone keeps."""
-
-
-class _UsageError(Exception):
-    """One line for the person at the terminal."""
 
 
 def check(options: argparse.Namespace) -> int:
     """The exit status."""
     try:
-        settings = _settings(options)
+        settings = settings_of(options)
         settings = replace(settings, policy=replace(settings.policy, mode="enforce"))
-        dns = _dns(options, settings)
+        dns = dns_of(options, settings)
         if options.domain is not None:
             return _check_domain(options, dns)
         if not options.messages:
-            raise _UsageError("name a MESSAGE (- for standard input), or --domain")
+            raise OptionError("name a MESSAGE (- for standard input), or --domain")
         return _check_messages(options, settings, dns, _given(options))
-    except (_UsageError, InputError, ConfigError, ZoneError) as error:
+    except (OptionError, InputError, ConfigError, ZoneError) as error:
         print(f"dmarc-milter: {error}", file=sys.stderr)
         return ERROR
-
-
-def _settings(options: argparse.Namespace) -> Settings:
-    """Users who may not read the filter's settings can check all the same, and are told so. Raises ConfigError."""
-    try:
-        return config.load_default(options.config)
-    except NotPermittedError as error:
-        if options.config is not None:
-            raise
-        print(f"dmarc-milter: warning: {error}. The built-in settings are used now.", file=sys.stderr)
-        return Settings()
-
-
-def _dns(options: argparse.Namespace, settings: Settings) -> Dns:
-    if options.zone is not None and options.nameserver:
-        raise _UsageError("--zone and --nameserver exclude each other")
-    if options.zone is not None:
-        try:
-            text = options.zone.read_text("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise _UsageError(f"{options.zone}: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
-        return Dns(zone_file.read(text))
-    servers = tuple(map(_name_server, options.nameserver)) or name_servers(settings.dns)
-    return Dns.servers(servers, settings.dns.timeout, settings.dns.tries)
-
-
-def _name_server(text: str) -> NameServer:
-    try:
-        address = name_server(text)
-    except ValueError as error:
-        raise _UsageError(f'--nameserver is "{text}"; {error}') from None
-    return NameServer(address.host, address.port)
 
 
 def _given(options: argparse.Namespace) -> Given:
     try:
         address = ip_address(options.ip).packed if options.ip is not None else None
     except ValueError:
-        raise _UsageError(f"--ip {options.ip!r} is no address") from None
+        raise OptionError(f"--ip {options.ip!r} is no address") from None
     try:
         trusted = tuple(network.parse(each) for each in options.trust)
     except ValueError as error:
-        raise _UsageError(f"--trust: {error}") from None
+        raise OptionError(f"--trust: {error}") from None
     mail_from = options.mail_from
     return Given(
         address,
@@ -124,9 +83,9 @@ def _at(options: argparse.Namespace) -> float | None:
         return None
     seconds = receipt.received(options.at)
     if seconds is None:
-        raise _UsageError(f"--at {options.at!r} is none of: {receipt.FORMS}")
+        raise OptionError(f"--at {options.at!r} is none of: {receipt.FORMS}")
     if seconds > time.time() + CLOCK_SKEW:
-        raise _UsageError(f"--at {options.at!r} lies in the future: give the time at which the message came in")
+        raise OptionError(f"--at {options.at!r} lies in the future: give the time at which the message came in")
     return seconds
 
 
@@ -138,10 +97,10 @@ def _style(options: argparse.Namespace) -> Style:
 def _check_domain(options: argparse.Namespace, dns: Dns) -> int:
     name = to_identifier(options.domain)
     if name is None:
-        raise _UsageError(f"--domain {options.domain!r} is no domain name")
+        raise OptionError(f"--domain {options.domain!r} is no domain name")
     selectors = [to_identifier(each) or "" for each in options.selector]
     if "" in selectors:
-        raise _UsageError("--selector is no selector")
+        raise OptionError("--selector is no selector")
     found = domain.run(dns, name, selectors)
     if options.json:
         print(json.dumps(domain_json.as_json(found)))
@@ -194,7 +153,7 @@ def _save(path: Path, answers: dict[Question, Answer[Any]]) -> None:
     try:
         path.write_text(zone_file.write(answers), "utf-8")
     except OSError as error:
-        raise _UsageError(f"{path}: {error.strerror}") from None
+        raise OptionError(f"{path}: {error.strerror}") from None
 
 
 def _check_many(
@@ -209,7 +168,7 @@ def _check_many(
     summary, progress, width = Summary(), Progress(_total(options.messages)), columns(sys.stdout)
     status = PASS
     is_table = not options.json and not options.verbose
-    for judged in _in_order(sources, settings, dns, given):
+    for judged in in_order(sources, lambda source: _judge(source, settings, dns, given)):
         if is_table and summary.messages == 0:
             print(table.heading(width))
         summary.add(judged)
@@ -226,18 +185,6 @@ def _check_many(
 
 def _told_among_many(judged: Judged, options: argparse.Namespace, width: int) -> str:
     return f"{_told(judged, options)}\n" if options.verbose else table.line(judged, width)
-
-
-def _in_order(sources: Iterator[MessageSource], settings: Settings, dns: Dns, given: Given) -> Iterator[Judged]:
-    with ThreadPoolExecutor(THREADS) as pool:
-        waiting: list[Future[Judged]] = []
-        for source in sources:
-            waiting.append(pool.submit(_judge, source, settings, dns, given))
-            if len(waiting) >= 2 * THREADS:
-                wait(waiting[:1], return_when=FIRST_COMPLETED)
-                yield waiting.pop(0).result()
-        for each in waiting:
-            yield each.result()
 
 
 def _total(paths: list[str]) -> int | None:

@@ -6,6 +6,7 @@ from ipaddress import ip_address
 
 from dmarc_milter.common.network import unmapped
 from dmarc_milter.comparing.hop import Beside
+from dmarc_milter.comparing.received_spf import pairs
 from dmarc_milter.comparing.told import mail_from as told_mail_from
 from dmarc_milter.comparing.told import of_fields
 from dmarc_milter.explaining import moment
@@ -16,8 +17,6 @@ from dmarc_milter.message.lexer import text_of
 from dmarc_milter.message.received import handed_over
 
 _MAX_FIELD = 4_096
-_PAIR = re.compile(r"""\b(client-ip|envelope-from|helo)=(?:"([^"]{0,320})"|<?([^\s;"<>()]{0,320}))""")
-"""Of Received-SPF (RFC 7208 9.1), and of the comment that policyd-spf writes into Authentication-Results."""
 _CLIENT = re.compile(r"(?:client-ip=|designates |smtp\.remote-ip=|sender ip is )\[?([0-9a-f.:]{2,45})")
 _PATH = re.compile(rb"<([^<>\r\n]{0,320})>")
 
@@ -57,12 +56,13 @@ def clients(text: str) -> set[bytes]:
 
 def _said(beside: Beside) -> dict[str, str]:
     """The pairs of the Received-SPF fields beside the hop, and of the old chain's fields."""
-    texts = [text_of(field.value[:_MAX_FIELD]) for field in beside.above if field.key == "received-spf"]
-    texts += [field.text[:_MAX_FIELD] for field in beside.old if any(each.method == "spf" for each in field.results)]
+    texts = [
+        *beside.received_spf,
+        *(each.text for each in beside.old if any(of.method == "spf" for of in each.results)),
+    ]
     found: dict[str, str] = {}
     for text in texts:
-        for name, quoted, plain in _PAIR.findall(text.replace("\r\n", " ")):
-            found.setdefault(name, quoted or plain)
+        found = pairs(text) | found
     return found
 
 

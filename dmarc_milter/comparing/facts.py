@@ -49,7 +49,7 @@ MISSING_WORDS = {
     Missing.NOT_LOOKED_AT: "the old chain did not tell of this signature",
     Missing.NOT_JUDGED: "the new filter does not judge this mail (trusted networks, errors)",
     Missing.NO_MESSAGE: "no message that can be read",
-    Missing.OTHER_REFUSAL: "refused for something else than SPF, DKIM or DMARC",
+    Missing.OTHER_REFUSAL: "refused or held, and not for SPF, DKIM or DMARC as far as the log tells",
     Missing.OUR_REFUSAL: "refused by the new filter itself",
     Missing.NOT_IN_JOURNAL: "refused by the old chain, and not in the journal of the new filter",
 }

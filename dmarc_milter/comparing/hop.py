@@ -8,10 +8,12 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from dmarc_milter.comparing import received_spf
 from dmarc_milter.comparing.told import ResultsField, read
 from dmarc_milter.explaining.local_hop import is_local_hop
 from dmarc_milter.message.authserv_id import KEY, comparable
-from dmarc_milter.message.header import Field, Header
+from dmarc_milter.message.header import Header
+from dmarc_milter.message.lexer import text_of
 from dmarc_milter.message.received import outermost
 
 MAX_HOPS = 100
@@ -56,8 +58,8 @@ class Beside:
     """Whether a field there could not be read."""
     hop: Hop | None
     """None where there is no Received field."""
-    above: tuple[Field, ...]
-    """The fields that the host wrote when it had the message: between its Received field and the next hop's above."""
+    received_spf: tuple[str, ...]
+    """Received-SPF fields of the old chain, above the hop: who sent the message on may have written those below it."""
 
 
 def find(header: Header, ids: Ids, is_trusted: Callable[[bytes], bool]) -> Beside:
@@ -83,7 +85,7 @@ def find(header: Header, ids: Ids, is_trusted: Callable[[bytes], bool]) -> Besid
             old.append((found, _hop(place, found, hops, outside)))
     hop = old[0][1] if old else outside
     same = tuple(field for field, its_hop in old if its_hop == hop)
-    return Beside(tuple(ours), same, has_unreadable, hop, _above(header, hops, hop))
+    return Beside(tuple(ours), same, has_unreadable, hop, _received_spf(header, hops, hop, ids))
 
 
 def _places(header: Header, received: Sequence[tuple[int, bytes]], outside: Hop | None) -> list[int]:
@@ -92,11 +94,12 @@ def _places(header: Header, received: Sequence[tuple[int, bytes]], outside: Hop 
     return [index for index, field in enumerate(header.fields[:ends]) if field.key == KEY][:MAX_FIELDS]
 
 
-def _above(header: Header, hops: Sequence[Hop], hop: Hop | None) -> tuple[Field, ...]:
-    if hop is None:
-        return ()
-    starts = max((each.index + 1 for each in hops if each.index < hop.index), default=0)
-    return tuple(header.fields[starts : hop.index])
+def _received_spf(header: Header, hops: Sequence[Hop], hop: Hop | None, ids: Ids) -> tuple[str, ...]:
+    ends = hop.index if hop is not None else 0
+    starts = max((each.index + 1 for each in hops if each.index < ends), default=0)
+    fields = [field for field in header.fields[starts:ends] if field.key == received_spf.KEY][:MAX_FIELDS]
+    texts = [" ".join(text_of(field.value[: received_spf.MAX_FIELD]).split()) for field in fields]
+    return tuple(text for text in texts if not received_spf.is_of(text, ids.ours))
 
 
 def _outside(hops: Sequence[Hop], is_trusted: Callable[[bytes], bool]) -> Hop | None:

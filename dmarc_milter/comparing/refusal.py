@@ -21,7 +21,21 @@ def of_row(refusal: Refusal, row: Row) -> Compared | Uncomparable:
         return _compared(refusal, row["spf"], row["spf_domain"], cause, row["spf_reason"])
     if method is Method.DKIM:
         return _of_signatures(refusal, row)
-    return _compared(refusal, row["dmarc"], row["author_domain"], _dmarc_cause(row), row["dmarc_reason"])
+    return _of_policy(refusal, row) or _compared(
+        refusal, row["dmarc"], row["author_domain"], _dmarc_cause(row), row["dmarc_reason"]
+    )
+
+
+def _of_policy(refusal: Refusal, row: Row) -> Compared | None:
+    """Failing mail that the old chain refused, though the policy that applies by RFC 9989 does not ask for that."""
+    if (refusal.result, row["dmarc"]) != ("fail", "fail") or row["policy"] not in ("none", "quarantine"):
+        return None
+    if row["published_policy"] != row["policy"]:
+        cause = Cause.TEST_MODE
+    else:
+        cause = Cause.TREE_WALK if _is_walk(row) else Cause.UNKNOWN
+    ours = f"fail (p={row['policy']})"
+    return Compared(Method.DMARC, _refused(refusal), ours, row["author_domain"], cause, row["dmarc_reason"] or "")
 
 
 def of_spf(refusal: Refusal, verdict: Verdict) -> Compared:
@@ -60,7 +74,12 @@ def _dmarc_cause(row: Row) -> Cause:
     """Why a message that the old chain refused passes."""
     if row["dmarc"] == "permerror":
         return Cause.UNUSABLE_FROM
-    author, policy_domain = row["author_domain"], row["policy_domain"]
-    if author and policy_domain and policy_domain not in (author, likely_organizational_domain(author)):
+    if _is_walk(row):
         return Cause.TREE_WALK
     return Cause.NOT_COUNTED if row["dmarc"] == "pass" else Cause.UNKNOWN
+
+
+def _is_walk(row: Row) -> bool:
+    """Whether the record is not where a public suffix list would have looked for it."""
+    author, policy_domain = row["author_domain"], row["policy_domain"]
+    return bool(author and policy_domain) and policy_domain not in (author, likely_organizational_domain(author))

@@ -1,7 +1,7 @@
 """Messages as an old chain left them in a mailbox, and the DNS of today."""
 
 from tests.support.expiring import signed
-from tests.support.keys import rsa_key, strings
+from tests.support.keys import ed25519_key, rsa_key, strings
 from tests.support.signed import RSA_768
 
 AT = 1_795_514_405
@@ -13,6 +13,9 @@ s._domainkey.bank.example. IN TXT {strings(rsa_key()[1])}
 short._domainkey.bank.example. IN TXT {strings("v=DKIM1; p=" + RSA_768)}
 revoked._domainkey.bank.example. IN TXT "v=DKIM1; p="
 other._domainkey.bank.example. IN TXT {strings(rsa_key(1536)[1])}
+e._domainkey.bank.example. IN TXT "{ed25519_key()[1]}"
+testing._domainkey.bank.example. IN TXT {strings(rsa_key()[1] + "; t=y")}
+s._domainkey.lists.example. IN TXT {strings(rsa_key()[1])}
 pct.example. IN TXT "v=spf1 -all"
 _dmarc.pct.example. IN TXT "v=DMARC1; p=quarantine; pct=0"
 test.example. IN TXT "v=spf1 -all"

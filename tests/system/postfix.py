@@ -4,6 +4,7 @@ import os
 import shutil
 import smtplib
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.support.waiting import free_port, wait_for
@@ -64,23 +65,37 @@ milter_connect_timeout = 5s
 
 
 class Postfix:
-    """Started on construction; `milter` is as in smtpd_milters."""
+    """Started on construction; `milter` is as in smtpd_milters, `more_main` and `more_master` are more lines.
 
-    def __init__(self, folder: Path, milter: str, default_action: str = "tempfail") -> None:
+    `prefix` is put before its commands.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        milter: str,
+        default_action: str = "tempfail",
+        *,
+        more_main: str = "",
+        more_master: str = "",
+        prefix: Sequence[str] = (),
+    ) -> None:
         self._folder = folder
+        self._prefix = prefix
         self.port = free_port()
         for name in ("queue", "data", "boxes", "etc"):
             (folder / name).mkdir(parents=True)
         shutil.chown(folder / "data", "postfix")
         os.chown(folder / "boxes", 65534, 65534)
         values = {"folder": folder, "milter": milter, "default_action": default_action}
-        (folder / "etc" / "main.cf").write_text(MAIN.format(**values))
-        (folder / "etc" / "master.cf").write_text(MASTER.format(port=self.port))
+        (folder / "etc" / "main.cf").write_text(MAIN.format(**values) + more_main)
+        (folder / "etc" / "master.cf").write_text(MASTER.format(port=self.port) + more_master)
         self._postfix("start")
         wait_for(self._answers, "Postfix to listen")
 
     def _postfix(self, command: str) -> None:
-        subprocess.run(["/usr/sbin/postfix", "-c", str(self._folder / "etc"), command], check=True, capture_output=True)
+        arguments = ["/usr/sbin/postfix", "-c", str(self._folder / "etc"), command]
+        subprocess.run([*self._prefix, *arguments], check=True, capture_output=True)
 
     def _answers(self) -> bool:
         try:

@@ -4,9 +4,11 @@ import gzip
 import io
 import json
 import sys
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
+import dkim
 import pytest
 
 from dmarc_milter.cli.main import main
@@ -15,7 +17,9 @@ from dmarc_milter.comparing.facts import MISSING_WORDS, Missing
 from tests.support import moving_in
 from tests.support.document_examples import COMPARE
 from tests.support.expiring import signed
+from tests.support.keys import ed25519_key
 from tests.support.moving_in import AT, DKIM, SIGNED, body, delivered
+from tests.support.sealed import MESSAGE, seal
 
 
 class Told:
@@ -66,6 +70,8 @@ DKIM_CAUSES: dict[str, tuple[bytes, str, str]] = {
     "another key": (signed(body(), selector="other"), "fail", "header-changed"),
     "key too short": (signed(body(), selector="short"), "policy", "key-too-short"),
     "rsa-sha1": (signed(body(), digest="sha1"), "permerror", "rsa-sha1"),
+    "a key that is tested": (signed(body(), selector="testing") + b"x\r\n", "neutral", "key-testing"),
+    "l=": (signed(body(), tags="l=5;"), "fail", "body-changed"),
     "a footer": (SIGNED + b"-- \r\nlist\r\n", "fail", "body-changed"),
     "a subject": (SIGNED.replace(b"Subject: ", b"Subject: [spam] "), "fail", "header-changed"),
     "expired then": (signed(body(), tags=f"t={AT - 9_000}; x={AT - 5_000};"), "permerror", "expired"),
@@ -81,6 +87,53 @@ def test_why_signatures_differ(compare, message: bytes, new: str, cause: str) ->
     assert told.status == 1
     assert told.causes == [("dkim", "pass", new, cause)]
     assert told.json["differences"][0]["domain"] == "bank.example"
+
+
+def just_now() -> dict[str, str]:
+    """For what dkimpy signs: with the time of the test."""
+    return {"date": formatdate()}
+
+
+def ed25519(message: bytes) -> bytes:
+    key = ed25519_key()[0]
+    signature: bytes = dkim.sign(message, b"e", b"bank.example", key, signature_algorithm=b"ed25519-sha256")
+    return signature + message
+
+
+BELIEVED = {
+    "ed25519": (
+        "dkim=neutral (unsupported) header.d=bank.example header.s=e", ed25519(body()),
+        ("dkim", "neutral", "pass", "ed25519"),
+    ),
+    "a key that was not found": (
+        'dkim=fail reason="key not found in DNS" header.d=bank.example header.s=s', SIGNED,
+        ("dkim", "fail", "pass", "key-missing-then"),
+    ),
+    "nobody knows why": (DKIM.replace("pass", "fail") + "s", SIGNED, ("dkim", "fail", "pass", "unknown")),
+    "not seen there": ("dkim=none", SIGNED, ("dkim", "none", "pass", "unknown")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("results", "message", "difference"), BELIEVED.values(), ids=BELIEVED)
+def test_what_the_old_chain_did_not_believe(compare, results, message, difference) -> None:  # type: ignore[no-untyped-def]
+    assert compare("--json", message=delivered(results, message, **just_now())).causes == [difference]
+
+
+SEALED_BODY = MESSAGE.replace(b"example.com", b"bank.example")
+ARC: dict[str, tuple[str, bytes, bytes, list[tuple[str, str, str, str]]]] = {
+    "alike": ("pass", seal(SEALED_BODY), b"", []),
+    "a footer": ("pass", seal(SEALED_BODY), b"-- \r\n", [("arc", "pass", "fail", "body-changed")]),
+    "no key": ("pass", seal(SEALED_BODY, b"gone.example"), b"", [("arc", "pass", "fail", "key-gone")]),
+    "not looked at there": ("none", seal(SEALED_BODY), b"", [("arc", "none", "pass", "unknown")]),
+    "gone": ("pass", body(), b"", []),
+}
+
+
+@pytest.mark.parametrize(("old", "message", "more", "differences"), ARC.values(), ids=ARC)
+def test_chains(compare, old, message, more, differences) -> None:  # type: ignore[no-untyped-def]
+    told = compare("--json", message=delivered(f"arc={old}", message + more, **just_now()))
+    assert told.causes == differences
+    assert (("arc", "signature-gone") in told.missing) is (message == body())
 
 
 RESULTS: dict[str, tuple[str, bytes | None, dict[str, Any], list[tuple[str, str, str, str]]]] = {
@@ -169,6 +222,34 @@ def test_judged_again(  # type: ignore[no-untyped-def]
     assert told.causes == differences
     assert told.status == (1 if differences else 0)
     assert (told.json["messages"], told.json["judged_again"], told.json["live"]) == (1, 1, 0)
+
+
+RECEIVED_SPF = {
+    "alike": (b"Pass (mailfrom) identity=mailfrom; client-ip=192.0.2.10; helo=h; envelope-from=a@bank.example", []),
+    "changed": (
+        b"Pass (mailfrom) identity=mailfrom; client-ip=203.0.113.9; helo=h;\r\n\tenvelope-from=<a@bank.example>; receiver=x",
+        [("spf", "pass", "fail", "spf-changed")],
+    ),
+    "HELO": (
+        b"None (no SPF record) identity=helo; client-ip=203.0.113.9; helo=h.example; envelope-from=<>; receiver=x",
+        [],
+    ),
+    "ours": (b"fail (x)\r\n\treceiver=new.example; client-ip=203.0.113.9; identity=mailfrom", None),
+    "no result": (b"client-ip=203.0.113.9", None),
+}
+
+
+@pytest.mark.parametrize(("field", "differences"), RECEIVED_SPF.values(), ids=RECEIVED_SPF)
+@pytest.mark.parametrize("results", ["", "dkim=none"], ids=["alone", "beside"])
+def test_received_spf_is_the_old_chains_result_too(compare, field, differences, results) -> None:  # type: ignore[no-untyped-def]
+    told = compare("--json", message=b"Received-SPF: " + field + b"\r\n" + delivered(results))
+    assert told.causes == (differences or [])
+    assert any(each["method"] == "spf" for each in told.json["table"]) is (differences is not None)
+
+
+def test_received_spf_of_who_sent_it_on_is_none_of_the_old_chain(compare) -> None:  # type: ignore[no-untyped-def]
+    message = delivered("", b"Received-SPF: fail identity=mailfrom; client-ip=203.0.113.9\r\n" + body())
+    assert compare("--json", message=message).missing == {(None, "no-old-field")}
 
 
 ALL = "spf=pass smtp.mailfrom=bank.example; dkim=none; dmarc=pass; arc=none"

@@ -43,6 +43,7 @@ FAILING = (SignatureResult(DkimResult.FAIL, DkimReason.BODY_CHANGED(), "bank.exa
 RECORDS = [
     seen("4Xfail1"),
     seen("4Xpass1", "pass"),
+    seen("4Xtest1", applied="quarantine"),
     seen("4Xours1", is_refused=True),
     seen("4Xdkim1", signatures=PASSING),
     seen("4Xdkim2", signatures=FAILING),
@@ -54,6 +55,7 @@ DMARC, DKIM = "5.7.1 rejected by DMARC policy for bank.example", "5.7.0 bad DKIM
 SPF = "550 5.7.23 <j@example.org>: Recipient address rejected: Message rejected due to: SPF fail - not authorized."
 CASES: dict[str, tuple[str, str, str, list[tuple[str, str, str, str]], set[tuple[str | None, str]]]] = {
     "both": ("4Xfail1", DMARC, "192.0.2.10", [], set()),
+    "t=y": ("4Xtest1", DMARC, "192.0.2.10", [("dmarc", "fail (refused)", "fail (p=quarantine)", "test-mode")], set()),
     "not by us": ("4Xpass1", DMARC, "192.0.2.10", [("dmarc", "fail (refused)", "pass", "not-counted")], set()),
     "by us": ("4Xours1", DMARC, "192.0.2.10", [], {("dmarc", "our-refusal")}),
     "not judged by us": ("4Xnone1", DMARC, "192.0.2.10", [], {("dmarc", "not-judged")}),

@@ -6,7 +6,7 @@ Pure: from what Postfix says to sentences for the operator.
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 
-from dmarc_milter.attaching.milters import entries
+from dmarc_milter.attaching.milters import entries, parameter_names
 from dmarc_milter.attaching.postfix import Configuration, Service
 from dmarc_milter.settings.policy import LOOPBACK
 
@@ -26,6 +26,7 @@ def findings(postfix: Configuration, address: str, trusted: Sequence[Network]) -
         *_own_mail(postfix, address, trusted),
         *_authentication(postfix),
         *_submission(postfix, address),
+        *_local_mail(postfix, address),
         *_reinjection(postfix, address),
     )
 
@@ -95,7 +96,7 @@ def _listed(networks: Iterable[Network]) -> str:
 
 def _asks_for_local_mail(postfix: Configuration, address: str) -> bool:
     value = postfix.values["non_smtpd_milters"]
-    return "$smtpd_milters" in value or "${smtpd_milters}" in value or _names(value, address)
+    return "smtpd_milters" in parameter_names(value) or postfix.asks(value, address)
 
 
 def _names(value: str, address: str) -> bool:
@@ -158,19 +159,46 @@ def _submission(postfix: Configuration, address: str) -> Iterator[str]:
             )
 
 
+def _local_mail(postfix: Configuration, address: str) -> Iterator[str]:
+    if _asks_for_local_mail(postfix, address):
+        others = _others(postfix, address)
+        yield (
+            "local mail: non_smtpd_milters names the filter, or follows smtpd_milters. So it is asked about cron mail, "
+            "posts of Mailman and bounces, which nobody should refuse. Have it spared that: "
+            f"postconf -e 'non_smtpd_milters ={' ' if others else ''}{others}'"
+        )
+
+
 def _others(postfix: Configuration, address: str) -> str:
     return ", ".join(each.text for each in entries(postfix.values["smtpd_milters"]) if not each.is_at(address))
 
 
 def _reinjection(postfix: Configuration, address: str) -> Iterator[str]:
-    filters = [postfix.values["content_filter"], postfix.values["smtpd_proxy_filter"]]
-    for service in postfix.services:
-        filters += [service.overrides.get("content_filter", ""), service.overrides.get("smtpd_proxy_filter", "")]
-    if not any(filters):
-        return
-    for service in postfix.services:
-        if service.is_smtpd and _is_on_loopback(service) and _asks(service, address):
+    filters = (postfix.values["content_filter"], postfix.values["smtpd_proxy_filter"])
+    for service in reinjected(postfix.services, filters):
+        if _asks(service, address):
             yield (
-                f"content filter: mail that comes back to the service {service.path} would be given to the filter "
-                f"again. Have it asked once: postconf -P '{service.path}/smtpd_milters='"
+                f"content filter: mail that comes back to the service {service.path} would be judged a second time. "
+                f"Have it asked once: postconf -P '{service.path}/smtpd_milters='"
             )
+
+
+def reinjected(services: Sequence[Service], filters: Sequence[str]) -> Iterator[Service]:
+    """The services that take mail back from a content filter, and may ask filters about it.
+
+    `filters` are main.cf's content_filter and smtpd_proxy_filter.
+    """
+    everywhere = list(filters)
+    for service in services:
+        everywhere += [service.overrides.get("content_filter", ""), service.overrides.get("smtpd_proxy_filter", "")]
+    for service in services if any(everywhere) else ():
+        is_asking = _NO_MILTERS not in service.overrides.get("receive_override_options", "")
+        if service.is_smtpd and is_asking and (_is_on_loopback(service) or _is_spared_the_filter(service)):
+            yield service
+
+
+def _is_spared_the_filter(service: Service) -> bool:
+    """Whether its mail must not go to the content filter: it comes from there, unless users or strangers send it."""
+    names = ("content_filter", "smtpd_proxy_filter")
+    is_spared = any(service.overrides.get(name) == "" for name in names)
+    return is_spared and not _is_submission(service) and not _is_for_strangers(service)

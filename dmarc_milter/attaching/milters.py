@@ -1,6 +1,10 @@
 """Values of smtpd_milters: which filters Postfix asks, and with which settings of their own."""
 
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+
+from dmarc_milter.attaching.milter_address import same
 
 _BETWEEN = ", \t\r\n"
 
@@ -32,8 +36,8 @@ class MilterEntry:
         return None
 
     def is_at(self, address: str) -> bool:
-        """Whether it is the filter at `address`, in Postfix's notation."""
-        return self.address.lower() == address.lower()
+        """Whether it is the filter at `address`, however the two are written."""
+        return same(self.address, address)
 
     def with_default_action(self, action: str) -> "MilterEntry":
         """The same filter with this action, and with what else it says."""
@@ -46,6 +50,25 @@ class MilterEntry:
             return [self.text]
         inner = self.text.removeprefix("{").removesuffix("}").replace(" = ", "=")
         return [word for word in _split(inner) if word]
+
+
+_PARAMETER = re.compile(r"\$(?:\{(?P<braced>\w+)\}|\((?P<round>\w+)\)|(?P<plain>\w+))")
+_MAX_EXPANSIONS = 64
+
+
+def parameter_names(value: str) -> tuple[str, ...]:
+    """The parameters that a value refers to, like ``$smtpd_milters`` or ``${smtpd_milters}``."""
+    return tuple(str(match["braced"] or match["round"] or match["plain"]) for match in _PARAMETER.finditer(value))
+
+
+def expanded(value: str, parameters: Mapping[str, str]) -> str:
+    """`value` with its parameters replaced; what is unknown stays."""
+    for _ in range(_MAX_EXPANSIONS):
+        replaced = _PARAMETER.sub(lambda match: parameters.get(next(filter(None, match.groups())), match[0]), value, 1)
+        if replaced == value:
+            return value
+        value = replaced
+    return value
 
 
 def entries(value: str) -> tuple[MilterEntry, ...]:

@@ -39,6 +39,8 @@ def to_attach(
     """
     present = entries(postfix.values[MILTERS])
     ours = [each for each in present if _is_ours(each, address, record)]
+    if not ours and postfix.asks(postfix.values[MILTERS], address):
+        return ()
     is_global_ours = record is not None and DEFAULT_ACTION in record.unset_before
     action = default_action or _action_now(postfix, ours, is_global_ours=is_global_ours)
     entry = MilterEntry(address)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dmarc_milter.attaching.milters import entries, expanded
+
 PATIENCE_SECONDS = 30.0
 """postconf waits itself for two seconds where main.cf has just been written."""
 _READ = (
@@ -65,6 +67,8 @@ class Configuration:
     is_set: frozenset[str]
     """Those of them that main.cf sets."""
     services: tuple[Service, ...] = ()
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """All that main.cf sets, as it is written there."""
 
     @property
     def main_cf(self) -> Path:
@@ -80,6 +84,10 @@ class Configuration:
     def has_chrooted_smtpd(self) -> bool:
         """Whether an smtpd runs in Postfix's queue folder."""
         return any(each.is_smtpd and each.is_chrooted for each in self.services)
+
+    def asks(self, value: str, address: str) -> bool:
+        """Whether a list of filters names the one at `address`, be it by a parameter."""
+        return any(each.is_at(address) for each in entries(expanded(value, self.parameters)))
 
     def written(self, name: str) -> str | None:
         """The value that main.cf sets, or None."""
@@ -120,15 +128,16 @@ class Postfix:
         """What it says now. Raises AttachError."""
         values = self._values("mail_version", "queue_directory", "mail_owner", "compatibility_level", *_READ)
         version = re.match(r"(\d+)\.(\d+)", values["mail_version"])
-        is_set = {line.partition("=")[0].strip() for line in self._run("-n").splitlines()}
+        parameters = self.parameters()
         return Configuration(
             folder=self.folder,
             version=(int(version[1]), int(version[2])) if version else (0, 0),
             queue_directory=values["queue_directory"].rstrip("/"),
             mail_owner=values["mail_owner"],
             values={name: values[name] for name in _READ},
-            is_set=frozenset(is_set.intersection(_READ)),
+            is_set=frozenset(parameters).intersection(_READ),
             services=self._services(is_chroot_usual=values["compatibility_level"] in ("", "0")),
+            parameters=parameters,
         )
 
     def _services(self, *, is_chroot_usual: bool) -> tuple[Service, ...]:
@@ -148,6 +157,16 @@ class Postfix:
             for words in (line.split() for line in self._run("-M").splitlines())
             if len(words) > 7
         )
+
+    def parameters(self) -> dict[str, str]:
+        """Every parameter that main.cf sets, own ones of the operator too, as it is written. Raises AttachError."""
+        lines = (line.partition("=") for line in self._run("-n").splitlines())
+        return {name.strip(): value.strip() for name, _, value in lines}
+
+    def commands(self) -> dict[str, str]:
+        """What each service of master.cf runs, with its arguments, by ``name/type``. Raises AttachError."""
+        lines = (line.split(None, 7) for line in self._run("-M").splitlines())
+        return {f"{words[0]}/{words[1]}": words[7] for words in lines if len(words) > 7}
 
     def set(self, parameter: str, value: str) -> None:
         """Have main.cf set it."""

@@ -5,7 +5,21 @@ import os
 import sys
 from collections.abc import Sequence
 
-from dmarc_milter.cli import attach, check, compare, demo, prune, reload, report, serve, status, summary, trace, what_if
+from dmarc_milter.cli import (
+    attach,
+    check,
+    compare,
+    demo,
+    migrate,
+    prune,
+    reload,
+    report,
+    serve,
+    status,
+    summary,
+    trace,
+    what_if,
+)
 from dmarc_milter.cli.command import CLOSED_PIPE, INTERRUPTED, USAGE_ERROR
 from dmarc_milter.common.version import VERSION
 from dmarc_milter.settings.error import ConfigError
@@ -17,6 +31,7 @@ COMMANDS = (
     check.COMMAND,
     attach.ATTACH,
     attach.DETACH,
+    migrate.COMMAND,
     status.COMMAND,
     summary.COMMAND,
     trace.COMMAND,

@@ -14,7 +14,7 @@ from dmarc_milter.judging.override import Override, authenticated_domains
 from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.judging.verdict import Action, Disposition, OverrideType, Verdict
 from dmarc_milter.message.mailing_list import ListPattern
-from dmarc_milter.message.reasons import Unusable
+from dmarc_milter.message.reasons import ReceivedReason, Unusable
 
 
 class Mode(Enum):
@@ -163,11 +163,22 @@ def _indirect(verdict: Verdict, settings: PolicySettings, asked: Disposition) ->
         )
     operator = _list_operator(verdict, settings.trusted_lists)
     if operator is None or verdict.mailing_list is None:
-        return asked
+        return _if_client_is_known(verdict, asked)
     action = _as_set(Action(settings.mailing_list.value), settings)
     comment = PolicyReason.LIST_IS_TRUSTED(list_id=verdict.mailing_list.list_id, domain=operator)
     reason = PolicyReason.MAILING_LIST(because=asked.reason, comment=comment)
     return _milder(asked, Disposition(action, action, reason, OverrideType.MAILING_LIST, comment))
+
+
+def _if_client_is_known(verdict: Verdict, asked: Disposition) -> Disposition:
+    """`asked`, but no refusal where SPF is unknown by the fault of a relay that the operator named."""
+    reason = verdict.relayed.reason if verdict.relayed is not None else None
+    if reason is None or reason.code is not ReceivedReason.UNREADABLE_RECEIVED:
+        return asked
+    comment = PolicyReason.RELAY_IS_UNREAD()
+    told = PolicyReason.UNREAD_RELAY(because=asked.reason, comment=comment)
+    other = Disposition(Action.QUARANTINE, Action.QUARANTINE, told, OverrideType.LOCAL_POLICY, comment)
+    return _milder(asked, other)
 
 
 def _list_operator(verdict: Verdict, trusted: tuple[ListPattern, ...]) -> str | None:

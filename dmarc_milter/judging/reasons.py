@@ -48,6 +48,8 @@ class PolicyReason(ReasonCode):
     """4.7, t=y"""
     TRUSTED_FORWARDER = "trusted-forwarder"
     MAILING_LIST = "mailing-list"
+    UNREAD_RELAY = "unread-relay"
+    """What a trusted relay wrote cannot be read, so SPF is unknown: not refused."""
     RULE = "rule"
     """An [[override]] of the settings: `rule`, its `text` or nothing, `because`."""
 
@@ -62,5 +64,6 @@ class PolicyReason(ReasonCode):
     """RFC 8617 9: `sealer`."""
     LIST_IS_TRUSTED = "list-is-trusted"
     """`list_id`, and the `domain` that was authenticated."""
+    RELAY_IS_UNREAD = "relay-is-unread"
     RULE_SAYS = "rule-says"
     """`rule`, its `text` or nothing."""

@@ -36,7 +36,9 @@ class ReceivedReason(ReasonCode):
     """Why the Received fields (RFC 5321 4.4) name no client outside of the trusted relays."""
 
     UNREADABLE_RECEIVED = "unreadable-received"
-    """`position`, counted from the topmost field, which is 1."""
+    """It has the form of no program that is known here: `position`, counted from the topmost field, which is 1."""
+    AMBIGUOUS_RECEIVED = "ambiguous-received"
+    """A known program wrote it, and its client's words may name another client: `position`."""
     TOO_MANY_RELAYS = "too-many-relays"
     """`limit`"""
     NO_OUTSIDE_CLIENT = "no-outside-client"

@@ -34,9 +34,23 @@ _IDENT = r"(?: ident=[^\s()]+)?"
 _REST = r"(?P<rest>.*)"
 _REST_BY = r"(?P<rest> by .*)"
 _REST_BY_EXCHANGE = r"(?P<rest> by [^\s()]+ \([0-9A-Fa-f.:]+\) with Microsoft SMTP Server.*)"
+_SERVER = r"[^\s()\[\]]+ \([^\s()\[\]]+ \[(?:IPv6:)?[0-9A-Fa-f.:]+\]\)"
+_TRANSACTION = r"(?: with [A-Za-z0-9]+)?(?: id [^\s()\[\]]+)?(?: for <?[^\s()\[\]]+>?)?"
+_DATE = r"[A-Za-z0-9,:+ -]*(?:\([A-Za-z0-9+:-]+\))?"
+_BY_AMAVIS = rf"(?P<amavis> by {_SERVER} \(amavis(?:d-new)?, [^()\[\]]*\){_TRANSACTION};(?!.* by ){_DATE})"
+_KNOWN_PROGRAM = re.compile(
+    r" by [^\s()]+ \(Postfix[^()]*\)"
+    r"| by [^\s()]+ \([0-9.]+/[0-9.]+(?:/[^()]*)?\)"
+    r"| by [^\s()]+ (?:\([0-9A-Fa-f.:]+\) )?with Microsoft SMTP Server"
+    r"|\(Exim [0-9.]+"
+    r"|\(amavis(?:d-new)?, "
+)
+"""Marks of programs, behind the client's words: what cannot be read of theirs may be the client's doing."""
 _FORMS = [
     re.compile(form)
     for form in (
+        # Amavis, of its own MTA:  from name ([127.0.0.1]) by localhost (name [127.0.0.1]) (amavis, port 10024)
+        rf"from {_HELO} \({_ADDRESS}\){_BY_AMAVIS}",
         # Postfix, and Sendmail with its ident and its doubt:  from HELO (user@name [192.0.2.1] (may be forged))
         rf"from {_HELO} \((?:[^\s()\[\]@]+@)?[^\s()\[\]@]+ {_ADDRESS}(?: \(may be forged\))?\){_REST}",
         # Exim with a name, Sendmail without one:  from name ([192.0.2.1]:25 helo=HELO ident=user)
@@ -55,7 +69,7 @@ def handed_over(value: bytes) -> HandOver | None:
     """The client in the value of a Received field, or None where it cannot be told beyond doubt."""
     if len(value) > _MAX_FIELD:
         return None
-    text = _FOLD.sub(b" ", value).strip().decode("ascii", "replace")
+    text = _unfolded(value)
     match = next((found for form in _FORMS if (found := form.fullmatch(text))), None)
     if match is None:
         return None
@@ -64,9 +78,21 @@ def handed_over(value: bytes) -> HandOver | None:
         address = unmapped(ipaddress.ip_address(named["address"]).packed)
     except ValueError:
         return None
-    if not _is_unambiguous(named["rest"]):
+    if named.get("amavis") is None and not _is_unambiguous(named["rest"] or ""):
         return None
     return HandOver(address, named.get("helo") or named.get("name") or f"[{named['address']}]")
+
+
+def _unfolded(value: bytes) -> str:
+    return _FOLD.sub(b" ", value).strip().decode("ascii", "replace")
+
+
+def _is_of_known_program(value: bytes) -> bool:
+    """Mail that the relay wrote itself has no words of a client: "by" stands first there."""
+    if len(value) > _MAX_FIELD:
+        return True
+    text = _unfolded(value)
+    return text.startswith("from ") and _KNOWN_PROGRAM.search(text) is not None
 
 
 def _is_unambiguous(rest: str) -> bool:
@@ -97,7 +123,9 @@ def outermost(received: Sequence[bytes], is_trusted: Callable[[bytes], bool]) ->
     for index, value in enumerate(received[:MAX_HOPS]):
         client = handed_over(value)
         if client is None:
-            return Relayed(None, ReceivedReason.UNREADABLE_RECEIVED(position=index + 1), index)
+            is_known = _is_of_known_program(value)
+            code = ReceivedReason.AMBIGUOUS_RECEIVED if is_known else ReceivedReason.UNREADABLE_RECEIVED
+            return Relayed(None, code(position=index + 1), index)
         if not is_trusted(client.address) and not contains(LOOPBACK, client.address):
             return Relayed(client, None, index + 1)
     if len(received) > MAX_HOPS:

@@ -16,6 +16,7 @@ WORDINGS: Wordings = {
     Unusable.TOO_MANY_AUTHORS: "a From field that cannot be read by RFC 5322 and shows too many domains",
     Unusable.TOO_LONG: "a From field that is too long",
     ReceivedReason.UNREADABLE_RECEIVED: "Received field {position} of the trusted relays cannot be read",
+    ReceivedReason.AMBIGUOUS_RECEIVED: "Received field {position} of the trusted relays may be read in two ways",
     ReceivedReason.TOO_MANY_RELAYS: "more than {limit} trusted relays in a row",
     ReceivedReason.NO_OUTSIDE_CLIENT: "no Received field names a client outside of the trusted relays",
 }

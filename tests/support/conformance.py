@@ -21,6 +21,9 @@ FOLDER = Path(
 XSD = FOLDER.parent / "standards" / "dmarc-xml-0.2.xsd"
 """The schema of aggregate reports (RFC 9990, Appendix A)."""
 
+MIGRATE = FOLDER.parent / "research" / "migrate"
+"""Cases of dmarc-milter migrate: `in`, and what has to come of it."""
+
 
 @dataclass(frozen=True)
 class SpfCase:

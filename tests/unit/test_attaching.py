@@ -185,8 +185,12 @@ FINDINGS = {
         configuration(mynetworks="192.0.2.0/25"), (ipaddress.ip_network("192.0.2.0/24"),), [],
     ),
     "a table of networks": (configuration(mynetworks="127.0.0.1 cidr:/etc/postfix/own"), LOOPBACK, ["cidr:/etc/postfix/own"]),
-    "local submissions": (configuration(mynetworks="", non_smtpd_milters="$smtpd_milters"), (), ['trusted_networks = ["127.0.0.0/8", "::1/128"]']),
-    "local submissions, by name": (configuration(mynetworks="", non_smtpd_milters=OURS), (), ["own mail"]),
+    "local submissions": (configuration(mynetworks="", non_smtpd_milters="$smtpd_milters"), (), ['trusted_networks = ["127.0.0.0/8", "::1/128"]', "postconf -e 'non_smtpd_milters ="]),
+    "local submissions, by name": (configuration(mynetworks="", non_smtpd_milters=OURS), (), ["own mail", "local mail"]),
+    "local submissions, by name of a parameter": (
+        replace(configuration(mynetworks="", non_smtpd_milters="$mine"), parameters={"mine": f"{OTHER}, {OURS}"}),
+        LOOPBACK, ["local mail"],
+    ),
     "void for strangers' mail": (configuration(smtpd("smtp", smtpd_milters="")), LOOPBACK, ["postconf -PX 'smtp/inet/smtpd_milters'"]),
     "void for an address's": (
         configuration(smtpd("192.0.2.1:25", receive_override_options="no_milters")), LOOPBACK,

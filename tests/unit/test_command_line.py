@@ -47,7 +47,10 @@ def test_help_and_version_load_next_to_nothing(arguments: list[str]) -> None:
 
 def test_every_command_is_in_the_table_once() -> None:
     names = [command.name for command in COMMANDS]
-    assert " ".join(names) == "serve reload demo check attach detach status summary trace what-if compare report prune"
+    assert (
+        " ".join(names)
+        == "serve reload demo check attach detach migrate status summary trace what-if compare report prune"
+    )
     for command in COMMANDS:
         needed = {"attach": ["postfix"], "detach": ["postfix"], "report": ["make"]}
         arguments = [command.name, *needed.get(command.name, [])]

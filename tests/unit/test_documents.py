@@ -13,7 +13,7 @@ from dmarc_milter.settings.description import sections
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "dmarc_milter"
-GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DOCUMENTS = [*GUIDES, ROOT / "ARCHITECTURE.md", ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"]
 TEXTS = {str(path.relative_to(ROOT)): path.read_text("utf-8") for path in DOCUMENTS}
 GUIDE_NAMES = [str(path.relative_to(ROOT)) for path in GUIDES]

@@ -61,6 +61,16 @@ FORMS = {
         b" (version=TLS1_2, cipher=X) id 15.20.8 via Frontend Transport; Tue, 24 Nov 2026",
         ("2001:db8::1", "h.example"),
     ),
+    "Amavis": (
+        b" from gw.example.org ([127.0.0.1])\r\n by localhost (gw.example.org [127.0.0.1]) (amavisd-new, port 10024)\r\n"
+        b" with ESMTP id x for <u@example.org>; Tue, 24 Nov 2026 12:00:00 +0000 (UTC)",
+        ("127.0.0.1", "gw.example.org"),
+    ),
+    "Amavis 2.13 over IPv6": (
+        b" from gw.example.org ([IPv6:::1]) by localhost (gw.example.org [IPv6:::1]) (amavis, port 10024) with LMTP id x;"
+        b" Tue, 24 Nov 2026 12:00:00 +0000",
+        ("::1", "gw.example.org"),
+    ),
     "IPv4 written as IPv6": (b" from h (h [IPv6:::ffff:192.0.2.1]) by gw (Postfix) with SMTP id 1", ("192.0.2.1", "h")),
 }
 
@@ -79,6 +89,10 @@ UNREADABLE = {
     b" by gw (10.0.0.1) with Microsoft SMTP Server id 1",
     "HELO that is a field of Exim": b" from [192.0.2.1] (helo=x) (real.example [203.0.113.9]) by gw (Postfix) with SMTP id 1",
     "HELO that is a literal and by": b" from [192.0.2.1] by x (real [203.0.113.9]) by gw (Postfix) with SMTP id 1",
+    "HELO that is a field of Amavis": b" from x ([127.0.0.1]) by localhost (y [127.0.0.1]) (amavis, port 1) with SMTP id z;"
+    b" (real [203.0.113.9]) by gw (Postfix) with SMTP id 1",
+    "HELO that is a field of Amavis, of a program that names no address": b" from x ([192.0.2.1]) by localhost"
+    b" (y [127.0.0.1]) (amavis, port 1); by gw with SMTP",
     "certificate that names an address": b' from x (y [192.0.2.1]) (Client CN "[203.0.113.9]") by gw (Postfix) with SMTP id 1',
     "no address": b" from localhost by gw with local (Exim 4.96)",
     "by alone": b" by gw.example.org (Postfix, from userid 1000) id 4X; Tue, 24 Nov 2026 12:00:00 +0000",
@@ -102,6 +116,8 @@ def test_no_helo_makes_postfix_name_another_client(helo: str) -> None:
 
 
 def field(address: str) -> bytes:
+    if address == "amavis":
+        return FORMS["Amavis"][0]
     return f" from h.example (h.example [{address}]) by gw (Postfix) with ESMTP id 1".encode()
 
 
@@ -115,6 +131,7 @@ PATHS = {
     "a relay with a filter of its own": (["127.0.0.1", "198.51.100.7"], "198.51.100.7", 2),
     "never below the first that is not trusted": (["198.51.100.7", "192.0.2.2", "203.0.113.1"], "198.51.100.7", 1),
     "no field": ([], None, 0),
+    "a relay that runs Amavis": (["127.0.0.1", "amavis", "198.51.100.7"], "198.51.100.7", 3),
     "only relays": (["192.0.2.2"], None, 1),
 }
 
@@ -131,3 +148,19 @@ def test_a_field_that_cannot_be_read_ends_the_search() -> None:
     found = outermost([field("192.0.2.2"), b" from nowhere", field("198.51.100.7")], is_trusted)
     assert found.client is None
     assert found.reason == ReceivedReason.UNREADABLE_RECEIVED(position=2)
+
+
+@pytest.mark.parametrize("value", UNREADABLE.values(), ids=UNREADABLE.keys())
+def test_what_a_client_may_have_spoiled_is_ambiguous(value: bytes) -> None:
+    """A field of a known program that cannot be read must not be taken for one of an unknown program."""
+    reason = outermost([value], is_trusted).reason
+    is_of_unknown_program = value in (UNREADABLE["nothing"], UNREADABLE["by alone"])
+    expected = ReceivedReason.UNREADABLE_RECEIVED if is_of_unknown_program else ReceivedReason.AMBIGUOUS_RECEIVED
+    assert reason == expected(position=1)
+
+
+@given(st.text("x ()[]192.03:byhelo=fromwith<>@;,amavis", max_size=60))
+def test_no_helo_makes_a_field_of_postfix_one_of_an_unknown_program(helo: str) -> None:
+    written = f" from {helo} (real.example [203.0.113.9])\r\n\tby gw.example.org (Postfix) with SMTP id 4X".encode()
+    reason = outermost([written], is_trusted).reason
+    assert reason is None or reason.code is ReceivedReason.AMBIGUOUS_RECEIVED

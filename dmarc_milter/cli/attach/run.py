@@ -12,11 +12,14 @@ from pathlib import Path
 from dmarc_milter.attaching import plan, probe, record, sendmail
 from dmarc_milter.attaching.address import in_postfix
 from dmarc_milter.attaching.findings import findings
-from dmarc_milter.attaching.milters import entries
+from dmarc_milter.attaching.milters import entries, expanded
 from dmarc_milter.attaching.plan import Change
 from dmarc_milter.attaching.postfix import AttachError, Configuration, Postfix, group_of
 from dmarc_milter.attaching.record import AttachRecord
 from dmarc_milter.attaching.trial import TrialError, send_through
+from dmarc_milter.migrating.chain import read_chain
+from dmarc_milter.migrating.order import order_notes
+from dmarc_milter.migrating.tree import Tree
 from dmarc_milter.settings import config
 from dmarc_milter.settings.addresses import ListenAddress, UnixAddress
 from dmarc_milter.settings.config import Settings
@@ -82,7 +85,7 @@ def _attach(postfix: Postfix, settings: Settings, options: argparse.Namespace) -
     known = record.read(postfix.folder)
     changes = plan.to_attach(now, address, options.default_action, known)
     folder = _missing_folder(now, listen)
-    for finding in findings(now, address, settings.policy.trusted_networks):
+    for finding in (*findings(now, address, settings.policy.trusted_networks), *_order(now, address)):
         _warn(finding)
     _show(now.main_cf, changes, folder)
     silent = None if options.no_probe else _why_silent(listen, now)
@@ -103,6 +106,22 @@ def _attach(postfix: Postfix, settings: Settings, options: argparse.Namespace) -
         _finish(postfix, options)
     _try_it(options)
     return DONE
+
+
+def _order(postfix: Configuration, address: str) -> Sequence[str]:
+    """What other filters of this host do to our field. Their settings are read where Postfix's are the host's own."""
+    if postfix.folder.parts[-2:] != ("etc", "postfix"):
+        return ()
+    tree = Tree(postfix.folder.parents[1])
+    filters = [each.address for each in entries(expanded(postfix.values["smtpd_milters"], postfix.parameters))]
+    content_filters = [postfix.values["content_filter"], postfix.values["smtpd_proxy_filter"]]
+    return order_notes(
+        read_chain(tree),
+        filters,
+        address,
+        has_amavis=tree.exists("/etc/amavis") or tree.exists("/etc/amavisd"),
+        has_content_filter=any(content_filters),
+    )
 
 
 def _make_folder(folder: _Folder, postfix: Configuration, options: argparse.Namespace) -> int:

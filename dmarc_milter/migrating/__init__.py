@@ -1,0 +1,1 @@
+"""What another chain of filters is set to, carried over: its files read, our settings written, the steps told."""

@@ -1,0 +1,159 @@
+"""authentication_milter.json (Mail::Milter::Authentication)."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dmarc_milter.migrating.hosts import hosts
+from dmarc_milter.migrating.lists import Entry, short
+from dmarc_milter.migrating.values import Left, Notebook, Place, Problem, Program, Reading, Rule, Setting, Trusted
+from dmarc_milter.settings.policy import LOOPBACK
+
+NAME = "authentication_milter"
+FILES = ("/etc/authentication_milter.json", "/etc/authentication_milter/authentication_milter.json")
+_PRIVATE = (
+    "10.0.0.0/8",
+    "172.16.0.0/12",
+    "192.168.0.0/16",
+    "fc00::/7",
+    "fe80::/10",
+    "169.254.0.0/16",
+)
+_OTHER_HANDLERS = ("IPRev", "PTR", "ReturnOK", "BIMI", "TLS", "AddID", "AlignedFrom", "XGoogleDKIM", "Size", "SenderID")
+
+Table = Mapping[str, Any]
+
+
+def read(text: str, path: str) -> Reading:
+    """`text` is that of the file at `path`."""
+    file = short(path)
+    notes = Notebook()
+    try:
+        top = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        notes.problems.append(Problem(Place(file, getattr(error, "lineno", None)), f"no JSON: {error}"))
+        return notes.reading()
+    if not isinstance(top, dict):
+        notes.problems.append(Problem(Place(file), "it has to be an object"))
+        return notes.reading()
+    connection = top.get("connection")
+    sockets = (connection,) if isinstance(connection, str) else ()
+    notes.program = Program(NAME, path, "authentication_milter", sockets, judges_dmarc=True)
+    handlers = _table(top, "handlers")
+    place = Place(file)
+    timeout = top.get("dns_timeout")
+    if isinstance(timeout, int | float) and timeout > 0:
+        notes.settings.append(Setting("dns", "timeout", float(timeout), f"{file}: dns_timeout"))
+    _spf(handlers, notes)
+    _dmarc(handlers, place, notes)
+    _lists(handlers, place, notes)
+    _sanitize(handlers, place, notes)
+    _others(top, handlers, place, notes)
+    return notes.reading()
+
+
+def _table(top: Table, name: str) -> Table:
+    found = top.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _texts(table: Table, name: str) -> tuple[str, ...]:
+    found = table.get(name)
+    values = found if isinstance(found, list) else [found]
+    return tuple(each for each in values if isinstance(each, str))
+
+
+def _is_on(table: Table, name: str) -> bool:
+    return table.get(name) not in (None, 0, "0", "", False, "no")
+
+
+def _spf(handlers: Table, notes: Notebook) -> None:
+    spf = _table(handlers, "SPF")
+    if "SPF" in handlers and not _is_on(spf, "hide_received-spf_header"):
+        value = spf.get("hide_received-spf_header", "not set")
+        notes.settings.append(Setting("milter", "received_spf", True, f"SPF.hide_received-spf_header {value}"))
+
+
+def _dmarc(handlers: Table, place: Place, notes: Notebook) -> None:
+    dmarc = _table(handlers, "DMARC")
+    hard = _is_on(dmarc, "hard_reject")
+    source = "DMARC.hard_reject" if "hard_reject" in dmarc else "DMARC.hard_reject not set"
+    notes.settings.append(Setting("policy", "mode", "enforce" if hard else "monitor", source))
+    if _is_on(dmarc, "no_list_reject"):
+        done = dmarc.get("no_list_reject_disposition", "none")
+        becomes = {"quarantine": "quarantine", "reject": "reject"}.get(str(done), "accept")
+        source = "DMARC.no_list_reject, no_list_reject_disposition"
+        notes.settings.append(Setting("policy.indirect", "mailing_list", becomes, source))
+        notes.settings.append(
+            Setting("policy.indirect", "trusted_lists", ("*",), "List-Id alone is enough there; better name your lists")
+        )
+        notes.notes.append(
+            'trusted_lists = ["*"] is nearest to what was there, where List-Id alone was enough; it lets strangers '
+            "make an exception of themselves. dmarc-milter what-if shows the lists that your users do get: name those."
+        )
+    if _is_on(dmarc, "no_reject_disposition"):
+        notes.left.append(_left(place, "DMARC.no_reject_disposition", "Mode monitor does the same for all mail."))
+    if any(name.startswith("report_") for name in dmarc) or _is_on(dmarc, "no_report"):
+        meaning = (
+            "Aggregate reports are switched on by [report] enabled = true, once you have decided who sends them: "
+            "docs/reporting.md has the report's settings."
+        )
+        notes.left.append(_left(place, "DMARC.report_*", meaning))
+    _whitelisted(_texts(dmarc, "whitelisted"), notes)
+
+
+def _left(place: Place, option: str, meaning: str) -> Left:
+    return Left(place, option, "", meaning)
+
+
+def _whitelisted(entries: tuple[str, ...], notes: Notebook) -> None:
+    reason, source = "DMARC.whitelisted of authentication_milter", "DMARC.whitelisted"
+    plain = tuple(each for each in entries if not each.startswith(("dkim:", "dnswl:")))
+    found = hosts([Entry(each, Place("")) for each in plain])
+    client = tuple(each for each in plain if each not in (*found.names, *found.ignored))
+    dkim = tuple(each.removeprefix("dkim:").lower() for each in entries if each.startswith("dkim:"))
+    if client:
+        notes.rules.append(Rule("dmarc-whitelisted", {"client": client}, "accept", reason, source))
+    if dkim:
+        notes.rules.append(Rule("dmarc-whitelisted-dkim", {"dkim_domain": dkim}, "accept", reason, source))
+    others = [each for each in entries if each.startswith("dnswl:")] + [*found.names, *found.ignored]
+    if others:
+        meaning = "Lists in the DNS are not asked; name the networks or domains in a rule."
+        notes.left.append(Left(Place(FILES[0].rpartition("/")[2]), source, ", ".join(others), meaning))
+
+
+def _lists(handlers: Table, place: Place, notes: Notebook) -> None:
+    sealers = _texts(_table(handlers, "ARC"), "trusted_domains")
+    if sealers:
+        value = tuple(each.lower() for each in sealers)
+        notes.settings.append(Setting("policy.indirect", "trusted_sealers", value, "ARC.trusted_domains"))
+    own = _PRIVATE if "LocalIP" in handlers else ()
+    found = hosts([Entry(each, place) for each in (*own, *_texts(_table(handlers, "LocalIP"), "local_ip_list"))])
+    source = "LocalIP" if "LocalIP" in handlers else "LocalIP not set: this host alone"
+    notes.trusted.append(Trusted((*LOOPBACK, *found.networks), source))
+    relays = _texts(_table(handlers, "TrustedIP"), "trusted_ip_list")
+    if relays:
+        notes.settings.append(Setting("policy", "trusted_relays", relays, "TrustedIP"))
+
+
+def _sanitize(handlers: Table, place: Place, notes: Notebook) -> None:
+    domains = _texts(_table(handlers, "Sanitize"), "hosts_to_remove")
+    if domains:
+        notes.settings.append(Setting("milter", "strip_authserv_ids", domains, "Sanitize.hosts_to_remove"))
+        meaning = (
+            f"strip_authserv_ids takes whole names: fields of subdomains of {', '.join(domains)} are no longer "
+            f"removed. Name each of your hosts."
+        )
+        notes.left.append(_left(place, "Sanitize.hosts_to_remove", meaning))
+
+
+def _others(top: Table, handlers: Table, place: Place, notes: Notebook) -> None:
+    there = [each for each in _OTHER_HANDLERS if each in handlers]
+    if there:
+        meaning = "These handlers are not this filter's job; whoever reads their results has to do without them."
+        notes.left.append(_left(place, ", ".join(there), meaning))
+    if _is_on(_table(handlers, "SPF"), "spfu_detection"):
+        notes.left.append(_left(place, "SPF.spfu_detection", "SPF upgrades are not looked for."))
+    if top.get("protocol") == "smtp":
+        meaning = "This filter is a milter: have Postfix ask it by smtpd_milters instead of a proxy filter."
+        notes.left.append(_left(place, "protocol smtp", meaning))

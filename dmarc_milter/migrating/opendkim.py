@@ -1,0 +1,264 @@
+"""opendkim.conf (OpenDKIM 2.11) and dkimpy-milter.conf: what verifies is carried over, what signs is left alone."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from dmarc_milter.migrating import lists
+from dmarc_milter.migrating.hosts import hosts
+from dmarc_milter.migrating.options import Option, Options, default_sockets, gathered, parse
+from dmarc_milter.migrating.tree import Tree, TreeError
+from dmarc_milter.migrating.values import Left, Notebook, Place, Problem, Program, Reading, Rule, Setting, Trusted
+
+NAME = "OpenDKIM"
+FILES = ("/etc/opendkim.conf", "/etc/opendkim/opendkim.conf")
+DKIMPY = "dkimpy-milter"
+DKIMPY_FILES = ("/etc/dkimpy-milter/dkimpy-milter.conf", "/etc/dkimpy-milter.conf")
+
+_SIGNING = ("Domain", "KeyFile", "KeyFileEd25519", "KeyTable", "KeyTableEd25519", "SigningTable")
+_MAX_INCLUDES = 16
+_LEAST_KEY_BITS = 1024
+
+
+def read(text: str, path: str, tree: Tree, *, name: str = NAME) -> Reading:
+    """`text` is that of the file at `path`; files that it includes are read, too."""
+    notes = Notebook()
+    options = gathered(iter(_with_included(text, path, tree, notes)), lists.short(path))
+    notes.notes += options.repeated
+    mode = options.value("Mode", "sv").lower()
+    signs = "s" in mode and any(options.get(each) for each in _SIGNING)
+    verifies = "v" in mode
+    program = _program(name, path, options, signs=signs, verifies=verifies)
+    sockets = default_sockets(tree.text(f"/etc/default/{program.service}") or "")
+    notes.program = replace(program, sockets=(*program.sockets, *sockets))
+    if verifies:
+        _carry(options, tree, notes, name, is_alone=not signs)
+    return notes.reading()
+
+
+def _program(name: str, path: str, options: Options, *, signs: bool, verifies: bool) -> Program:
+    mode = options.get("Mode")
+    return Program(
+        name,
+        path,
+        "opendkim" if name == NAME else "dkimpy-milter",
+        (options.value("Socket"),) if options.get("Socket") else (),
+        stays=signs,
+        becomes="Mode s" if signs and verifies else "",
+        becomes_line=mode.place.line if mode and mode.place.file == lists.short(path) else None,
+    )
+
+
+def _with_included(text: str, path: str, tree: Tree, notes: Notebook) -> list[Option]:
+    """The options of a file, those of the files that it includes in their place."""
+    found: list[Option] = []
+    waiting, count = [iter(list(parse(text, lists.short(path))))], 0
+    while waiting:
+        option = next(waiting[-1], None)
+        if option is None:
+            waiting.pop()
+        elif option.name.lower() != "include":
+            found.append(option)
+        elif count >= _MAX_INCLUDES:
+            notes.problems.append(Problem(option.place, f"more than {_MAX_INCLUDES} files are included"))
+            break
+        else:
+            count += 1
+            waiting.append(iter(_included(option, tree, notes)))
+    return found
+
+
+def _included(option: Option, tree: Tree, notes: Notebook) -> list[Option]:
+    try:
+        text = tree.text(option.value)
+    except TreeError as error:
+        notes.problems.append(Problem(option.place, f"Include: {error}"))
+        return []
+    if text is None:
+        notes.problems.append(Problem(option.place, f"Include: there is no file {option.value}"))
+        return []
+    return list(parse(text, lists.short(option.value)))
+
+
+def _carry(options: Options, tree: Tree, notes: Notebook, name: str, *, is_alone: bool) -> None:
+    _identities(options, tree, notes)
+    _limits(options, notes)
+    _hosts(options, tree, notes, name, is_alone=is_alone)
+    _exempt(options, tree, notes, name)
+    suggestion = _refusing(options, name)
+    if suggestion is not None:
+        notes.rules.append(suggestion)
+    notes.left += _left(options)
+
+
+def _identities(options: Options, tree: Tree, notes: Notebook) -> None:
+    option = options.get("AuthservID")
+    if option is not None:
+        notes.authserv_ids.append((option.value, option.place))
+    removed = options.get("RemoveARFrom")
+    if removed is None:
+        return
+    entries = _entries(removed, tree, notes)
+    plain = tuple(each.text for each in entries if not each.text.startswith((".", "*")))
+    if plain:
+        notes.settings.append(Setting("milter", "strip_authserv_ids", plain, str(removed.place)))
+    patterns = [each.text for each in entries if each.text.startswith((".", "*"))]
+    if patterns:
+        meaning = "strip_authserv_ids has no patterns: name each host below these domains."
+        notes.left.append(Left(removed.place, "RemoveARFrom", ", ".join(patterns), meaning))
+
+
+def _entries(option: Option, tree: Tree, notes: Notebook) -> tuple[lists.Entry, ...]:
+    found = lists.data_set(option, tree)
+    if found.problem is not None:
+        notes.problems.append(found.problem)
+    return found.entries
+
+
+def _limits(options: Options, notes: Notebook) -> None:
+    most = options.get("MaximumSignaturesToVerify")
+    if most is not None and most.value.isdecimal() and int(most.value) > 0:
+        notes.settings.append(Setting("dkim", "max_signatures", int(most.value), str(most.place)))
+    servers = options.get("Nameservers")
+    if servers is not None:
+        value = lists.texts(lists.between_commas(servers))
+        notes.settings.append(Setting("dns", "nameservers", value, str(servers.place)))
+    timeout = options.get("DNSTimeout")
+    if timeout is not None and timeout.value.isdecimal() and int(timeout.value) > 0:
+        notes.settings.append(Setting("dns", "timeout", float(timeout.value), str(timeout.place)))
+    partial = options.get("BodyLengthDB") or options.get("Minimum")
+    if partial is not None:
+        notes.settings.append(Setting("dkim", "allow_partial_body", True, f"{partial.place} {partial.name}"))
+
+
+_HOST_LISTS = (
+    ("InternalHosts", "internal-hosts-by-name"),
+    ("PeerList", "peer-list-by-name"),
+    ("ExternalIgnoreList", "external-ignore-list-by-name"),
+)
+
+
+def _hosts(options: Options, tree: Tree, notes: Notebook, name: str, *, is_alone: bool) -> None:
+    for option_name, rule in _HOST_LISTS:
+        option = options.get(option_name)
+        if option is None:
+            if option_name == "InternalHosts" and is_alone:
+                found = hosts((lists.Entry("127.0.0.1", Place("")),))
+                notes.trusted.append(Trusted(found.networks, "InternalHosts not set"))
+            continue
+        found = hosts(_entries(option, tree, notes), stars=option.value.startswith("refile:"))
+        source = f"{option_name}, {found.source or option.place}"
+        notes.trusted.append(Trusted(found.networks, source))
+        if found.names:
+            reason = f"{option_name} of {name}"
+            notes.rules.append(Rule(rule, {"reverse_name": found.names}, "accept", reason, str(option.place)))
+        if found.ignored:
+            meaning = "These entries are neither networks nor names of hosts, and are not carried over."
+            notes.left.append(Left(option.place, option_name, ", ".join(found.ignored), meaning))
+
+
+def _exempt(options: Options, tree: Tree, notes: Notebook, name: str) -> None:
+    option = options.get("ExemptDomains")
+    if option is None:
+        return
+    domains = tuple(each.lower().removeprefix("*") for each in lists.texts(_entries(option, tree, notes)))
+    if domains:
+        conditions = {"from_domain": domains}
+        reason = f"ExemptDomains of {name}"
+        notes.rules.append(Rule("exempt-domains", conditions, "accept", reason, str(option.place)))
+        notes.notes.append(
+            f"{option.place}: ExemptDomains spares whoever writes these domains into From, strangers too."
+        )
+
+
+_RESULTS = {
+    "On-BadSignature": ("fail",),
+    "On-SignatureError": ("fail",),
+    "On-KeyNotFound": ("fail",),
+    "On-NoSignature": ("none",),
+    "On-DNSError": ("temperror",),
+}
+_ALL = ("On-BadSignature", "On-SignatureError", "On-KeyNotFound", "On-NoSignature", "On-DNSError")
+
+
+def _refusing(options: Options, name: str) -> Rule | None:
+    """Mail is refused for DKIM alone: written as a rule that is switched off."""
+    results: dict[str, None] = {}
+    sources = []
+    for option in _refusals(options):
+        for each in _RESULTS.get(option.name, _wholly(option)):
+            results[each] = None
+        sources.append(f"{option.place} {option.name}")
+    if not results:
+        return None
+    reason = f"{name} refused on DKIM alone"
+    return Rule("dkim-alone", {"dkim": tuple(results)}, "reject", reason, ", ".join(sources), is_suggested=True)
+
+
+def _wholly(option: Option) -> tuple[str, ...]:
+    canonical = {each.lower(): results for each, results in _RESULTS.items()}
+    return canonical.get(option.name.lower(), ("fail", "none") if option.name.lower() == "on-default" else ())
+
+
+def _refusals(options: Options) -> Iterator[Option]:
+    for name in ("On-Default", *_ALL):
+        option = options.get(name)
+        if option is not None and option.value[:1].lower() in ("r", "t", "d", "q"):
+            yield option
+
+
+_ALONE = (
+    "RFC 6376 6.3 advises against refusing for DKIM alone: lists and forwarders break signatures, and SPF may still "
+    "pass. DMARC refuses where the Domain Owner asks for it. The rule dkim-alone in the file, a comment, would "
+    "refuse as before."
+)
+_MEANINGS = {
+    **dict.fromkeys(("On-Default", "On-BadSignature", "On-SignatureError", "On-KeyNotFound", "On-NoSignature"), _ALONE),
+    "On-DNSError": (
+        "A message is deferred only where its outcome depends on the answer: [policy] temperror. "
+        "For DKIM alone (RFC 6376 6.3), the rule dkim-alone in the file, a comment, would do it."
+    ),
+    "On-Security": "A signature that costs too much is an error of its own, and counts as none.",
+    "RedirectFailuresTo": "Nothing is redirected. Postfix can do it: milter_header_checks with the action REDIRECT.",
+    "MustBeSigned": "There is no such list; a rule with from_domain and dkim can refuse.",
+    "TrustSignaturesFrom": "Every signature is told; which one counts is decided by alignment with From (DMARC).",
+    "RequiredHeaders": "A From without exactly one domain is refused; other fields are left to your spam filter.",
+    "StrictHeaders": "A From without exactly one domain is refused; other fields are left to your spam filter.",
+    "SetupPolicyScript": "Lua is not run. Look into the script: what it decides may be a rule ([[override]]).",
+    "ScreenPolicyScript": "Lua is not run. Look into the script: what it decides may be a rule ([[override]]).",
+    "FinalPolicyScript": "Lua is not run. Look into the script: what it decides may be a rule ([[override]]).",
+    "TrustAnchorFile": "Your resolver validates DNSSEC: what is bogus is a temporary error here.",
+    "ReportAddress": "Reports about signatures (RFC 6651) are not sent; [report.failure] has those of DMARC.",
+    "ClockDrift": "A signature may be 300 s in the future, as there by default.",
+    "MaximumHeaders": "A header section may have 4 MB and 20,000 fields; what has more is refused.",
+}
+
+
+def _left(options: Options) -> Iterator[Left]:
+    refusing = {each.name.lower() for each in _refusals(options)}
+    for name, meaning in _MEANINGS.items():
+        option = options.get(name)
+        if option is None or not option.value:
+            continue
+        if name.startswith("On-") and name != "On-Security" and name.lower() not in refusing:
+            continue
+        yield Left(option.place, option.name, option.value, meaning)
+    bits = options.get("MinimumKeyBits")
+    if bits is not None and bits.value.isdecimal() and int(bits.value) > _LEAST_KEY_BITS:
+        yield Left(
+            bits.place,
+            f"{bits.name} {bits.value}",
+            "",
+            f"Keys of 1024 bits up count (RFC 8301 3.2): signatures by keys of 1024 to {int(bits.value) - 1} bits "
+            f"pass here.",
+        )
+    if options.get("MTA") or options.get("MacroList") or options.get("MacroListVerify"):
+        option = options.get("MTA") or options.get("MacroList") or options.get("MacroListVerify")
+        assert option is not None
+        yield Left(
+            option.place,
+            option.name,
+            option.value,
+            "Which service of the MTA a message comes from is not asked. Authenticated mail is never judged; give "
+            "other "
+            "services a list of filters of their own: postconf -P 'SERVICE/inet/smtpd_milters='.",
+        )

@@ -1,0 +1,214 @@
+"""rspamd's local.d and override.d, for the modules that verify (rspamd 3). It stays, for spam and for signing."""
+
+from collections.abc import Iterator
+
+from dmarc_milter.migrating import ucl
+from dmarc_milter.migrating.hosts import hosts
+from dmarc_milter.migrating.lists import Entry, texts
+from dmarc_milter.migrating.tree import Tree, TreeError
+from dmarc_milter.migrating.ucl import Block, UclError
+from dmarc_milter.migrating.values import Left, Notebook, Place, Problem, Program, Reading, Rule, Setting, Trusted
+from dmarc_milter.settings.policy import LOOPBACK
+
+NAME = "rspamd"
+FOLDER = "/etc/rspamd"
+_FILES = (
+    "dmarc.conf",
+    "spf.conf",
+    "dkim.conf",
+    "arc.conf",
+    "milter_headers.conf",
+    "dkim_signing.conf",
+    "options.inc",
+    "worker-proxy.inc",
+)
+_OWN_NETWORKS = ("192.168.0.0/16", "10.0.0.0/8", "172.16.0.0/12", "fd00::/8", "169.254.0.0/16", "fe80::/10")
+_REFUSES = ("reject",)
+_BY_HAND = "take the block actions out of dmarc.conf, or rspamd refuses as before, by its own verdict."
+
+
+def is_there(tree: Tree) -> bool:
+    """Whether rspamd is set up there."""
+    return any(tree.exists(f"{FOLDER}/{each}") for each in ("local.d", "override.d"))
+
+
+def read(tree: Tree) -> Reading:
+    """All of its files that concern us."""
+    notes = Notebook()
+    blocks = {name: _read(name, tree, notes) for name in _FILES}
+    socket = blocks["worker-proxy.inc"].text("bind_socket") or "localhost:11332"
+    by_hand = _BY_HAND if "actions" in blocks["dmarc.conf"].values else ""
+    notes.program = Program(NAME, FOLDER, "rspamd", (_milter_address(socket),), stays=True, by_hand=by_hand)
+    _policy(blocks["dmarc.conf"], notes)
+    _hosts(blocks["options.inc"], notes)
+    _relays(blocks["spf.conf"], tree, notes)
+    _lists(blocks, tree, notes)
+    _headers(blocks["milter_headers.conf"], notes)
+    _stays(blocks, notes)
+    return notes.reading()
+
+
+def _read(name: str, tree: Tree, notes: Notebook) -> Block:
+    """local.d, with override.d in its place, key by key."""
+    block = Block({})
+    for folder in ("local.d", "override.d"):
+        path = f"{FOLDER}/{folder}/{name}"
+        try:
+            text = tree.text(path)
+            block = block.with_overrides(ucl.parse(text)) if text is not None else block
+        except (TreeError, UclError) as error:
+            notes.problems.append(Problem(Place(name), str(error)))
+    return block
+
+
+def _milter_address(bind_socket: str) -> str:
+    """As smtpd_milters would name it."""
+    if bind_socket.startswith("/"):
+        return f"unix:{bind_socket.split()[0]}"
+    host, _, port = bind_socket.rpartition(":")
+    return f"inet:{'localhost' if host in ('*', '*v4', '*v6', '') else host}:{port}"
+
+
+def _place(name: str, block: Block, key: str) -> Place:
+    return Place(name, block.line(key))
+
+
+def _policy(block: Block, notes: Notebook) -> None:
+    actions = block.block("actions")
+    reject, quarantine = actions.text("reject"), actions.text("quarantine")
+    mode = "enforce" if reject in _REFUSES else "monitor"
+    source = "dmarc.conf: actions.reject" if reject else "actions of dmarc.conf not set"
+    notes.settings.append(Setting("policy", "mode", mode, source))
+    if quarantine in _REFUSES:
+        notes.settings.append(Setting("policy", "quarantine", "reject", "dmarc.conf: actions.quarantine"))
+    softfail = actions.text("softfail")
+    if softfail:
+        meaning = "A policy of none changes nothing (RFC 9989 5.4); a rule with dmarc and policy can."
+        notes.left.append(Left(_place("dmarc.conf", block, "actions"), "actions.softfail", softfail, meaning))
+    if reject and reject not in _REFUSES:
+        meaning = "p=reject is refused here in mode enforce, and nothing else; rspamd may go on to score it."
+        notes.left.append(Left(_place("dmarc.conf", block, "actions"), "actions.reject", reject, meaning))
+
+
+def _hosts(block: Block, notes: Notebook) -> None:
+    own = block.texts("local_addrs")
+    source = "local_addrs not set: rspamd's own" if own is None else f"options.inc:{block.line('local_addrs')}"
+    place = _place("options.inc", block, "local_addrs")
+    found = hosts([Entry(each, place) for each in (_OWN_NETWORKS if own is None else own)])
+    notes.trusted.append(Trusted((*LOOPBACK, *found.networks), source))
+    if found.ignored or found.names:
+        meaning = "Only networks are carried over."
+        notes.left.append(Left(place, "local_addrs", ", ".join((*found.names, *found.ignored)), meaning))
+    for key in ("check_local", "check_authed"):
+        if block.text(key) in ("true", "yes", "on"):
+            meaning = "Mail of trusted networks and of users who log in is not judged here."
+            notes.left.append(Left(_place("options.inc", block, key), key, str(block.text(key)), meaning))
+
+
+def _relays(block: Block, tree: Tree, notes: Notebook) -> None:
+    relays = _entries("spf.conf", block, "external_relay", tree, notes)
+    if relays:
+        place = _place("spf.conf", block, "external_relay")
+        notes.settings.append(Setting("policy", "trusted_relays", texts(relays), str(place)))
+
+
+def _entries(name: str, block: Block, key: str, tree: Tree, notes: Notebook) -> tuple[Entry, ...]:
+    """A list, or a map in a file."""
+    values = block.texts(key)
+    if values is None:
+        return ()
+    place = _place(name, block, key)
+    found: list[Entry] = []
+    for value in values:
+        if "://" in value and not value.startswith("file://"):
+            meaning = "A map that is fetched is not read. Name its entries yourself."
+            notes.left.append(Left(place, key, value.partition("://")[0] + "://...", meaning))
+        elif value.startswith(("/", "$", "file://")):
+            found += _map(value, place, key, tree, notes)
+        else:
+            found.append(Entry(value, place))
+    return tuple(found)
+
+
+_FOLDERS = {"$LOCAL_CONFDIR": FOLDER, "${LOCAL_CONFDIR}": FOLDER, "$CONFDIR": FOLDER, "${CONFDIR}": FOLDER}
+
+
+def _map(value: str, place: Place, key: str, tree: Tree, notes: Notebook) -> Iterator[Entry]:
+    path = value.removeprefix("file://")
+    for variable, folder in _FOLDERS.items():
+        path = path.replace(variable, folder)
+    try:
+        text = tree.text(path)
+    except TreeError as error:
+        notes.problems.append(Problem(place, f"{key}: {error}"))
+        return
+    if text is None:
+        notes.left.append(Left(place, key, path, "There is no such file; its entries are not carried over."))
+        return
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.partition("#")[0].split()
+        if words:
+            yield Entry(words[0], Place(path.rpartition("/")[2], number))
+
+
+def _lists(blocks: dict[str, Block], tree: Tree, notes: Notebook) -> None:
+    sealers = _entries("arc.conf", blocks["arc.conf"], "whitelisted_signers_map", tree, notes)
+    if sealers:
+        place = _place("arc.conf", blocks["arc.conf"], "whitelisted_signers_map")
+        domains = tuple(each.lower() for each in texts(sealers))
+        notes.settings.append(Setting("policy.indirect", "trusted_sealers", domains, str(place)))
+    for module in ("spf", "dkim"):
+        name = f"{module}.conf"
+        clients = _entries(name, blocks[name], "whitelist", tree, notes)
+        found = hosts(clients)
+        if found.networks:
+            client = tuple(each for each in texts(clients) if each not in (*found.names, *found.ignored))
+            reason, place = f"whitelist of rspamd's {module} module", _place(name, blocks[name], "whitelist")
+            notes.rules.append(Rule(f"{module}-whitelist", {"client": client}, "accept", reason, str(place)))
+
+
+def _headers(block: Block, notes: Notebook) -> None:
+    used = block.texts("use") or ()
+    routine = block.block("routines").block("authentication-results")
+    removes = routine.text("remove") not in ("false", "no", "off")
+    if "authentication-results" not in used and not _is_extended(block):
+        return
+    place = _place("milter_headers.conf", block, "use")
+    if removes:
+        meaning = (
+            "The routine authentication-results removes our field where rspamd stands behind us, and writes one of "
+            "its own. Take it out of 'use', or set routines { authentication-results { remove = false; } } and give "
+            "it another name."
+        )
+    else:
+        meaning = (
+            "rspamd goes on to write a field of its own beside ours. Readers look for our name; take it out of 'use'."
+        )
+    notes.left.append(Left(place, "use", "authentication-results", meaning))
+
+
+def _is_extended(block: Block) -> bool:
+    return block.text("extended_spam_headers") in ("true", "yes", "on")
+
+
+_STAY = (
+    "rspamd goes on to check SPF, DKIM, DMARC and ARC for its scores (R_SPF_ALLOW, R_DKIM_ALLOW, DMARC_POLICY_*), "
+    "and refuses nothing for DMARC once its actions are taken out of dmarc.conf. To have it ask less, set enabled = "
+    "false there; then rules and whitelists that need these symbols no longer match."
+)
+
+
+def _stays(blocks: dict[str, Block], notes: Notebook) -> None:
+    notes.notes.append(_STAY)
+    dmarc = blocks["dmarc.conf"]
+    if "reporting" in dmarc.values:
+        meaning = (
+            "rspamd's aggregate reports tell what rspamd saw. Ours are switched on by [report] enabled = true "
+            "(docs/reporting.md); then switch these off, so that nobody gets two."
+        )
+        notes.left.append(Left(_place("dmarc.conf", dmarc, "reporting"), "reporting", "", meaning))
+    if blocks["dkim_signing.conf"].values:
+        notes.notes.append("dkim_signing stays as it is: this filter never signs your mail.")
+    if "munging" in dmarc.values:
+        meaning = "From is not rewritten here; that is left to rspamd, or to the list's own software."
+        notes.left.append(Left(_place("dmarc.conf", dmarc, "munging"), "munging", "", meaning))

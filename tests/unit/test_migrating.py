@@ -1,0 +1,472 @@
+"""What dmarc-milter migrate makes of the files of other programs, file by file."""
+
+import contextlib
+import json
+import shutil
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dmarc_milter.attaching.milter_address import same
+from dmarc_milter.cli.main import main
+from dmarc_milter.migrating import ucl
+from dmarc_milter.migrating.chain import read_chain
+from dmarc_milter.migrating.hosts import as_text, hosts
+from dmarc_milter.migrating.lists import Entry
+from dmarc_milter.migrating.migration import Migration, migrate
+from dmarc_milter.migrating.order import order_notes
+from dmarc_milter.migrating.tree import Tree
+from dmarc_milter.migrating.ucl import Block, UclError
+from dmarc_milter.migrating.values import Place
+from dmarc_milter.settings import config
+
+Files = Mapping[str, str]
+
+
+def tree(folder: Path, files: Files) -> Tree:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return Tree(folder)
+
+
+def found(folder: Path, files: Files) -> Migration:
+    return migrate(tree(folder, files), "/x.toml")
+
+
+def written(folder: Path, files: Files) -> dict[str, object]:
+    migration = found(folder, files)
+    assert migration.problems == ()
+    data = tomllib.loads(migration.draft.text())
+    config.parse(data)
+    return data
+
+
+# Hosts
+
+HOSTS = {
+    "networks": (["192.0.2.0/24", "2001:db8::/32"], ["192.0.2.0/24", "2001:db8::/32"], []),
+    "addresses": (["192.0.2.1", "::1"], ["192.0.2.1", "::1"], []),
+    "a mask": (["192.0.2.0/255.255.255.0"], ["192.0.2.0/24"], []),
+    "bits that do not belong": (["192.168.0.1/24"], ["192.168.0.0/24"], []),
+    "localhost": (["localhost"], ["127.0.0.0/8", "::1"], []),
+    "an IPv4 address in IPv6": (["::ffff:192.0.2.1"], ["192.0.2.1"], []),
+    "brackets": (["[2001:db8::1]"], ["2001:db8::1"], []),
+    "one within another": (["127.0.0.1", "127.0.0.0/8"], ["127.0.0.0/8"], []),
+    "an exception": (["192.0.2.0/30", "!192.0.2.1"], ["192.0.2.0", "192.0.2.2/31"], []),
+    "an exception for all of it": (["192.0.2.1", "!192.0.2.1"], [], []),
+    "an exception within an exception": (
+        ["192.0.2.0/29", "!192.0.2.0/30", "192.0.2.1"],
+        ["192.0.2.4/30", "192.0.2.1"],
+        [],
+    ),
+    "names": (["mail.example.org", ".example.net"], [], ["mail.example.org", ".example.net"]),
+    "a star, which matched nothing": (["*.example.org"], [], []),
+}
+
+
+@pytest.mark.parametrize(("entries", "networks", "names"), HOSTS.values(), ids=HOSTS)
+def test_hosts(entries: list[str], networks: list[str], names: list[str]) -> None:
+    taken = hosts([Entry(each, Place("x", 1)) for each in entries])
+    assert [as_text(each) for each in taken.networks] == networks
+    assert list(taken.names) == names
+
+
+# Addresses of filters
+
+SAME = {
+    "as libmilter, as Postfix": ("inet:8893@localhost", "inet:localhost:8893", True),
+    "an address for the name": ("inet:localhost:8893", "inet:127.0.0.1:8893", True),
+    "IPv6's loopback": ("inet6:8893@::1", "inet:localhost:8893", True),
+    "brackets": ("inet:8893@[127.0.0.1]", "inet:127.0.0.1:8893", True),
+    "no host": ("inet:8893", "inet:127.0.0.1:8893", True),
+    "another port": ("inet:8891@localhost", "inet:localhost:8893", False),
+    "another host": ("inet:8893@192.0.2.1", "inet:localhost:8893", False),
+    "local is unix": ("local:/run/x", "unix:/run/x", True),
+    "below the queue directory": ("local:/var/spool/postfix/opendkim/x.sock", "unix:opendkim/x.sock", True),
+    "absolute, as a chrooted smtpd has it": ("/var/spool/postfix/x/y", "unix:/x/y", True),
+    "another path": ("unix:/run/x", "unix:/run/y", False),
+    "nothing": ("", "", False),
+}
+
+
+@pytest.mark.parametrize(("one", "other", "expected"), SAME.values(), ids=SAME)
+def test_addresses_are_compared_as_addresses(one: str, other: str, expected: bool) -> None:
+    assert same(one, other) is expected
+    assert same(other, one) is expected
+
+
+# OpenDMARC, OpenDKIM, policyd-spf, pyspf-milter
+
+FIRST = "Socket inet:8893@localhost\n"
+CARRIED: Mapping[str, tuple[Files, str, str, object]] = {
+    "a list of names": (
+        {"etc/opendmarc.conf": f"{FIRST}IgnoreHosts /etc/h\n", "etc/h": "# ours\n.example.net\n192.0.2.1 # one\n"},
+        "override",
+        "",
+        [
+            {
+                "name": "ignore-hosts-by-name",
+                "reverse_name": [".example.net"],
+                "action": "accept",
+                "reason": "IgnoreHosts of OpenDMARC",
+            }
+        ],
+    ),
+    "a list of sealers": (
+        {"etc/opendmarc.conf": f"{FIRST}DomainWhitelist a.example, B.example\n"},
+        "policy.indirect",
+        "trusted_sealers",
+        ["a.example", "b.example"],
+    ),
+    "a reply": (
+        {"etc/opendmarc.conf": f'{FIRST}RejectString "no, %s {{x}}"\n'},
+        "policy.reply",
+        "reject",
+        "550 5.7.1 no, {domain} x",
+    ),
+    "a timeout": ({"etc/opendmarc.conf": f"{FIRST}DNSTimeout 7\n"}, "dns", "timeout", 7.0),
+    "HOSTNAME": (
+        {"etc/opendmarc.conf": f"{FIRST}AuthservID HOSTNAME\n", "etc/hostname": "mx.example.org\n"},
+        "milter",
+        "authserv_id",
+        "mx.example.org",
+    ),
+    "two names": (
+        {
+            "etc/opendmarc.conf": f"{FIRST}AuthservID mx.example.org\n",
+            "etc/opendkim.conf": "Mode v\nAuthservID dkim.example.org\n",
+        },
+        "milter",
+        "strip_authserv_ids",
+        ["dkim.example.org"],
+    ),
+    "a file that is included": (
+        {"etc/opendkim.conf": "Mode v\nInclude /etc/more\n", "etc/more": "MaximumSignaturesToVerify 4\n"},
+        "dkim",
+        "max_signatures",
+        4,
+    ),
+    "a list in a file": (
+        {"etc/opendkim.conf": "Mode v\nInternalHosts refile:/etc/h\n", "etc/h": "192.0.2.0/24\n*.example.org\n"},
+        "policy",
+        "trusted_networks",
+        ["192.0.2.0/24"],
+    ),
+    "what dkimpy-milter verifies": (
+        {"etc/dkimpy-milter/dkimpy-milter.conf": "Mode v\nInternalHosts csl:192.0.2.1\n"},
+        "policy",
+        "trusted_networks",
+        ["192.0.2.1"],
+    ),
+    "hosts that policyd-spf skips": (
+        {"etc/postfix-policyd-spf-python/policyd-spf.conf": "skip_addresses = 127.0.0.0/8,::1,192.0.2.0/24\n"},
+        "policy",
+        "trusted_networks",
+        ["127.0.0.0/8", "::1", "192.0.2.0/24"],
+    ),
+    "Received-SPF, which policyd-spf writes by default": (
+        {"etc/postfix-policyd-spf-python/policyd-spf.conf": "debugLevel = 1\n"},
+        "milter",
+        "received_spf",
+        True,
+    ),
+    "names that pyspf-milter trusts": (
+        {"etc/pyspf-milter/pyspf-milter.conf": "HELO_Whitelist = relay.example.org\n"},
+        "override",
+        "",
+        [
+            {
+                "name": "helo-whitelist",
+                "reverse_name": ["relay.example.org"],
+                "action": "accept",
+                "reason": "HELO_Whitelist of pyspf-milter",
+            }
+        ],
+    ),
+    "rspamd's override.d wins": (
+        {
+            "etc/rspamd/local.d/dmarc.conf": 'actions { reject = "reject"; }\n',
+            "etc/rspamd/override.d/options.inc": 'local_addrs = ["192.0.2.0/24"];\n',
+        },
+        "policy",
+        "trusted_networks",
+        ["127.0.0.0/8", "::1", "192.0.2.0/24"],
+    ),
+    "a map of rspamd's": (
+        {
+            "etc/rspamd/local.d/arc.conf": 'whitelisted_signers_map = "$LOCAL_CONFDIR/local.d/sealers.map";\n',
+            "etc/rspamd/local.d/sealers.map": "# trusted\nlists.example\n",
+        },
+        "policy.indirect",
+        "trusted_sealers",
+        ["lists.example"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "section", "key", "value"), CARRIED.values(), ids=CARRIED)
+def test_carried_over(tmp_path: Path, files: Files, section: str, key: str, value: object) -> None:
+    data: object = written(tmp_path, files)
+    for name in filter(None, (*section.split("."), key)):
+        assert isinstance(data, dict)
+        data = data[name]
+    assert data == value
+
+
+SAID: Mapping[str, tuple[Files, str]] = {
+    "refusing on SPF alone": ({"etc/postfix-policyd-spf-python/policyd-spf.conf": "Header_Type = AR\n"}, "SPF alone"),
+    "a whitelist": (
+        {"etc/postfix-policyd-spf-python/policyd-spf.conf": "Whitelist = 192.0.2.1\n"},
+        "[policy] trusted_relays",
+    ),
+    "refusing on DKIM alone": ({"etc/opendkim.conf": "Mode v\nOn-BadSignature reject\n"}, "RFC 6376 6.3"),
+    "a script": ({"etc/opendkim.conf": "Mode v\nScreenPolicyScript /etc/x.lua\n"}, "Lua is not run"),
+    "a copy of failures": ({"etc/opendmarc.conf": f"{FIRST}CopyFailuresTo a@example.org\n"}, "milter_header_checks"),
+    "DKIM that never counted": (
+        {
+            "etc/opendmarc.conf": f"{FIRST}TrustedAuthservIDs other.example\nSPFSelfValidate yes\n",
+            "etc/opendkim.conf": "Domain a.example\nKeyFile /k\nAuthservID dkim.example\n",
+        },
+        "DKIM never counted",
+    ),
+    "what pct= was": ({"etc/opendmarc.conf": FIRST}, "pct=0"),
+}
+
+
+@pytest.mark.parametrize(("files", "text"), SAID.values(), ids=SAID)
+def test_said(tmp_path: Path, files: Files, text: str) -> None:
+    migration = found(tmp_path, files)
+    said = [each.meaning for each in migration.left] + list(migration.notes)
+    assert any(text in each for each in said), said
+
+
+REFUSED: Mapping[str, tuple[Files, str]] = {
+    "nothing there": ({}, "nothing to move from"),
+    "a list that is missing": (
+        {"etc/opendmarc.conf": f"{FIRST}IgnoreHosts /etc/none\n"},
+        "opendmarc.conf:2: IgnoreHosts: there is no file /etc/none",
+    ),
+    "an option that is none": (
+        {"etc/opendmarc.conf": f"{FIRST}Rejectfailure true\n"},
+        "opendmarc.conf:2: Rejectfailure is no option of OpenDMARC",
+    ),
+    "a value of ours that cannot be": (
+        {"etc/opendkim.conf": "Mode v\nNameservers not-an-address\n"},
+        "cannot be carried over",
+    ),
+    "no JSON": ({"etc/authentication_milter.json": "{"}, "authentication_milter.json:1: no JSON"),
+    "no UCL": ({"etc/rspamd/local.d/dmarc.conf": "actions { reject"}, "dmarc.conf: line 1"),
+    "files that include each other": (
+        {"etc/opendkim.conf": "Include /etc/opendkim.conf\n"},
+        "more than 16 files are included",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "text"), REFUSED.values(), ids=REFUSED)
+def test_refused(tmp_path: Path, files: Files, text: str) -> None:
+    problems = [str(each) for each in found(tmp_path, files).problems]
+    assert any(text in each for each in problems), problems
+
+
+# The command
+
+HOST: Files = {
+    "etc/opendmarc.conf": f"{FIRST}RejectFailures true\n",
+    "etc/opendkim.conf": "Mode sv\nDomain a.example\nKeyFile /secret/place\nLDAPBindPassword hunter2\n",
+}
+
+
+def test_the_same_input_gives_the_same_output(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tree(tmp_path, HOST)
+    said = []
+    for _ in range(2):
+        assert main(["migrate", "--root", str(tmp_path), "--output", "-"]) == 0
+        said.append(capsys.readouterr())
+    assert said[0] == said[1]
+    assert 'mode = "monitor"' in said[0].out
+    assert "Step 2" in said[0].err
+
+
+def test_no_secret_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tree(tmp_path, HOST)
+    for options in ([], ["--json"]):
+        assert main(["migrate", "--root", str(tmp_path), "--output", "-", *options]) == 0
+        told = capsys.readouterr()
+        assert "hunter2" not in told.out + told.err
+        assert "/secret/place" not in told.out + told.err
+
+
+def test_what_is_there_is_never_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tree(tmp_path, {**HOST, "etc/dmarc-milter/dmarc-milter.toml": "# mine\n"})
+    assert main(["migrate", "--root", str(tmp_path)]) == 2
+    told = capsys.readouterr()
+    assert (tmp_path / "etc/dmarc-milter/dmarc-milter.toml").read_text() == "# mine\n"
+    assert "nothing was written" in told.err
+    assert told.out == ""
+
+
+def test_by_default_it_is_written_below_the_root(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tree(tmp_path, HOST)
+    assert main(["migrate", "--root", str(tmp_path), "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["written"] == str(tmp_path / "etc/dmarc-milter/dmarc-milter.toml")
+    assert [each["title"] for each in data["steps"]] == ["Step 1, beside", "Step 2, take over", "Step 3, clean up"]
+    settings = config.parse(tomllib.loads((tmp_path / "etc/dmarc-milter/dmarc-milter.toml").read_text()))
+    assert settings.policy.mode == "monitor"
+
+
+def test_a_link_of_the_host_stays_below_its_root(tmp_path: Path) -> None:
+    (tmp_path / "host/etc").mkdir(parents=True)
+    (tmp_path / "secret").write_text("hers")
+    (tmp_path / "host/etc/up").symlink_to("../../../secret")
+    (tmp_path / "host/etc/absolute").symlink_to(f"{tmp_path}/secret")
+    (tmp_path / "host/etc/inner").symlink_to("/etc/there")
+    (tmp_path / "host/etc/there").write_text("here")
+    host = Tree(tmp_path / "host")
+    assert host.text("/etc/up") is None
+    assert host.text("/etc/absolute") is None
+    assert host.text("/etc/inner") == "here"
+
+
+def test_control_characters_are_not_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tree(tmp_path, {"etc/opendmarc.conf": f"{FIRST}CopyFailuresTo a\x1b[2J@example.org\n"})
+    assert main(["migrate", "--root", str(tmp_path), "--output", "-"]) == 0
+    assert "\x1b" not in capsys.readouterr().err
+
+
+# Main.cf as it occurs
+
+MAIN_CF = "compatibility_level = 3.6\nmyhostname = mx.example.org\n"
+MASTER_CF = "smtp inet n - y - - smtpd\n"
+POSTFIX: Mapping[str, tuple[str, str, list[str], list[str]]] = {
+    "settings beside the address": (
+        "smtpd_milters = { inet:localhost:8893, default_action=accept }\n",
+        "",
+        ["postconf -e 'smtpd_milters = { unix:dmarc-milter/dmarc-milter.sock, default_action=accept }'"],
+        [],
+    ),
+    "one parameter names them all": (
+        "mine = inet:localhost:8891, inet:localhost:8893\nsmtpd_milters = $mine\nnon_smtpd_milters = $mine\n",
+        "",
+        [
+            "postconf -e 'smtpd_milters = inet:localhost:8891, unix:dmarc-milter/dmarc-milter.sock'",
+            "postconf -e 'non_smtpd_milters = inet:localhost:8891'",
+        ],
+        [],
+    ),
+    "its own list of the port for strangers": (
+        "smtpd_milters =\n",
+        "  -o smtpd_milters=inet:localhost:8893\n",
+        ["postconf -P 'smtp/inet/smtpd_milters=unix:dmarc-milter/dmarc-milter.sock'"],
+        [],
+    ),
+    "a policy service with settings": (
+        "smtpd_recipient_restrictions = reject_unauth_destination,"
+        " check_policy_service { unix:private/policyd-spf, timeout=10s }\n",
+        "policyd-spf unix - n n - 0 spawn\n  user=nobody argv=/usr/bin/policyd-spf\n",
+        [
+            "postconf -e 'smtpd_recipient_restrictions = reject_unauth_destination'",
+            "postconf -MX policyd-spf/unix",
+        ],
+        ["check_policy_service"],
+    ),
+    "a policy service of another": (
+        "smtpd_recipient_restrictions = check_policy_service unix:private/greylist\n",
+        "",
+        [],
+        ["smtpd_recipient_restrictions"],
+    ),
+}
+
+
+@pytest.mark.skipif(shutil.which("postconf") is None, reason="Postfix's postconf is not installed")
+@pytest.mark.parametrize(("main_cf", "master_cf", "expected", "never"), POSTFIX.values(), ids=POSTFIX)
+def test_postfix(tmp_path: Path, main_cf: str, master_cf: str, expected: list[str], never: list[str]) -> None:
+    files = {**HOST, "etc/postfix/main.cf": MAIN_CF + main_cf, "etc/postfix/master.cf": MASTER_CF + master_cf}
+    migration = found(tmp_path, files)
+    assert migration.problems == ()
+    lines = [command.line for step in migration.steps[1:] for command in step.commands]
+    for line in expected:
+        assert line in lines, lines
+    assert not [line for line in lines for word in never if word in line]
+
+
+# Whose field survives
+
+OURS = "unix:dmarc-milter/dmarc-milter.sock"
+VERIFIES = "Mode sv\nDomain a.example\nKeyFile /k\nSocket inet:8891@localhost\n"
+ORDER: Mapping[str, tuple[Files, list[str], list[str]]] = {
+    "OpenDKIM in front": ({"etc/opendkim.conf": VERIFIES}, ["inet:localhost:8891", OURS], ["in front of this filter"]),
+    "OpenDKIM behind": ({"etc/opendkim.conf": VERIFIES}, [OURS, "inet:127.0.0.1:8891"], ["KeepAuthResults yes"]),
+    "OpenDKIM that signs, behind": (
+        {"etc/opendkim.conf": VERIFIES.replace("sv", "s")},
+        [OURS, "inet:127.0.0.1:8891"],
+        [],
+    ),
+    "rspamd behind, with its routine": (
+        {"etc/rspamd/local.d/milter_headers.conf": 'use = ["authentication-results"];'},
+        [OURS, "inet:localhost:11332"],
+        ["remove = false"],
+    ),
+    "rspamd in front": (
+        {"etc/rspamd/local.d/milter_headers.conf": 'use = ["authentication-results"];'},
+        ["inet:localhost:11332", OURS],
+        [],
+    ),
+    "rspamd behind, without it": ({"etc/rspamd/local.d/spf.conf": ""}, [OURS, "inet:localhost:11332"], []),
+    "ours is not there yet": ({"etc/opendkim.conf": VERIFIES}, ["inet:localhost:8891"], ["in front of this filter"]),
+}
+
+
+@pytest.mark.parametrize(("files", "filters", "said"), ORDER.values(), ids=ORDER)
+def test_order(tmp_path: Path, files: Files, filters: list[str], said: list[str]) -> None:
+    notes = order_notes(read_chain(tree(tmp_path, files)), filters, OURS, has_amavis=False, has_content_filter=False)
+    assert len(notes) == len(said), notes
+    for text, note in zip(said, notes, strict=True):
+        assert text in note
+
+
+# UCL
+
+UCL: Mapping[str, tuple[str, object]] = {
+    "a value": ('a = "x";', "x"),
+    "without an equals sign": ("a x;", "x"),
+    "a colon": ('"a": "x"', "x"),
+    "the end of the line ends it": ("a = x\nb = y", "x"),
+    "the last one counts": ("a = x; a = y;", "y"),
+    "comments": ("# a = 1\n/* a = 2 */ a = 3; // a = 4", "3"),
+    "a list": ('a = ["x", y];', ("x", "y")),
+    "a list over lines": ("a = [\n  x,\n  y\n];", ("x", "y")),
+    "a macro": ('.include "/etc/x"\na = x;', "x"),
+    "an address": ("a = 127.0.0.1:11332;", "127.0.0.1:11332"),
+    "an address of a URL": ("a = https://x.example/y;", "https://x.example/y"),
+}
+
+
+@pytest.mark.parametrize(("text", "value"), UCL.values(), ids=UCL)
+def test_ucl(text: str, value: object) -> None:
+    assert ucl.parse(text).values["a"][0] == value
+
+
+def test_ucl_blocks_and_lines() -> None:
+    block = ucl.parse("a {\n  b {\n    c = 1;\n  }\n}\nd = 2;")
+    assert block.block("a").block("b").text("c") == "1"
+    assert block.line("d") == 6
+
+
+@given(st.text(alphabet="ab={}[];:\"'\\ \n#/*,.", max_size=60))
+def test_ucl_reads_anything_or_says_why(text: str) -> None:
+    with contextlib.suppress(UclError):
+        assert isinstance(ucl.parse(text), Block)
+
+
+def test_ucl_within_ucl_is_bounded() -> None:
+    with pytest.raises(UclError, match="more than"):
+        ucl.parse("a {" * 1000)

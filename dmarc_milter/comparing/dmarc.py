@@ -68,14 +68,14 @@ def _cause(old: Dmarc, new: Dmarc, facts: Facts, others: Sequence[Compared | Unc
         return inherited
     if verdict is None:
         return Cause.UNKNOWN
-    changed = Cause.UNKNOWN if facts.is_live else Cause.DMARC_CHANGED
     if _is_walk(verdict):
         return Cause.TREE_WALK
     if (old.result, new.result) == ("fail", "pass"):
         return Cause.NOT_COUNTED if _is_believed(others) else Cause.UNKNOWN
     if (old.result, new.result) == ("pass", "fail") and not _is_believed(others):
         return _likely(verdict, facts)
-    return changed
+    has_changed = not facts.is_live and {old.result, new.result} <= {"none", "pass", "fail"}
+    return Cause.DMARC_CHANGED if has_changed else Cause.UNKNOWN
 
 
 def _inherited(old: Dmarc, new: Dmarc, others: Sequence[Compared | Uncomparable]) -> Cause | None:

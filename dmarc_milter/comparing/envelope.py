@@ -18,6 +18,7 @@ from dmarc_milter.message.received import handed_over
 
 _MAX_FIELD = 4_096
 _CLIENT = re.compile(r"(?:client-ip=|designates |smtp\.remote-ip=|sender ip is )\[?([0-9a-f.:]{2,45})")
+_PATH_FIELDS = frozenset(("return-path", "x-original-return-path", "x-envelope-from", "x-original-mail-from"))
 _PATH = re.compile(rb"<([^<>\r\n]{0,320})>")
 
 
@@ -84,7 +85,7 @@ def _mail_from(header: Header, beside: Beside, said: dict[str, str], helo: str) 
 def _return_path(header: Header, beside: Beside) -> str | None:
     ends = beside.hop.index if beside.hop is not None else len(header)
     for field in header.fields[:ends]:
-        if field.key == "return-path":
+        if field.key in _PATH_FIELDS:
             match = _PATH.search(field.value)
             octets = match[1] if match is not None else field.value.strip()[:320]
             return text_of(octets)

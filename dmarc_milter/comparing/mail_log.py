@@ -28,6 +28,7 @@ _ENVELOPE = re.compile(
 _SPF = re.compile(r"\bspf\b|sender policy framework|openspf|5\.7\.2[34]\b", re.IGNORECASE)
 _DKIM = re.compile(r"\bdkim\b|signature data|5\.7\.2[0-2]\b", re.IGNORECASE)
 _DMARC = re.compile(r"\bdmarc\b", re.IGNORECASE)
+_OF_HELO = re.compile(r"[?;]s=helo\b")
 _SPF_RESULT = re.compile(r"\b(fail|softfail|neutral|none|permerror|temperror)\b", re.IGNORECASE)
 
 
@@ -45,6 +46,11 @@ class Refusal:
     reply: str
     method: Method | None
     """On what it stands, as far as the reply says; None for anything else."""
+
+    @property
+    def is_of_helo(self) -> bool:
+        """Whether SPF refused it for HELO; policyd-spf tells that in the address for an explanation."""
+        return self.method is Method.SPF and _OF_HELO.search(self.reply) is not None
 
     @property
     def result(self) -> str:

@@ -10,7 +10,7 @@ from dmarc_milter.comparing.told import Signature, Told
 from dmarc_milter.dkim.reasons import DkimReason
 from dmarc_milter.dkim.verification import SignatureResult
 
-_NOT_COUNTING = frozenset(("fail", "neutral", "permerror", "policy"))
+_NOT_COUNTING = frozenset(("fail", "invalid", "neutral", "permerror", "policy", "softfail"))
 """Words for a signature that proves nothing (RFC 8601 2.7.1). Programs do not agree on which of them they use."""
 _NO_KEY = re.compile(r"\b(?:no key|key not found|key missing|public key: not available)\b")
 

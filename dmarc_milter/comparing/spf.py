@@ -12,7 +12,7 @@ from dmarc_milter.spf.reasons import SpfReason
 
 IGNORED = re.compile(
     r"\b(?:skipped|not checked|n/a for|whitelisted|local (?:connection|ip|address|policy)|ignored|internal host"
-    r"|trusted (?:network|relay|client|ip))\b"
+    r"|trusted (?:network|relay|client|ip)|x-(?:local|trusted)-ip ?= ?pass)\b"
 )
 """How programs say that a client is not judged."""
 _LIMITS = (SpfReason.TOO_MANY_TERMS, SpfReason.TOO_MANY_VOID_LOOKUPS, SpfReason.TOO_MANY_EXCHANGES)

@@ -120,7 +120,7 @@ def _outside(header: Header, given: Given) -> _Hop:
     if relayed.trusted_fields < len(told):
         number, value = told[relayed.trusted_fields]
         return _Hop(None, f"Received field {number} cannot be read", f"Received field {number}", value)
-    number, value = (told or fields)[-1]
+    number, value = told[-1] if told else fields[0]
     return _Hop(None, "all Received fields are of this host or of trusted ones", f"Received field {number}", value)
 
 

@@ -141,6 +141,11 @@ RESULTS: dict[str, tuple[str, bytes | None, dict[str, Any], list[tuple[str, str,
     "a signature that has expired since": (
         DKIM + "s", signed(body(), tags=f"t={AT - 100}; x={AT + 100};"), {}, []
     ),
+    "what only one of both means": ("dmarc=permerror", None, {}, [("dmarc", "permerror", "pass", "unknown")]),
+    "Amavis' words": (DKIM.replace("pass", "softfail") + "s", SIGNED + b"x\r\n", {}, []),
+    "a client that authentication_milter trusts": (
+        "x-trusted-ip=pass; spf=none smtp.mailfrom=bank.example", None, {}, [("spf", "none", "pass", "client-ignored")]
+    ),
     "other words for what does not count": (DKIM.replace("pass", "fail") + "gone", signed(body(), selector="gone"), {}, []),
     "SPF has changed": (
         "spf=pass smtp.mailfrom=bank.example", None, now_other("bank.example"), [("spf", "pass", "fail", "spf-changed")]
@@ -389,7 +394,7 @@ def test_what_people_see(compare, monkeypatch: pytest.MonkeyPatch, width: int) -
     assert told.status == 1
     assert "\033" not in told.out
     lines, words = told.out.splitlines(), " ".join(told.out.split())
-    assert words.startswith("1 messages: 0 with the fields of both, 1 judged again;")
+    assert words.startswith("1 message: 0 with the fields of both, 1 judged again;")
     assert "old chain: mx.example.org; ours: new.example" in words
     assert any(line.startswith("dmarc") and line.endswith("1  differs") for line in lines)
     assert max(map(len, lines)) <= width

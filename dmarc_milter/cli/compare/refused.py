@@ -103,12 +103,12 @@ def _is_same_sender(each: Refusal, row: Row) -> bool:
 def _compared(each: Refusal, row: Row | None, asked: Asked) -> Compared | Uncomparable:
     if each.method is None:
         return Uncomparable(None, Missing.OTHER_REFUSAL)
-    if row is not None:
+    if row is not None and not each.is_of_helo:
         is_ours = row["action"] not in ("accept", "quarantine") and each.queue_id == row["queue_id"]
         return Uncomparable(each.method, Missing.OUR_REFUSAL) if is_ours else refusal.of_row(each, row)
     if each.method is not Method.SPF:
         return Uncomparable(each.method, Missing.NOT_IN_JOURNAL)
     # Refused before there was a message: with the envelope, SPF can be judged all the same.
-    session = Envelope(each.client, each.helo, each.mail_from)
+    session = Envelope(each.client, each.helo, "" if each.is_of_helo else each.mail_from)
     verdict = evaluate(b"\r\n", session, asked.dns, asked.settings, at=each.time).verdict
     return refusal.of_spf(each, verdict) if verdict is not None else Uncomparable(Method.SPF, Missing.NOT_JUDGED)

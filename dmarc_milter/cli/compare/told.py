@@ -43,8 +43,8 @@ def lines(tally: Tally, our_id: str | None, limit: int, style: Style) -> Iterato
 def _headline(tally: Tally) -> str:
     parts = [f"{tally.live} with the fields of both", f"{tally.judged_again} judged again"]
     if tally.refused:
-        parts.append(f"{tally.refused} refusals of the log")
-    told = f"{tally.messages} messages: {', '.join(parts)}"
+        parts.append(f"{tally.refused} {'refusal' if tally.refused == 1 else 'refusals'} of the log")
+    told = f"{tally.messages} {'message' if tally.messages == 1 else 'messages'}: {', '.join(parts)}"
     if not tally.compared:
         return f"{told}; nothing could be compared"
     return f"{told}; {_results(tally)}"
@@ -53,8 +53,9 @@ def _headline(tally: Tally) -> str:
 def _results(tally: Tally) -> str:
     differing = tally.differing
     if not differing:
-        return f"all {tally.compared} results are alike"
-    return f"{differing} of {tally.compared} results {'differs' if differing == 1 else 'differ'}"
+        return "the one result is alike" if tally.compared == 1 else f"all {tally.compared} results are alike"
+    results = "result" if tally.compared == 1 else "results"
+    return f"{differing} of {tally.compared} {results} {'differs' if differing == 1 else 'differ'}"
 
 
 def _table(tally: Tally, style: Style) -> Iterator[str]:

@@ -101,7 +101,7 @@ def of_fields(fields: Sequence[ResultsField]) -> Told:
         tuple(_spf(each) for each in all_results if each.method == "spf"),
         tuple(_signature(each) for each in all_results if each.method == "dkim"),
         _dmarc(*dmarc) if dmarc is not None else None,
-        next((_usual(each.result) for each in all_results if each.method == "arc"), None),
+        next((_of_chain(each.result) for each in all_results if each.method == "arc"), None),
         " ".join(field.text for field in fields),
     )
 
@@ -131,6 +131,11 @@ def _usual(result: str) -> str:
     return _OLD_NAMES.get(result, result[:MAX_RESULT])
 
 
+def _of_chain(result: str) -> str:
+    """There is pass, fail and none (RFC 8617 4.4); rspamd writes others for a chain that is broken."""
+    return "fail" if result in ("reject", "permerror", "invalid") else _usual(result)
+
+
 def _spf(found: MethodResult) -> Spf:
     """RFC 8601 2.7.2. Older programs write smtp.mfrom or smtp.mail."""
     for name in ("smtp.mailfrom", "smtp.mfrom", "smtp.mail"):
@@ -153,9 +158,10 @@ def mail_from(told: Iterable[ResultsField]) -> str | None:
 
 
 def _signature(found: MethodResult) -> Signature:
-    """RFC 8601 2.7.1. Gmail tells header.i alone."""
-    domain = next(iter(found.values("header.d")), None) or next(iter(found.values("header.i")), None)
-    selector = next(iter(found.values("header.s")), None)
+    """RFC 8601 2.7.1. Gmail tells header.i alone, rspamd wrote ``header.d=bank.example:s=2026`` for years."""
+    told = next(iter(found.values("header.d")), None) or next(iter(found.values("header.i")), None)
+    domain, _, behind = (told or "").partition(":s=")
+    selector = next(iter(found.values("header.s")), None) or behind or None
     return Signature(
         _usual(found.result),
         _domain(domain) if domain else None,

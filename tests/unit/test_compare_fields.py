@@ -42,6 +42,10 @@ FIELDS = {
         b' designate 192.0.2.9 as permitted sender) smtp.mailfrom=a@b.example;\r\n\tarc=pass ("x:s=y:i=1")',
         Told((Spf("fail", "mailfrom", "b.example"),), (Signature("none"),), Dmarc("fail", "reject"), "pass"),
     ),
+    "rspamd of before": (
+        b" mx.example.org;\r\n\tdkim=pass header.d=bank.example:s=2026; arc=reject (broken); spf=pass smtp.helo=h.example",
+        Told((Spf("pass", "helo", "h.example"),), (Signature("pass", "bank.example", "2026"),), None, "fail"),
+    ),
     "Amavis": (
         b' mx.example.org (amavisd-new); dkim=fail (2048-bit key)\r\n reason="fail (message has been altered)"'
         b" header.d=bank.example",

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from dmarc_milter.comparing import received_spf
 from dmarc_milter.comparing.told import ResultsField, read
-from dmarc_milter.explaining.local_hop import is_local_hop
 from dmarc_milter.message.authserv_id import KEY, comparable
 from dmarc_milter.message.header import Header
 from dmarc_milter.message.lexer import text_of
+from dmarc_milter.message.local_hop import is_local_hop
 from dmarc_milter.message.received import outermost
 
 MAX_HOPS = 100

@@ -8,10 +8,10 @@ from typing import NamedTuple, TypeVar
 
 from dmarc_milter.common.network import Network, contains
 from dmarc_milter.explaining import moment
-from dmarc_milter.explaining.local_hop import is_local_hop
 from dmarc_milter.explaining.moment import JudgedAt
 from dmarc_milter.judging.verdict import Envelope
 from dmarc_milter.message.header import Header
+from dmarc_milter.message.local_hop import is_local_hop
 from dmarc_milter.message.received import HandOver, outermost
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from dmarc_milter.common.network import LOOPBACK, contains
 from dmarc_milter.common.reason import Reason
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.fields import authentication_results, received_spf
@@ -23,6 +24,7 @@ from dmarc_milter.judging.site import Site
 from dmarc_milter.judging.verdict import Action, Disposition, Envelope, Verdict
 from dmarc_milter.message.authserv_id import comparable
 from dmarc_milter.message.header import Field, Header, with_crlf
+from dmarc_milter.message.local_hop import received_by_this_host
 from dmarc_milter.message.received import Relayed
 from dmarc_milter.spf.evaluation import Step
 
@@ -289,10 +291,20 @@ class Transaction:
     # Fields
 
     def _forged(self, relayed: Relayed | None) -> list[Deletion] | None:
-        """The fields that claim to be ours; None where they are too many to be deleted."""
+        """The fields that claim to be ours and are not; None where they are too many to be deleted."""
         own = frozenset((comparable(self._connection.authserv_id),))
-        trusted = relayed.trusted_fields if relayed is not None else None
+        trusted = relayed.trusted_fields if relayed is not None else self._given_back()
         return deletions(self._header, Ownership(own, self._site.other_ids, trusted))
+
+    def _given_back(self) -> int | None:
+        """Of mail that a content filter of this host gives back, which we have judged: its field of ours stays.
+
+        How many Received fields stand above anything that a sender could write; None where that is not such mail.
+        """
+        is_of_this_host = contains(LOOPBACK, self._connection.client_address)
+        if self._not_judged is None or self._not_judged.code is not PolicyReason.TRUSTED_NETWORK or not is_of_this_host:
+            return None
+        return received_by_this_host([each.value for each in self._header.all("received")])
 
     def _additions(self, verdict: Verdict, disposition: Disposition) -> list[Addition]:
         """Our fields, Authentication-Results the topmost."""

@@ -228,3 +228,43 @@ def test_more_forged_fields_than_are_deleted_are_refused_in_any_mode(tmp_path: P
         assert (answer.reply, answer.deleted, answer.inserted) == (TOO_MANY_FORGED, [], [])
         assert send(running, [*FORGED * 101, *honest], authenticated="joe").reply == TOO_MANY_FORGED
         assert len(send(running, [*FORGED * 100, *honest]).deleted) == 100
+
+
+AMAVIS = (
+    b"Received",
+    b" from mx.example.org ([127.0.0.1]) by localhost (mx.example.org [127.0.0.1]) (amavis, port 10024) with ESMTP id x;"
+    b" Thu, 26 Nov 2026 10:00:00 +0000",
+)
+BROUGHT = (
+    b"Received",
+    b" from x (x [203.0.113.5]) by mx.example.org (Postfix) with ESMTP id 4X; Thu, 26 Nov 2026 10:00:00 +0000",
+)
+FIELD = (b"Authentication-Results", b" mx.example.org; dmarc=pass (p=reject dis=none) header.from=bank.example")
+GIVEN_BACK: dict[str, tuple[Fields, str, list[tuple[str, int]]]] = {
+    "with a hop of the content filter": ([AMAVIS, FIELD, BROUGHT, *SPOOFED], "127.0.0.1", []),
+    "without one": ([FIELD, BROUGHT, *SPOOFED], "127.0.0.1", []),
+    "over IPv6": ([AMAVIS, FIELD, BROUGHT, *SPOOFED], "::1", []),
+    "a field that the sender wrote": (
+        [AMAVIS, FIELD, BROUGHT, FIELD, *SPOOFED],
+        "127.0.0.1",
+        [("Authentication-Results", 2)],
+    ),
+    "a sender's field and hop": (
+        [BROUGHT, FIELD, AMAVIS, BROUGHT, *SPOOFED],
+        "127.0.0.1",
+        [("Authentication-Results", 1)],
+    ),
+    "written on this host": ([FIELD, *SPOOFED], "127.0.0.1", [("Authentication-Results", 1)]),
+    "from another trusted host": ([AMAVIS, FIELD, BROUGHT, *SPOOFED], "10.1.1.1", [("Authentication-Results", 1)]),
+}
+
+
+@pytest.mark.parametrize(("fields", "client", "deleted"), GIVEN_BACK.values(), ids=GIVEN_BACK)
+def test_our_own_field_stays_on_mail_that_a_content_filter_gives_back(
+    tmp_path: Path, fields: Fields, client: str, deleted: list[tuple[str, int]]
+) -> None:
+    with filtering(tmp_path, 'trusted_networks = ["127.0.0.0/8", "::1", "10.0.0.0/8"]\n') as (running, _):
+        answer = send(running, fields, client=client)
+        assert answer.action == "accept"
+        assert answer.inserted == []
+        assert answer.deleted == deleted

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dmarc_milter.explaining.envelope import Given, derive
-from dmarc_milter.explaining.local_hop import is_local_hop, without_local_hops
 from dmarc_milter.message.header import split_message
+from dmarc_milter.message.local_hop import is_local_hop, without_local_hops
 
 LOCAL = {
     "Dovecot's LMTP over a unix socket": (

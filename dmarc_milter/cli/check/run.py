@@ -26,13 +26,13 @@ from dmarc_milter.explaining import domain, domain_json, domain_tree, messages, 
 from dmarc_milter.explaining.domain_notes import NoteKind, notes
 from dmarc_milter.explaining.envelope import Given, derive
 from dmarc_milter.explaining.judged import Judged
-from dmarc_milter.explaining.local_hop import without_local_hops
 from dmarc_milter.explaining.message_json import as_json
 from dmarc_milter.explaining.message_tree import as_tree
 from dmarc_milter.explaining.messages import InputError, MessageSource
 from dmarc_milter.explaining.short import in_short
 from dmarc_milter.explaining.tree import Style, render
 from dmarc_milter.message.header import split_message
+from dmarc_milter.message.local_hop import without_local_hops
 from dmarc_milter.settings.config import Settings
 from dmarc_milter.settings.error import ConfigError
 

@@ -6,6 +6,7 @@ HELO may hold a whole invented field, and that field names loopback where it wan
 
 import ipaddress
 import re
+from collections.abc import Sequence
 from itertools import takewhile
 
 from dmarc_milter.common.network import LOOPBACK, contains, unmapped
@@ -39,6 +40,16 @@ def is_local_hop(value: bytes) -> bool:
     if named:
         return all(map(_is_this_host, named))
     return _RESUBMITTED.fullmatch(text) is not None
+
+
+def received_by_this_host(received: Sequence[bytes]) -> int | None:
+    """How many of the topmost Received fields this host wrote, of a message that a program of it hands over.
+
+    The hops within this host, and the field about whoever brought it here. None where nobody did: the message was
+    written here.
+    """
+    hops = sum(1 for _ in takewhile(is_local_hop, received))
+    return hops + 1 if hops < len(received) else None
 
 
 def without_local_hops(message: bytes) -> bytes:

@@ -29,6 +29,7 @@ _SPF = re.compile(r"\bspf\b|sender policy framework|openspf|5\.7\.2[34]\b", re.I
 _DKIM = re.compile(r"\bdkim\b|signature data|5\.7\.2[0-2]\b", re.IGNORECASE)
 _DMARC = re.compile(r"\bdmarc\b", re.IGNORECASE)
 _OF_HELO = re.compile(r"[?;]s=helo\b")
+_NO_SIGNATURE = re.compile(r"\bno (?:dkim )?signature\b", re.IGNORECASE)
 _SPF_RESULT = re.compile(r"\b(fail|softfail|neutral|none|permerror|temperror)\b", re.IGNORECASE)
 
 
@@ -54,16 +55,20 @@ class Refusal:
 
     @property
     def result(self) -> str:
-        """What the old chain must have found: that of SPF is in the reply; 4xx is an error for now."""
+        """What the old chain must have found, as far as the reply tells; 4xx is an error for now."""
         if self.reply.startswith("4"):
             return "temperror"
+        if self.method is Method.DKIM and _NO_SIGNATURE.search(self.reply):
+            return "none"
         found = _SPF_RESULT.search(self.reply) if self.method is Method.SPF else None
         return found[1].lower() if found is not None else "fail"
 
 
 def read(line: str, now: float) -> Refusal | None:
     """The refusal that a line of the log tells of; None for any other line. `now` gives times without a year theirs."""
-    match = _LINE.match(line[:MAX_LINE].rstrip("\r\n"))
+    # Most lines are about something else.
+    is_meant = ": milter-" in line or ": reject: " in line
+    match = _LINE.match(line[:MAX_LINE].rstrip("\r\n")) if is_meant else None
     if match is None:
         return None
     told = _ENVELOPE.match(match["rest"])

@@ -6,7 +6,7 @@ from dmarc_milter.comparing.cause import Cause, of_code
 from dmarc_milter.comparing.dmarc import likely_organizational_domain
 from dmarc_milter.comparing.facts import Compared, Method, Missing, Uncomparable
 from dmarc_milter.comparing.mail_log import Refusal
-from dmarc_milter.judging.verdict import SpfFinding, Verdict
+from dmarc_milter.judging.verdict import Verdict
 
 
 def of_row(refusal: Refusal, row: Row) -> Compared | Uncomparable:
@@ -40,7 +40,7 @@ def _of_policy(refusal: Refusal, row: Row) -> Compared | None:
 
 def of_spf(refusal: Refusal, verdict: Verdict) -> Compared:
     """A refusal on SPF before the message came, and SPF as we judge it now, with the envelope of the log."""
-    spf: SpfFinding = verdict.spf
+    spf = verdict.spf
     reason = wording.text(spf.check.reason)
     return _compared(refusal, spf.check.result.value, spf.domain, Cause.SPF_CHANGED, reason)
 

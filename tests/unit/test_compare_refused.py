@@ -62,6 +62,8 @@ CASES: dict[str, tuple[str, str, str, list[tuple[str, str, str, str]], set[tuple
     "DKIM, believed by us": ("4Xdkim1", DKIM, "192.0.2.10", [("dkim", "fail (refused)", "pass", "unknown")], set()),
     "DKIM, by neither": ("4Xdkim2", DKIM, "192.0.2.10", [], set()),
     "spam": ("4Xfail1", "5.7.1 Spam message rejected", "192.0.2.10", [], {(None, "other-refusal")}),
+    "DKIM, no signature": ("4Xfail1", "5.7.0 no signature data", "192.0.2.10", [], set()),
+    "of DMARC without a queue id there": ("4Xelse1", DMARC, "192.0.2.10", [], {("dmarc", "not-in-journal")}),
     "another message": ("4Xelse1", DMARC, "203.0.113.9", [], {("dmarc", "not-in-journal")}),
     "SPF, of a message that came later": ("NOQUEUE", SPF, "192.0.2.99", [("spf", "fail (refused)", "none", "unknown")], set()),
     "SPF, judged again": ("NOQUEUE", SPF, "203.0.113.9", [], set()),
@@ -123,3 +125,15 @@ def test_a_journal_is_not_needed(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "the journal cannot be read" in err
     assert "the one result is alike" in out
     assert "not in the journal" in " ".join(out.split())
+
+
+@pytest.mark.parametrize(("policy", "why"), [("networks", "not-judged"), ("relays", "no-client")])
+def test_clients_that_are_trusted(tmp_path: Path, capsys: pytest.CaptureFixture[str], policy: str, why: str) -> None:
+    (tmp_path / "zone").write_text(moving_in.ZONE)
+    (tmp_path / "log").write_text(line("NOQUEUE", SPF, "203.0.113.9"))
+    settings = f'[journal]\nenabled = false\n[policy]\ntrusted_{policy} = ["203.0.113.9"]\n'
+    (tmp_path / "settings").write_text(settings)
+    options = ["--config", tmp_path / "settings", "--zone", tmp_path / "zone", "--mail-log", tmp_path / "log"]
+    assert main(["compare", "--json", *map(str, options)]) == 2
+    (missing,) = json.loads(capsys.readouterr().out)["not_compared"]
+    assert (missing["method"], missing["why"]) == ("spf", why)

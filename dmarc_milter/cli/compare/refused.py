@@ -12,7 +12,7 @@ from typing import TextIO
 from sqlalchemy.engine import Engine
 
 from dmarc_milter.api import Dns, evaluate
-from dmarc_milter.cli.asking import OptionError
+from dmarc_milter.cli.asking import OptionError, in_order
 from dmarc_milter.cli.compare.judging import Outcome
 from dmarc_milter.columns.column import Row
 from dmarc_milter.common.network import address_text
@@ -71,9 +71,8 @@ def _opened(path: Path) -> TextIO:
 def _of_batch(batch: Sequence[Refusal], asked: Asked) -> Iterator[Outcome]:
     queue_ids = tuple({each.queue_id for each in batch if each.queue_id is not None})
     rows = reader.find(asked.journal, Criteria(queue_ids), MAX_ROWS) if asked.journal and queue_ids else []
-    for each in batch:
-        row = _row(each, rows, asked.journal)
-        yield Outcome(_name(each), [_compared(each, row, asked)], is_refusal=True)
+    joined = [(each, _row(each, rows, asked.journal)) for each in batch]
+    yield from in_order(joined, lambda pair: Outcome(_name(pair[0]), [_compared(*pair, asked)], is_refusal=True))
 
 
 def _name(each: Refusal) -> str:
@@ -82,16 +81,16 @@ def _name(each: Refusal) -> str:
 
 def _row(each: Refusal, rows: Sequence[Row], journal: Engine | None) -> Row | None:
     """The row of the journal nearest to the refusal in time."""
-    fitting = [row for row in rows if row["queue_id"] == each.queue_id and _is_near(each, row, NEAR)]
-    if not fitting and journal is not None and each.method is not None and each.time is not None:
+    fitting = [row for row in rows if row["queue_id"] == each.queue_id and _is_near(each, row)]
+    if each.queue_id is None and journal is not None and each.method is not None and each.time is not None:
         network = ip_network(ip_address(each.client))
         found = reader.find(journal, Criteria(client=network, since=each.time - SOON, until=each.time + SOON), MAX_ROWS)
         fitting = [row for row in found if _is_same_sender(each, row)]
     return min(fitting, key=lambda row: abs(row["time"] - (each.time or 0.0)), default=None)
 
 
-def _is_near(each: Refusal, row: Row, seconds: float) -> bool:
-    return each.time is None or abs(float(row["time"]) - each.time) <= seconds
+def _is_near(each: Refusal, row: Row) -> bool:
+    return each.time is None or abs(float(row["time"]) - each.time) <= NEAR
 
 
 def _is_same_sender(each: Refusal, row: Row) -> bool:
@@ -111,4 +110,7 @@ def _compared(each: Refusal, row: Row | None, asked: Asked) -> Compared | Uncomp
     # Refused before there was a message: with the envelope, SPF can be judged all the same.
     session = Envelope(each.client, each.helo, "" if each.is_of_helo else each.mail_from)
     verdict = evaluate(b"\r\n", session, asked.dns, asked.settings, at=each.time).verdict
-    return refusal.of_spf(each, verdict) if verdict is not None else Uncomparable(Method.SPF, Missing.NOT_JUDGED)
+    if verdict is None:
+        return Uncomparable(Method.SPF, Missing.NOT_JUDGED)
+    # A trusted relay's client is told by the header alone.
+    return Uncomparable(Method.SPF, Missing.NO_CLIENT) if verdict.relayed is not None else refusal.of_spf(each, verdict)

@@ -7,7 +7,7 @@ from dmarc_milter import wording
 from dmarc_milter.comparing.cause import Cause, of_signature
 from dmarc_milter.comparing.facts import Compared, Facts, Method, Missing, Uncomparable
 from dmarc_milter.comparing.spf import IGNORED
-from dmarc_milter.comparing.told import Dmarc, Told
+from dmarc_milter.comparing.told import UNKNOWN, Dmarc, Told
 from dmarc_milter.dmarc.evaluation import Alignment, Authenticated, Discovery
 from dmarc_milter.dmarc.reasons import DmarcReason
 from dmarc_milter.judging.verdict import Verdict
@@ -29,7 +29,7 @@ def compare(
     if new.dmarc is None:
         yield Uncomparable(Method.DMARC, Missing.NOT_JUDGED)
         return
-    missing = _missing(new.dmarc, facts, others)
+    missing = Missing.UNKNOWN_RESULT if old.dmarc.result == UNKNOWN else _missing(new.dmarc, facts, others)
     if missing is not None:
         yield Uncomparable(Method.DMARC, missing)
         return

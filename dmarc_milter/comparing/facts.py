@@ -22,6 +22,7 @@ class Missing(Enum):
     NO_OLD_FIELD = "no-old-field"
     UNREADABLE_FIELD = "unreadable-field"
     NO_METHOD = "no-method"
+    UNKNOWN_RESULT = "unknown-result"
     CLIENT_IGNORED = "client-ignored"
     NO_CLIENT = "no-client"
     NO_MAIL_FROM = "no-mail-from"
@@ -40,6 +41,7 @@ MISSING_WORDS = {
     Missing.NO_OLD_FIELD: "no field of the old chain: it ignored the client, or was not there",
     Missing.UNREADABLE_FIELD: "the old chain's field cannot be read",
     Missing.NO_METHOD: "the old field does not tell of it",
+    Missing.UNKNOWN_RESULT: "the old field has a word there that is no result",
     Missing.CLIENT_IGNORED: "the old chain ignored the client",
     Missing.NO_CLIENT: "no envelope: no field tells the client any more",
     Missing.NO_MAIL_FROM: "no envelope: no field tells MAIL FROM any more",

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dmarc_milter import wording
 from dmarc_milter.comparing.cause import Cause, of_chain, of_signature
 from dmarc_milter.comparing.facts import Compared, Facts, Method, Missing, Uncomparable
-from dmarc_milter.comparing.told import Signature, Told
+from dmarc_milter.comparing.told import UNKNOWN, Signature, Told
 from dmarc_milter.dkim.reasons import DkimReason
 from dmarc_milter.dkim.verification import SignatureResult
 
@@ -43,6 +43,8 @@ def compare_arc(old: Told, new: Told, facts: Facts) -> Iterator[Compared | Uncom
         yield Uncomparable(Method.ARC, Missing.NO_METHOD)
     elif new.arc is None:
         yield Uncomparable(Method.ARC, Missing.NOT_JUDGED)
+    elif old.arc == UNKNOWN:
+        yield Uncomparable(Method.ARC, Missing.UNKNOWN_RESULT)
     elif old.arc == new.arc:
         yield Compared(Method.ARC, old.arc, new.arc)
     elif new.arc == "none":
@@ -120,6 +122,8 @@ def _alone(each: Signature, others: Sequence[Signature], why: Missing) -> Iterat
 
 
 def _compared(one: Signature, other: Signature, old: Told, facts: Facts) -> Compared | Uncomparable:
+    if one.result == UNKNOWN:
+        return Uncomparable(Method.DKIM, Missing.UNKNOWN_RESULT)
     about = other.domain or one.domain
     if one.result == other.result or {one.result, other.result} <= _NOT_COUNTING:
         return Compared(Method.DKIM, one.result, other.result, about)

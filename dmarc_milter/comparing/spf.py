@@ -7,7 +7,7 @@ from dmarc_milter import wording
 from dmarc_milter.comparing.cause import Cause
 from dmarc_milter.comparing.envelope import clients
 from dmarc_milter.comparing.facts import Compared, Facts, Method, Missing, Uncomparable
-from dmarc_milter.comparing.told import Spf, Told
+from dmarc_milter.comparing.told import UNKNOWN, Spf, Told
 from dmarc_milter.spf.reasons import SpfReason
 
 IGNORED = re.compile(
@@ -34,6 +34,8 @@ def compare(old: Told, new: Told, facts: Facts) -> Iterator[Compared | Uncompara
     theirs = next((each for each in old.spf if _is_same(each, ours)), None)
     if theirs is None:
         yield Uncomparable(Method.SPF, Missing.OTHER_IDENTITY)
+    elif theirs.result == UNKNOWN:
+        yield Uncomparable(Method.SPF, Missing.UNKNOWN_RESULT)
     elif theirs.result == ours.result:
         yield Compared(Method.SPF, theirs.result, ours.result, ours.domain)
     else:

@@ -16,10 +16,12 @@ from dmarc_milter.message.lexer import text_of
 
 MAX_TEXT = 16 << 10
 """Characters of a field."""
-MAX_RESULT = 20
-"""The same of a result."""
 _NO_ID = re.compile(rb"[ \t\r\n]*[A-Za-z0-9-]+[ \t\r\n]*=")
 """Microsoft writes results without an id in front."""
+UNKNOWN = ""
+"""Stands for a word that is no result."""
+_RESULTS = frozenset(["pass", "fail", "softfail", "neutral", "none", "temperror", "permerror", "policy", "invalid"])
+"""RFC 8601 2.7; 'invalid' is authentication_milter's."""
 _OLD_NAMES = {"hardfail": "fail", "error": "temperror", "unknown": "permerror", "bestguesspass": "none"}
 """Results of RFC 5451 and of programs before it. Microsoft's 'bestguesspass' is said where no record is published."""
 
@@ -128,7 +130,8 @@ def of_our_fields(fields: Sequence[ResultsField]) -> Told:
 
 
 def _usual(result: str) -> str:
-    return _OLD_NAMES.get(result, result[:MAX_RESULT])
+    word = _OLD_NAMES.get(result, result)
+    return word if word in _RESULTS else UNKNOWN
 
 
 def _of_chain(result: str) -> str:

@@ -265,6 +265,11 @@ MISSING: dict[str, tuple[bytes, set[tuple[str | None, str]], int]] = {
     "no such method": (
         delivered("dmarc=pass"), {("spf", "no-method"), ("dkim", "no-method"), ("arc", "no-method")}, 0
     ),
+    "words that are no results": (
+        delivered("spf=perhaps smtp.mailfrom=bank.example; dkim=yes header.d=bank.example; dmarc=ok; arc=no", SIGNED),
+        {(each, "unknown-result") for each in ("spf", "dkim", "dmarc", "arc")},
+        2,
+    ),
     "a client that was ignored": (
         delivered("none (SPF not checked for localhost)"),
         {("spf", "client-ignored"), ("dmarc", "client-ignored"), ("dkim", "no-method"), ("arc", "no-method")},
@@ -369,6 +374,21 @@ def test_an_old_chain_under_our_own_id(compare) -> None:  # type: ignore[no-unty
         in nothing.err
     )
     assert compare("--old-id", "new.example", message=message).status == 1
+
+
+def test_an_old_chain_on_another_host(compare) -> None:  # type: ignore[no-untyped-def]
+    relayed = (
+        b"Received: from mx.example.org (mx.example.org [198.51.100.1]) by store.example.org (Postfix) id 1; x\r\n"
+    )
+    message = relayed + delivered(ALL)
+    nothing = compare("--our-id", "store", message=message)
+    assert nothing.status == 2
+    assert "--old-id store" in nothing.err
+    other = compare("--old-id", "store", message=message)
+    assert "Name the ids of the old chain (--old-id), and the hosts that hand mail to this one (--trust)" in other.err
+    for option in (["--trust", "198.51.100.1"], ["--old-id", "mx.example.org"]):
+        told = compare("--json", *option, message=message)
+        assert (told.status, told.json["compared"], told.json["differing"]) == (0, 4, 0)
 
 
 def test_mailboxes_of_every_kind(compare, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]

@@ -68,11 +68,16 @@ def _compare(options: argparse.Namespace, settings: Settings, dns: Dns) -> int:
 def _status(tally: Tally, ids: Ids) -> int:
     if tally.compared:
         return DIFFERENT if tally.differing else ALIKE
-    hint = ""
-    if not ids.old and tally.missing[None, Missing.NO_OLD_FIELD]:
-        hint = f". Where the old chain wrote under {ids.ours}, too: --old-id {ids.ours}"
+    hint = _hint(ids) if tally.missing[None, Missing.NO_OLD_FIELD] else ""
     print(f"dmarc-milter: nothing could be compared{hint}", file=sys.stderr)
     return ERROR
+
+
+def _hint(ids: Ids) -> str:
+    """What may be wrong where no message has a field of the old chain."""
+    if ids.ours is not None and not ids.old:
+        return f". Where the old chain wrote under {ids.ours}, too: --old-id {ids.ours}"
+    return ". Name the ids of the old chain (--old-id), and the hosts that hand mail to this one (--trust)"
 
 
 def _ids(options: argparse.Namespace, settings: Settings) -> Ids:

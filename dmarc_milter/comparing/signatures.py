@@ -12,7 +12,7 @@ from dmarc_milter.dkim.verification import SignatureResult
 
 _NOT_COUNTING = frozenset(("fail", "invalid", "neutral", "permerror", "policy", "softfail"))
 """Words for a signature that proves nothing (RFC 8601 2.7.1). Programs do not agree on which of them they use."""
-_NO_KEY = re.compile(r"\b(?:no key|key not found|key missing|public key: not available)\b")
+_NO_KEY = re.compile(r"\b(?:no key|key not found|key missing|public key: not available|invalid dkim record)\b")
 
 
 def compare(old: Told, new: Told, facts: Facts) -> Iterator[Compared | Uncomparable]:
@@ -63,7 +63,7 @@ def _unique(told: Sequence[Signature]) -> list[Signature]:
     """Two programs of one chain may tell of the same signature: the first counts."""
     found = {(each.domain, each.selector, (each.header_b or "")[:8].lower()): each for each in reversed(told)}
     unique = list(found.values())[::-1]
-    return [each for each in unique if each.result != "none"] or unique[:1]
+    return [each for each in unique if each.result != "none" or each.domain is not None] or unique[:1]
 
 
 def _paired(
@@ -125,7 +125,7 @@ def _compared(one: Signature, other: Signature, old: Told, facts: Facts) -> Comp
     if one.result == UNKNOWN:
         return Uncomparable(Method.DKIM, Missing.UNKNOWN_RESULT)
     about = other.domain or one.domain
-    if one.result == other.result or {one.result, other.result} <= _NOT_COUNTING:
+    if one.result == other.result or (_is_nothing(one) and _is_nothing(other)):
         return Compared(Method.DKIM, one.result, other.result, about)
     judged = _judged(other, facts)
     code = judged.reason.code if judged is not None and judged.reason is not None else None
@@ -133,6 +133,11 @@ def _compared(one: Signature, other: Signature, old: Told, facts: Facts) -> Comp
         return Uncomparable(Method.DKIM, Missing.NO_TIME)
     detail = wording.text(judged.reason) if judged is not None else ""
     return Compared(Method.DKIM, one.result, other.result, about, _cause(one, other, judged, old), detail)
+
+
+def _is_nothing(told: Signature) -> bool:
+    """Whether the signature proves nothing; rspamd says none of one whose key is not there."""
+    return told.result in _NOT_COUNTING or (told.result == "none" and told.domain is not None)
 
 
 def _cause(one: Signature, other: Signature, judged: SignatureResult | None, old: Told) -> Cause:

@@ -109,6 +109,10 @@ BELIEVED = {
         'dkim=fail reason="key not found in DNS" header.d=bank.example header.s=s', SIGNED,
         ("dkim", "fail", "pass", "key-missing-then"),
     ),
+    "rspamd's word for that": (
+        'dkim=none ("invalid DKIM record") header.d=bank.example header.s=s', SIGNED,
+        ("dkim", "none", "pass", "key-missing-then"),
+    ),
     "nobody knows why": (DKIM.replace("pass", "fail") + "s", SIGNED, ("dkim", "fail", "pass", "unknown")),
     "not seen there": ("dkim=none", SIGNED, ("dkim", "none", "pass", "unknown")),
 }  # fmt: skip
@@ -142,6 +146,9 @@ RESULTS: dict[str, tuple[str, bytes | None, dict[str, Any], list[tuple[str, str,
         DKIM + "s", signed(body(), tags=f"t={AT - 100}; x={AT + 100};"), {}, []
     ),
     "what only one of both means": ("dmarc=permerror", None, {}, [("dmarc", "permerror", "pass", "unknown")]),
+    "rspamd's word for a key that is not there": (
+        'dkim=none ("invalid DKIM record") header.d=bank.example header.s=gone', signed(body(), selector="gone"), {}, []
+    ),
     "Amavis' words": (DKIM.replace("pass", "softfail") + "s", SIGNED + b"x\r\n", {}, []),
     "a client that authentication_milter trusts": (
         "x-trusted-ip=pass; spf=none smtp.mailfrom=bank.example", None, {}, [("spf", "none", "pass", "client-ignored")]

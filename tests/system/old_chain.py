@@ -21,7 +21,8 @@ from tests.system.servers import need
 from tests.system.site import RECIPIENT
 
 OLD_ID, OUR_ID = "mx.example.org", "new.example.org"
-HOST = "127.0.0.53"
+HOST = "127.0.5.3"
+"""Where no resolver of the system listens on port 53."""
 OPENDKIM = f"""\
 AuthservID {OLD_ID}
 Mode v

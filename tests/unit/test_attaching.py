@@ -4,6 +4,7 @@ import ipaddress
 import json
 import os
 import shutil
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from dmarc_milter.attaching.milters import entries, value_of
 from dmarc_milter.attaching.plan import Change
 from dmarc_milter.attaching.postfix import Configuration, Service
 from dmarc_milter.attaching.record import AttachRecord
+from dmarc_milter.attaching.who_answers import other_milter
 from dmarc_milter.settings import config, installed
+from dmarc_milter.settings.addresses import InetAddress, UnixAddress
 
 OURS = "inet:127.0.0.1:8899"
 BRACES = "{ inet:127.0.0.1:8899, default_action=accept }"
@@ -329,3 +332,38 @@ def test_where_an_installed_filter_listens(
     assert str(config.load_file(other).settings.milter.listen[0]) == "inet:9892@127.0.0.1"
     path.write_text('[milter]\nlisten = "unix:/x"\n')
     assert str(config.load_file(path).settings.milter.listen[0]) == "unix:/x"
+
+
+# Who answers
+
+COMMANDS = {
+    "OpenDMARC": (b"/usr/sbin/opendmarc\0-p\0inet:8893@localhost\0", "opendmarc"),
+    "a script": (b"/usr/bin/python3\0/usr/bin/pyspf-milter\0/etc/pyspf-milter/pyspf-milter.conf\0", "pyspf-milter"),
+    "rspamd": (b"rspamd: main process\0", "rspamd"),
+    "this filter": (b"/usr/bin/python3\0/usr/bin/dmarc-milter\0serve\0", None),
+    "one that only speaks of it": (b"/usr/bin/less\0/etc/opendmarc.conf\0", None),
+}
+
+
+@pytest.mark.parametrize(("command", "name"), COMMANDS.values(), ids=COMMANDS)
+def test_who_listens_at_a_port(tmp_path: Path, command: bytes, name: str | None) -> None:
+    (tmp_path / "net").mkdir()
+    heading = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
+    row = "   0: 0100007F:22BD 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1\n"
+    (tmp_path / "net" / "tcp").write_text(heading + row)
+    (tmp_path / "12" / "fd").mkdir(parents=True)
+    (tmp_path / "12" / "fd" / "3").symlink_to("socket:[4711]")
+    (tmp_path / "12" / "cmdline").write_bytes(command)
+    assert other_milter(InetAddress("127.0.0.1", 8893), tmp_path) == name
+    assert other_milter(InetAddress("127.0.0.1", 8894), tmp_path) is None
+
+
+def test_who_listens_at_a_socket(tmp_path: Path) -> None:
+    processes = tmp_path / "proc" / str(os.getpid())
+    processes.mkdir(parents=True)
+    (processes / "cmdline").write_bytes(b"/usr/sbin/opendkim\0")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(f"{tmp_path}/s")
+        listening.listen()
+        assert other_milter(UnixAddress(f"{tmp_path}/s"), tmp_path / "proc") == "opendkim"
+    assert other_milter(UnixAddress(f"{tmp_path}/none"), tmp_path / "proc") is None

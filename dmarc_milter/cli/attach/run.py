@@ -17,6 +17,7 @@ from dmarc_milter.attaching.plan import Change
 from dmarc_milter.attaching.postfix import AttachError, Configuration, Postfix, group_of
 from dmarc_milter.attaching.record import AttachRecord
 from dmarc_milter.attaching.trial import TrialError, send_through
+from dmarc_milter.attaching.who_answers import other_milter
 from dmarc_milter.migrating.chain import read_chain
 from dmarc_milter.migrating.order import order_notes
 from dmarc_milter.migrating.tree import Tree
@@ -83,6 +84,7 @@ def _attach(postfix: Postfix, settings: Settings, options: argparse.Namespace) -
     listen = settings.milter.listen[0]
     address = in_postfix(listen, now)
     known = record.read(postfix.folder)
+    _refuse_if_another_listens(listen)
     changes = plan.to_attach(now, address, options.default_action, known)
     folder = _missing_folder(now, listen)
     for finding in (*findings(now, address, settings.policy.trusted_networks), *_order(now, address)):
@@ -106,6 +108,16 @@ def _attach(postfix: Postfix, settings: Settings, options: argparse.Namespace) -
         _finish(postfix, options)
     _try_it(options)
     return DONE
+
+
+def _refuse_if_another_listens(listen: ListenAddress) -> None:
+    """Raises AttachError: Postfix would ask that one."""
+    other = other_milter(listen)
+    if other is not None:
+        raise AttachError(
+            f"at {listen}, where [milter] listen has this filter, {other} answers. Nothing was changed. Give this "
+            f"filter an address of its own, and restart it."
+        )
 
 
 def _order(postfix: Configuration, address: str) -> Sequence[str]:
@@ -209,6 +221,8 @@ def _detach(postfix: Postfix, options: argparse.Namespace) -> int:
     now = postfix.read()
     known = record.read(postfix.folder)
     # The record is enough: the settings may be broken, or say something else by now.
+    if known is None:
+        _refuse_if_another_listens(_listen(options))
     address = known.address if known is not None else in_postfix(_listen(options), now)
     changes = plan.to_detach(now, address, known)
     _warn_of_others(now, address)

@@ -244,7 +244,10 @@ SETTINGS = {
     "through a relay of ours, from elsewhere": Setting(RELAY, example("spoofed", RELAYED, client=OUR_RELAY), "reject"),
     "SPF alone, through a relay of ours": Setting(RELAY, example("spoofed", FROM_THE_BANK, client=OUR_RELAY, mail_from="news@bank.example"), "accept"),
     "a relay of ours that tells nothing": Setting(RELAY, example("spoofed", client=OUR_RELAY, mail_from="news@bank.example"), "reject"),
-    "a relay of ours that cannot be read": Setting(RELAY, example("spoofed", (b"Received", b" by relay with x"), client=OUR_RELAY, mail_from="news@bank.example"), "reject"),
+    "a relay of ours that cannot be read": Setting(RELAY, example("spoofed", (b"Received", b" by relay with x"), client=OUR_RELAY, mail_from="news@bank.example"), "quarantine"),
+    "a relay of ours whose words may be the client's": Setting(
+        RELAY, example("spoofed", (b"Received", b" from a b (x [192.0.2.1]) by relay (Postfix) with SMTP id 1"), client=OUR_RELAY, mail_from="news@bank.example"), "reject"
+    ),
     "no From": Setting(ENFORCE, Case("none", b"To: a@bank.example\r\n\r\nx\r\n", zone_text(), "203.0.113.66", "h.example", ""), "reject"),
     "no From, accepted": Setting(
         ENFORCE + 'unusable_from = "accept"\n', Case("none", b"To: a@bank.example\r\n\r\nx\r\n", zone_text(), "203.0.113.66", "h.example", ""), "accept"

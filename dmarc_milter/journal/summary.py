@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from dmarc_milter.journal.criteria import dkim_result
 from dmarc_milter.journal.rollups import HOUR
 from dmarc_milter.journal.schema import STANDS_OUT, UNFILLED, messages, rollups, told_columns
 from dmarc_milter.journal.seen_lists import authenticated_domains
@@ -190,17 +191,6 @@ def _network_text(octets: bytes | None) -> str | None:
     return str(ipaddress.ip_network(address))
 
 
-def _dkim_result() -> "sa.ColumnElement[str]":
-    """As rollups.dkim_result() has it. Quotation marks within a value are escaped there: no sender can write these."""
-    text = sa.cast(messages.c.dkim, sa.Text)
-    return sa.case(
-        (text.like('%"result": "pass"%'), "pass"),
-        (text.like('%"result": "temperror"%'), "temperror"),
-        (text.like('%"result": %'), "fail"),
-        else_="none",
-    )
-
-
 class _Asking:
     """The questions of one summary."""
 
@@ -244,7 +234,7 @@ class _Asking:
         """In one walk through them: they are large."""
         columns = [
             *(sa.func.coalesce(messages.c[name], "").label(name) for name in _DECISION),
-            *(messages.c.spf, messages.c.arc, messages.c.kind, _dkim_result().label("dkim")),
+            *(messages.c.spf, messages.c.arc, messages.c.kind, dkim_result().label("dkim")),
         ]
         query = sa.select(*columns, sa.func.count().label("messages"))
         query = query.where(*self._within(period)).group_by(*_places(len(columns)))

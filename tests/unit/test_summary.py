@@ -15,11 +15,12 @@ from sqlalchemy.engine import Engine
 from dmarc_milter.attaching import trial
 from dmarc_milter.cli.main import main
 from dmarc_milter.cli.summary import run
-from dmarc_milter.cli.summary.text import change, cut, tell
+from dmarc_milter.cli.summary.text import cut, tell
 from dmarc_milter.columns.origin import FINDING
 from dmarc_milter.journal import schema
 from dmarc_milter.journal.rollups import HOUR, dkim_result
 from dmarc_milter.journal.summary import Figure, Period, summary
+from dmarc_milter.journal.summary_words import change
 from dmarc_milter.journal.what_if import network_of
 from dmarc_milter.settings.database_url import DatabaseUrl
 from tests.support.journals import insert, make_old

@@ -8,28 +8,13 @@ from dmarc_milter.common.terminal import Severity, painted, severity_of
 from dmarc_milter.common.text import printable
 from dmarc_milter.journal.rollups import HOUR
 from dmarc_milter.journal.summary import Figure, Figures, Summary
+from dmarc_milter.journal.summary_words import KINDS, METHODS, NO_FROM, NO_NETWORK, RANK, change
 from dmarc_milter.wording.actions import DONE
 
 WIDTH = 80
 MAX_BARS = 48
 _BARS = ".:-=+*#%@"
 _CUT = ".."
-_METHODS = {"dmarc": "DMARC", "spf": "SPF", "dkim": "DKIM", "arc": "ARC", "kind": "Proves to be"}
-_KINDS = {
-    "own": "the From domain's own",
-    "sent_on": "its own, sent on",
-    "other": "somebody else's",
-    "nobody": "nobody's",
-}
-_RANK = {
-    name: rank
-    for rank, name in enumerate(
-        ("pass", "none", "neutral", "softfail", "fail", "policy", "temperror", "permerror", *_KINDS)
-    )
-}
-"""The same order each day."""
-_NO_FROM = "(no usable From)"
-_NO_NETWORK = "(not known, or local)"
 
 
 def tell(found: Summary, rules: Sequence[str], author_domain: str | None, *, is_coloured: bool = False) -> str:
@@ -37,7 +22,7 @@ def tell(found: Summary, rules: Sequence[str], author_domain: str | None, *, is_
     sections = [
         _head(found, author_domain),
         _done(found, is_coloured=is_coloured),
-        *(_results(name, found, is_coloured=is_coloured) for name in _METHODS),
+        *(_results(name, found, is_coloured=is_coloured) for name in METHODS),
         _domains(found),
         _networks(found),
         _lists(found),
@@ -85,16 +70,6 @@ def _hourly(found: Summary) -> Iterator[str]:
     yield f"{each:<8} {bars}   most {most:,}, from {local(hours[counts.index(most) * step][0]):%H:%M}"
 
 
-def change(figure: Figure) -> str:
-    """In words of at most eight characters."""
-    now, before = figure
-    if not before:
-        return "new" if now else ""
-    if now >= 10 * before:
-        return f"x {now / before:,.0f}"
-    return f"{(now - before) / before * 100:+.0f} %"
-
-
 class _Rows:
     """Rows of figures with their shares, and what they were before, where there was mail before."""
 
@@ -135,9 +110,9 @@ def _results(method: str, found: Summary, *, is_coloured: bool) -> Iterator[str]
     results: Figures = found.results[method]
     total = sum(each.now for each in results.values())
     row = _Rows(found, is_coloured=is_coloured).row
-    for name, figure in sorted(results.items(), key=lambda each: _RANK.get(each[0], len(_RANK))):
+    for name, figure in sorted(results.items(), key=lambda each: RANK.get(each[0], len(RANK))):
         if figure.now or figure.before:
-            label = f"{_METHODS[method]:<13}{_KINDS.get(name, name) if method == 'kind' else name}"
+            label = f"{METHODS[method]:<13}{KINDS.get(name, name) if method == 'kind' else name}"
             severity = Severity.BAD if method == "dmarc" and name == "fail" else Severity.PLAIN
             yield row(label, figure, total, severity)
 
@@ -169,7 +144,7 @@ _COUNTED = f"{'messages':>10}{'before':>10}"
 def _domains(found: Summary) -> Iterator[str]:
     rows = (
         (
-            each.name or _NO_FROM,
+            each.name or NO_FROM,
             f"{_counted(each.messages)}  {each.network or '?':<19}{cut(each.proves_to_be or 'nobody', 15)}",
         )
         for each in found.domains
@@ -178,7 +153,7 @@ def _domains(found: Summary) -> Iterator[str]:
 
 
 def _networks(found: Summary) -> Iterator[str]:
-    rows = ((each.name or _NO_NETWORK, f"{_counted(each.messages)}{each.domains:>16,}") for each in found.networks)
+    rows = ((each.name or NO_NETWORK, f"{_counted(each.messages)}{each.domains:>16,}") for each in found.networks)
     return _table("Where that comes from", f"{_COUNTED}{'From domains':>16}", rows, 44)
 
 

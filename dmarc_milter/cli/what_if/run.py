@@ -18,14 +18,13 @@ from dmarc_milter.journal import reader
 from dmarc_milter.journal.location import database
 from dmarc_milter.journal.seen_lists import SeenList, SeenLists, setting
 from dmarc_milter.journal.what_if import Group, Method, Refusals, Refused, sealers_setting
+from dmarc_milter.journal.what_if_words import LISTS, RULES, SEALERS, SHOWN, counted, headline, meaning, most
 from dmarc_milter.judging.site import trusted_lists
 from dmarc_milter.message.mailing_list import ListPattern
 from dmarc_milter.settings import config
 from dmarc_milter.wording.actions import DONE
 
 NOBODY, SOMEBODY = 0, 1
-SHOWN = 5
-"""Networks, lists and the like that are shown of a group."""
 
 
 def what_if(options: argparse.Namespace) -> int:
@@ -107,7 +106,7 @@ def _list_as_json(found: SeenList, trusted: Sequence[ListPattern]) -> dict[str, 
 
 
 def _lines(found: Refused, judged: "Counter[str]", options: argparse.Namespace, width: int) -> Iterator[str]:
-    yield from wrapped(_headline(found, judged, options.days), width)
+    yield from wrapped(headline(found, judged, options.days), width)
     shown = found.groups[: options.limit]
     for group in shown:
         yield ""
@@ -122,60 +121,24 @@ def _lines(found: Refused, judged: "Counter[str]", options: argparse.Namespace, 
         )
 
 
-def _headline(found: Refused, judged: "Counter[str]", days: int) -> str:
-    said = [f"In {days} days, {sum(judged.values())} messages were judged."]
-    for mode, verb in (("monitor", "Mode monitor let all in; enforce would have"), ("enforce", "Mode enforce")):
-        if not judged[mode]:
-            continue
-        done = {action: found.totals[mode, action] for action in ("reject", "quarantine", "tempfail")}
-        figures = ", ".join(f"{DONE[action]} {count}" for action, count in done.items() if count)
-        said.append(f"{verb} {figures} of {judged[mode]}." if figures else f"{verb} touched none of {judged[mode]}.")
-    if not judged:
-        said.append("Nothing to conclude from: does the filter run, with [journal] enabled?")
-    return " ".join(said)
-
-
 def _group(group: Group, width: int) -> Iterator[str]:
     proof = f"{group.identifier} ({group.method.name})" if group.identifier else "nobody"
-    title = f"{group.author_domain or '(no usable From)'}, authenticated as {proof}: {_counted(group.wanted)}"
+    title = f"{group.author_domain or '(no usable From)'}, authenticated as {proof}: {counted(group.wanted)}"
     yield from wrapped(title, width)
-    yield from _pair("from", _most(group.networks), width)
+    yield from _pair("from", most(group.networks), width)
     yield from _pair("seen", f"{moments.told(group.first)} to {moments.told(group.last)}", width)
     yield from _pair("mostly", group.reasons.most_common(1)[0][0], width)
     if group.lists:
-        yield from _pair("lists", _most(group.lists), width)
+        yield from _pair("lists", most(group.lists), width)
     for chain, count in group.sealers.most_common(SHOWN):
         later = f"; later sealed by {', '.join(chain[-2::-1])}" if len(chain) > 1 else ""
         yield from _pair("sealed", f"{chain[-1]} saw dmarc=pass ({count}){later}", width)
-    yield from _pair("means", _meaning(group), width)
+    yield from _pair("means", meaning(group), width)
     yield from _pair("examples", ", ".join(group.examples), width)
-
-
-def _meaning(group: Group) -> str:
-    if group.method is Method.NOBODY:
-        return "this is what spoofed mail looks like, and a forwarder that breaks signatures"
-    if group.is_known_forwarder:
-        return f"{group.identifier} sends on what {group.author_domain} signed; a rule is below"
-    if group.lists:
-        return f"it proves to be {group.identifier}, which sends as a mailing list: see trusted_lists below"
-    return (
-        f"it proves to be {group.identifier}, and nothing says that {group.author_domain or 'anybody'} knows of it: a "
-        "phisher with a domain of his own looks the same. Write a rule only if you know it"
-    )
 
 
 def _pair(label: str, text: str, width: int) -> Iterator[str]:
     yield from hanging(text, width, f"  {label:9} ", " " * 12)
-
-
-def _most(counted: "Counter[str]") -> str:
-    shown = [f"{name} ({count})" for name, count in counted.most_common(SHOWN)]
-    more = len(counted) - SHOWN
-    return ", ".join([*shown, *([f"{more} more"] if more > 0 else [])])
-
-
-def _counted(wanted: "Counter[str]") -> str:
-    return ", ".join(f"{count} {action}" for action, count in wanted.most_common())
 
 
 def _print_lists(lists: list[SeenList], limit: int, trusted: Sequence[ListPattern], width: int) -> None:
@@ -184,16 +147,16 @@ def _print_lists(lists: list[SeenList], limit: int, trusted: Sequence[ListPatter
     print("\nMailing lists whose mail fails DMARC:\n")
     for each in lists[:limit]:
         mark = "trusted" if each.is_trusted(trusted) else "not trusted"
-        print(f"{each.list_id}: {_counted(each.wanted)}; {mark}")
+        print(f"{each.list_id}: {counted(each.wanted)}; {mark}")
         print(f"  authenticated as: {each.authenticated_as or 'nobody, so it cannot be named'}")
         print(f"  in the name of: {', '.join(name for name, _ in each.authors.most_common(5)) or '(no usable From)'}")
     if len(lists) > limit:
         print(f"\n{limit} lists are shown, those with the most messages, of {len(lists)}.")
-    _print_setting(_LISTS, setting(lists[:limit], trusted), width)
+    _print_setting(LISTS, setting(lists[:limit], trusted), width)
 
 
 def _print_sealers(found: Refused, trusted: Sequence[str], width: int) -> None:
-    _print_setting(_SEALERS, sealers_setting(found.groups, trusted), width)
+    _print_setting(SEALERS, sealers_setting(found.groups, trusted), width)
 
 
 def _print_setting(advice: str, line: str | None, width: int) -> None:
@@ -202,22 +165,10 @@ def _print_setting(advice: str, line: str | None, width: int) -> None:
         print(f"\n{line}")
 
 
-_LISTS = (
-    "Anybody can send mail that looks like a list's, and whoever is named below may write in any name. Keep only the "
-    "lists that your own users subscribe to, strike out all others, and put the line into [policy.indirect]:"
-)
-_SEALERS = (
-    "These sealed messages (ARC) that are refused, and one seal of each says that dmarc was pass. Whoever is named can "
-    "vouch for any message. Keep only those that forward mail to your own users, and put the line into "
-    "[policy.indirect]:"
-)
-
-
 def _print_rules(found: Refused, width: int) -> None:
     rules = dict.fromkeys(each.rule for each in found.groups if each.rule)
     if rules:
-        advice = "Rules that would spare what was sent on. Keep those whose forwarders you know:"
-        print("\n" + "\n".join(wrapped(advice, width)) + "\n")
+        print("\n" + "\n".join(wrapped(RULES, width)) + "\n")
         print("\n".join(rule for rule in rules if rule), end="")
 
 
@@ -260,7 +211,7 @@ def _changes(
     for (done, would_be), each in sorted(changed.items(), key=lambda item: -item[1].count):
         yield ""
         yield f"{DONE[done]}, would be {DONE.get(would_be, 'unknown')}: {each.count}"
-        yield from _pair("From", _most(each.authors), width)
+        yield from _pair("From", most(each.authors), width)
         yield from _pair("examples", ", ".join(each.examples), width)
         if would_be == UNKNOWN:
             yield from _pair(

@@ -1,0 +1,197 @@
+"""Which messages are meant, as values and as conditions of a query."""
+
+import ipaddress
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection
+
+from dmarc_milter.columns.origin import octets
+from dmarc_milter.journal.rollups import HOUR
+from dmarc_milter.journal.schema import STANDS_OUT, UNFILLED, messages, rollups
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+class Place(NamedTuple):
+    """Where a page of the newest messages ended: the next one begins below it."""
+
+    time: float
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """Which messages are meant: all that is given must fit."""
+
+    queue_ids: tuple[str, ...] = ()
+    """One of these; empty: any."""
+    message_id: str | None = None
+    author_domain: str | None = None
+    """Empty: those whose From has no usable domain."""
+    client: Network | None = None
+    """Of whoever handed it to us, or to the outermost of our trusted relays."""
+    since: float | None = None
+    """Seconds since 1970."""
+    until: float | None = None
+    """The same; the last moment that is meant."""
+    action: str | None = None
+    dmarc: str | None = None
+    spf: str | None = None
+    rule: str | None = None
+    list_id: str | None = None
+    host: str | None = None
+    override: str | None = None
+    wanted: str | None = None
+    """What enforce does or would have done."""
+    dkim: str | None = None
+    """As rollups.dkim_result() has it."""
+    arc: str | None = None
+    kind: str | None = None
+    is_judged: bool | None = None
+    is_done: bool | None = None
+    """Whether what enforce wants was done."""
+    stands_out: bool = False
+    """Only what fails, and what was acted on or would have been."""
+    is_unknown_client: bool = False
+    """Only those without a known client."""
+    excluded_domains: tuple[str, ...] = ()
+    excluded_results: tuple[str, ...] = ()
+    """Of DMARC."""
+    excluded_actions: tuple[str, ...] = ()
+    excluded_clients: tuple[Network, ...] = ()
+    below: Place | None = None
+
+    def from_(self, since: float) -> "Criteria":
+        """The same, from another moment on."""
+        return replace(self, since=since)
+
+
+def narrowed(connection: Connection, criteria: Criteria) -> Criteria | None:
+    """The same, between the first and the last hour that have such messages by the counts; None where none has.
+
+    Else what never occurs would be looked for in all of the journal.
+    """
+    counted = list(_counted(criteria))
+    if not counted or connection.execute(sa.select(messages.c.uid).where(UNFILLED).limit(1)).first() is not None:
+        # Rows of older versions may not be counted yet.
+        return criteria
+    for query in counted:
+        first, last = connection.execute(query).one()
+        if first is None:
+            return None
+        criteria = replace(
+            criteria,
+            since=max(first, criteria.since or 0.0),
+            until=min(last + HOUR, criteria.until if criteria.until is not None else math.inf),
+        )
+    return criteria
+
+
+def _counted(criteria: Criteria) -> "Iterator[sa.Select[Any]]":
+    """The first and the last hour, by what was decided, and by what each method said."""
+    hours, results = rollups["hours"].c, rollups["results"].c
+    decided = [
+        hours[name] == value
+        for name in ("dmarc", "action", "wanted", "rule", "override", "host")
+        if (value := getattr(criteria, name)) is not None
+    ]
+    if criteria.is_done is False:
+        decided.append(hours.wanted != hours.action)
+    if criteria.is_judged is False:
+        decided.append(hours.dmarc == "")
+    if decided:
+        bounds = _within(hours.hour, criteria)
+        yield sa.select(sa.func.min(hours.hour), sa.func.max(hours.hour)).where(*decided, *bounds)
+    for method in ("spf", "dkim", "arc", "kind"):
+        value = getattr(criteria, method)
+        if value is not None and not (method == "kind" and value == "unjudged"):
+            said = (results.method == method, results.result == value, *_within(results.hour, criteria))
+            yield sa.select(sa.func.min(results.hour), sa.func.max(results.hour)).where(*said)
+
+
+def _within(hour: "sa.ColumnElement[int]", criteria: Criteria) -> "Iterator[sa.ColumnElement[bool]]":
+    if criteria.since is not None:
+        yield hour > criteria.since - HOUR
+    if criteria.until is not None:
+        yield hour <= criteria.until
+
+
+_EQUAL = ("message_id", "action", "dmarc", "spf", "rule", "list_id", "host", "override", "wanted", "arc", "kind")
+
+
+def fitting(query: "sa.Select[Any]", criteria: Criteria) -> "sa.Select[Any]":
+    """`query`, of these messages alone."""
+    query = query.where(*_conditions(criteria), *_excluding(criteria))
+    if criteria.stands_out or criteria.dmarc == "fail" or criteria.action not in (None, "accept"):
+        # It follows from the others, and has the index of what stands out read.
+        query = query.where(STANDS_OUT)
+    elif criteria.wanted not in (None, "accept") or criteria.is_done is False:
+        query = query.where(STANDS_OUT)
+    return query
+
+
+def _conditions(criteria: Criteria) -> "Iterator[sa.ColumnElement[bool]]":
+    columns = messages.c
+    for name in _EQUAL:
+        value = getattr(criteria, name)
+        if value is not None:
+            yield columns[name] == value
+    if criteria.queue_ids:
+        yield columns.queue_id.in_(criteria.queue_ids)
+    if criteria.author_domain is not None:
+        yield columns.author_domain == criteria.author_domain if criteria.author_domain else _no_domain()
+    if criteria.since is not None:
+        yield columns.time >= criteria.since
+    if criteria.until is not None:
+        yield columns.time <= criteria.until
+    if criteria.client is not None:
+        yield _is_in(criteria.client)
+    if criteria.is_unknown_client:
+        yield columns.source.is_(None)
+    if criteria.dkim is not None:
+        yield columns.spf.is_not(None)
+        yield dkim_result() == criteria.dkim
+    if criteria.is_judged is not None:
+        yield columns.spf.is_not(None) if criteria.is_judged else columns.spf.is_(None)
+    if criteria.is_done is not None:
+        yield (columns.wanted == columns.action) if criteria.is_done else (columns.wanted != columns.action)
+    if criteria.below is not None:
+        moment, uid = criteria.below
+        yield columns.time <= moment
+        yield sa.or_(columns.time < moment, columns.uid < uid)
+
+
+def _no_domain() -> "sa.ColumnElement[bool]":
+    return messages.c.author_domain.is_(None)
+
+
+def _is_in(network: Network) -> "sa.ColumnElement[bool]":
+    return messages.c.source.between(octets(network[0]), octets(network[-1]))
+
+
+def _excluding(criteria: Criteria) -> "Iterator[sa.ColumnElement[bool]]":
+    columns = messages.c
+    for column, values in (
+        (columns.author_domain, criteria.excluded_domains),
+        (columns.dmarc, criteria.excluded_results),
+        (columns.action, criteria.excluded_actions),
+    ):
+        if values:
+            yield sa.or_(column.is_(None), column.not_in(values))
+    for network in criteria.excluded_clients:
+        yield sa.or_(columns.source.is_(None), sa.not_(_is_in(network)))
+
+
+def dkim_result() -> "sa.ColumnElement[str]":
+    """As rollups.dkim_result() has it. Quotation marks within a value are escaped there: no sender can write these."""
+    text = sa.cast(messages.c.dkim, sa.Text)
+    return sa.case(
+        (text.like('%"result": "pass"%'), "pass"),
+        (text.like('%"result": "temperror"%'), "temperror"),
+        (text.like('%"result": %'), "fail"),
+        else_="none",
+    )

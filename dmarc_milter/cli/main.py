@@ -9,6 +9,7 @@ from dmarc_milter.cli import (
     attach,
     check,
     compare,
+    console,
     demo,
     migrate,
     prune,
@@ -37,6 +38,7 @@ COMMANDS = (
     trace.COMMAND,
     what_if.COMMAND,
     compare.COMMAND,
+    console.COMMAND,
     report.COMMAND,
     prune.COMMAND,
 )

@@ -13,13 +13,13 @@ from sqlalchemy.engine import Connection
 
 from dmarc_milter.journal.report_tables import (
     DeliveryState,
-    JobState,
     report_checks,
     report_deliveries,
-    report_jobs,
     report_suppressions,
     reports,
 )
+from dmarc_milter.reporting import listing
+from dmarc_milter.reporting.listing import Listed, WaitingDomain
 from dmarc_milter.reporting.store import Store
 from dmarc_milter.reporting.suppression import until
 
@@ -45,31 +45,6 @@ class Waiting(NamedTuple):
     host: str
     all: int
     due: int
-
-
-class Listed(NamedTuple):
-    """A report at one address."""
-
-    id: str
-    day: int
-    domain: str
-    kind: str
-    messages: int
-    address: str
-    state: str
-    tries: int
-    changed: float
-    reply: str | None
-
-
-class WaitingDomain(NamedTuple):
-    """A domain whose reports are not made."""
-
-    day: int
-    policy_domain: str
-    state: str
-    note: str | None
-    """Why, where that is known."""
 
 
 class Outbox:
@@ -117,48 +92,11 @@ class Outbox:
 
     def listed(self, day: int | None, domain: str | None, state: str | None, limit: int) -> list[Listed]:
         """The newest first."""
-        table = report_deliveries
-        query = (
-            sa.select(
-                reports.c.id,
-                reports.c.day,
-                reports.c.policy_domain.label("domain"),
-                reports.c.kind,
-                reports.c.messages,
-                table.c.address,
-                table.c.state,
-                table.c.tries,
-                table.c.changed,
-                table.c.reply,
-            )
-            .join(table, table.c.report == reports.c.id)
-            .order_by(reports.c.day.desc(), reports.c.policy_domain, reports.c.id, table.c.address)
-            .limit(limit)
-        )
-        if day is not None:
-            query = query.where(reports.c.day == day)
-        if domain is not None:
-            query = query.where(reports.c.policy_domain == domain)
-        if state is not None:
-            query = query.where(table.c.state == state)
-        with self._store.reading.connect() as connection:
-            return [Listed(**row) for row in connection.execute(query).mappings()]
+        return listing.listed(self._store.reading, day, domain, state, limit)
 
     def waiting_domains(self, day: int | None, domain: str | None, limit: int) -> list[WaitingDomain]:
         """Domains of closed days that have no reports yet, or will have none: the DNS did not answer."""
-        table = report_jobs
-        query = (
-            sa.select(table.c.day, table.c.policy_domain, table.c.state, table.c.note)
-            .where(table.c.state != JobState.DONE.value)
-            .order_by(table.c.day.desc(), table.c.policy_domain)
-            .limit(limit)
-        )
-        if day is not None:
-            query = query.where(table.c.day == day)
-        if domain is not None:
-            query = query.where(table.c.policy_domain == domain)
-        with self._store.reading.connect() as connection:
-            return [WaitingDomain(*row) for row in connection.execute(query)]
+        return listing.waiting_domains(self._store.reading, day, domain, limit)
 
     # Suppression
 
@@ -202,18 +140,11 @@ class Outbox:
 
     def counts(self) -> dict[str, int]:
         """Deliveries by state."""
-        table = report_deliveries
-        query = sa.select(table.c.state, sa.func.count()).group_by(table.c.state)
-        with self._store.reading.connect() as connection:
-            return {state: int(count) for state, count in connection.execute(query)}
+        return listing.counts(self._store.reading)
 
     def last_sent(self) -> float | None:
         """When the MTA took a report last."""
-        table = report_deliveries
-        query = sa.select(sa.func.max(table.c.changed)).where(table.c.state == DeliveryState.SENT.value)
-        with self._store.reading.connect() as connection:
-            found: float | None = connection.execute(query).scalar()
-            return found
+        return listing.last_sent(self._store.reading)
 
 
 class Claimed:

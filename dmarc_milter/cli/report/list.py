@@ -10,7 +10,8 @@ from dmarc_milter.cli.moments import told, written
 from dmarc_milter.cli.report.common import DONE, REPORT_ERRORS, failed, load, opened
 from dmarc_milter.common.text import printable
 from dmarc_milter.dns.name import to_identifier
-from dmarc_milter.reporting.outbox import Listed, Outbox, WaitingDomain
+from dmarc_milter.reporting.listing import Listed, WaitingDomain
+from dmarc_milter.reporting.outbox import Outbox
 
 MAX_REPLY = 200
 

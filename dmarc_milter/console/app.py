@@ -1,0 +1,73 @@
+"""The application: which page is where, and what is shown where one cannot be made."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from dmarc_milter.console.access import Gate
+from dmarc_milter.console.asking import BusyError, JournalError, TooLongError
+from dmarc_milter.console.pages import domains, messages, overview, rest, story
+from dmarc_milter.console.passwords import Hash
+from dmarc_milter.console.site import Site
+from dmarc_milter.console.stream import stream
+
+Page = Callable[[Site, Request], Response]
+STATIC = Path(__file__).with_name("static")
+PAGES: Mapping[str, Page] = {
+    "/": overview.overview,
+    "/messages": messages.messages,
+    "/messages.csv": messages.exported,
+    "/messages.json": messages.exported,
+    "/messages/{uid}": story.one,
+    "/domains/{domain}": domains.one,
+    "/what-if": rest.what_if,
+    "/reports": rest.reports,
+    "/health": rest.health,
+    "/stream": stream,
+}
+
+
+def application(site: Site, passwords: Mapping[str, Hash] | None = None) -> Gate:
+    """The whole of it, with the gate around it."""
+    routes = [Route(path, _endpoint(site, page), methods=["GET"]) for path, page in PAGES.items()]
+    app = Starlette(
+        routes=[*routes, Mount("/static", StaticFiles(directory=STATIC))],
+        exception_handlers={
+            HTTPException: lambda request, error: _missing(site, request, error),
+            JournalError: lambda request, error: _without_journal(site, request, error),
+            Exception: lambda request, error: site.page(
+                request, "trouble.html", 500, problem="This page failed; the log of the service says why.", advice=""
+            ),
+        },
+    )
+    return Gate(app, site.settings.console, passwords)
+
+
+def _endpoint(site: Site, page: Page) -> Callable[[Request], Response]:
+    """Starlette runs it on a thread of its own: the journal's driver waits."""
+
+    def made(request: Request) -> Response:
+        return page(site, request)
+
+    return made
+
+
+def _missing(site: Site, request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    return site.page(request, "missing.html", status, what="page", days=site.settings.journal.keep_days)
+
+
+def _without_journal(site: Site, request: Request, error: Exception) -> Response:
+    if isinstance(error, TooLongError):
+        advice = "Name a domain, an address or a shorter time."
+    elif isinstance(error, BusyError):
+        advice = ""
+    else:
+        advice = "Does the filter run, and may the console read its journal? `dmarc-milter status` says more."
+    return site.page(request, "trouble.html", 503, problem=f"The journal: {error}", advice=advice)

@@ -1,0 +1,61 @@
+"""/domains/D - who sends as this domain, and what fails."""
+
+import math
+import time
+from collections import Counter
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from dmarc_milter.console.chart import chart
+from dmarc_milter.console.pages.overview import RANGES
+from dmarc_milter.console.search import within
+from dmarc_milter.console.site import Site
+from dmarc_milter.dns.name import to_identifier
+from dmarc_milter.journal.domain import domain
+from dmarc_milter.journal.summary import Period
+from dmarc_milter.reporting.listing import listed
+
+_BARS = ("pass", "none", "fail", "error")
+
+
+def one(site: Site, request: Request) -> Response:
+    """The page."""
+    asked = str(request.path_params["domain"])[:253]
+    name = to_identifier(asked)
+    if name is None or "." not in name:
+        return site.page(request, "missing.html", 404, what="domain", days=site.settings.journal.keep_days)
+    if name != asked:
+        return RedirectResponse(f"/domains/{name}", 303)
+    wanted = request.query_params.get("range", "30d")
+    chosen = wanted if wanted in RANGES else "30d"
+    until = math.ceil(time.time())
+    period = Period(until - RANGES[chosen], until)
+    with site.journal.asked() as engine:
+        found = domain(engine, name, period)
+        reports = listed(engine, None, name, None, 5)
+    bars = [(start, _as_bar(counts)) for start, counts in found.days]
+    return site.page(
+        request,
+        "domain.html",
+        found=found,
+        range=chosen,
+        ranges=tuple(RANGES),
+        chart=chart(bars, _BARS),
+        total=sum(found.kinds.values()),
+        period=within(period.since, period.until),
+        sample=within(found.sampled_since, until) if found.sampled_since is not None else {},
+        reports=reports,
+        within=within,
+    )
+
+
+def _as_bar(counts: "Counter[str]") -> "Counter[str]":
+    return Counter(
+        {
+            "pass": counts["pass"],
+            "none": counts["none"],
+            "fail": counts["fail"],
+            "error": counts["temperror"] + counts["permerror"],
+        }
+    )

@@ -1,0 +1,75 @@
+"""/messages - a search, page by page, and as a file."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy.engine import Engine
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from dmarc_milter.columns.origin import KINDS
+from dmarc_milter.console import search as searching
+from dmarc_milter.console.export import MAX_ROWS, as_csv, as_json
+from dmarc_milter.console.search import Search, SearchError, chips, link, place
+from dmarc_milter.console.site import Site
+from dmarc_milter.console.templates import mark
+from dmarc_milter.journal.reader import count, find
+
+SHOWN = 50
+COUNTED = 10_000
+
+
+def messages(site: Site, request: Request) -> Response:
+    """The page. One message that was asked for by its own name is shown at once."""
+    try:
+        wanted = searching.search(request.query_params, time.time())
+    except SearchError as error:
+        return site.page(request, "messages.html", 400, problem=str(error), **_choices({}))
+    with site.journal.asked() as engine:
+        rows = find(engine, wanted.criteria, SHOWN + 1)
+        if wanted.names_one and len(rows) == 1:
+            return RedirectResponse(f"/messages/{rows[0]['uid']}", 303)
+        total = _total(engine, wanted) if len(rows) > SHOWN or wanted.criteria.below else len(rows)
+    shown = rows[:SHOWN]
+    older = link("/messages", {**wanted.values, "before": place(shown[-1])}) if len(rows) > SHOWN else None
+    return site.page(
+        request,
+        "messages.html",
+        problem=None,
+        rows=shown,
+        mark=mark,
+        total=total,
+        counted=COUNTED,
+        older=older,
+        newest=link("/messages", wanted.values) if wanted.criteria.below else None,
+        chips=list(chips(wanted)),
+        csv=link("/messages.csv", wanted.values),
+        json=link("/messages.json", wanted.values),
+        follow=link("/stream", {name: value for name, value in wanted.values.items() if name != "until"}),
+        **_choices(wanted.values),
+    )
+
+
+def _total(engine: Engine, wanted: Search) -> int:
+    return count(engine, replace(wanted.criteria, below=None), COUNTED)
+
+
+def _choices(values: Mapping[str, str]) -> dict[str, Any]:
+    lists = {"action": searching.ACTIONS, "dmarc": searching.DMARC, "spf": searching.SPF, "dkim": searching.DKIM}
+    return {"values": values, "choices": {**lists, "kind": KINDS}}
+
+
+def exported(site: Site, request: Request) -> Response:
+    """/messages.csv and /messages.json: the newest, MAX_ROWS at most."""
+    try:
+        wanted = searching.search(request.query_params, time.time())
+    except SearchError as error:
+        return Response(f"{error}\n", 400, media_type="text/plain")
+    with site.journal.asked() as engine:
+        rows = find(engine, replace(wanted.criteria, below=None), MAX_ROWS)
+    is_csv = request.url.path.endswith(".csv")
+    ending, media = ("csv", "text/csv; header=present") if is_csv else ("json", "application/json")
+    headers = {"content-disposition": f'attachment; filename="messages.{ending}"'}
+    return Response((as_csv if is_csv else as_json)(rows), headers=headers, media_type=media)

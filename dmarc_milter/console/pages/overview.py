@@ -1,0 +1,54 @@
+"""/ - what happened, and whether somebody has to look."""
+
+import math
+import time
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dmarc_milter.console.chart import chart
+from dmarc_milter.console.search import within
+from dmarc_milter.console.site import Site
+from dmarc_milter.console.verdict import remarks
+from dmarc_milter.journal.rollups import HOUR
+from dmarc_milter.journal.summary import Figure, Period, summary
+from dmarc_milter.journal.timeline import BARS, hosts, timeline
+
+RANGES = {"24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400}
+_STEPS = {"24h": HOUR, "7d": 6 * HOUR, "30d": 24 * HOUR}
+_KEEP = {"24h": 5.0, "7d": 30.0, "30d": 60.0}
+"""Seconds for which the same answer does, by range."""
+
+
+def overview(site: Site, request: Request) -> Response:
+    """The page."""
+    wanted = request.query_params.get("range", "24h")
+    chosen = wanted if wanted in RANGES else "24h"
+    _, found = site.kept(("overview", chosen), _KEEP[chosen], lambda: _asked(site, chosen))
+    return site.page(request, "overview.html", range=chosen, ranges=tuple(RANGES), **found)
+
+
+def _asked(site: Site, chosen: str) -> dict[str, Any]:
+    # Whole seconds: addresses of links tell no fractions.
+    until = math.ceil(time.time())
+    period = Period(until - RANGES[chosen], until)
+    with site.journal.asked() as engine:
+        found = summary(engine, period)
+        pieces = timeline(engine, period, None, _STEPS[chosen])
+        names = hosts(engine, period)
+    dmarc = found.results["dmarc"]
+    judged = sum(each.now for each in dmarc.values()), sum(each.before for each in dmarc.values())
+    rules = [each.name for each in site.filter_settings().settings.override]
+    return {
+        "found": found,
+        "judged": Figure(*judged),
+        "fail": dmarc.get("fail", Figure()),
+        "remarks": list(remarks(found)),
+        "period": within(period.since, period.until),
+        "chart": chart(pieces, BARS),
+        "step": _STEPS[chosen],
+        "hosts": names,
+        "within": within,
+        "dead": [each for each in rules if not found.rules.get(each, Figure()).now],
+    }

@@ -1,0 +1,101 @@
+"""/what-if, /reports, /health."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from dmarc_milter.console.search import within
+from dmarc_milter.console.site import Site
+from dmarc_milter.journal import reader
+from dmarc_milter.journal.seen_lists import SeenLists, setting
+from dmarc_milter.journal.what_if import Refusals, sealers_setting
+from dmarc_milter.journal.what_if_words import LISTS, RULES, SEALERS, counted, headline, meaning, most
+from dmarc_milter.judging.site import trusted_lists
+from dmarc_milter.reporting import listing
+from dmarc_milter.service.state import default_path
+from dmarc_milter.settings.error import ConfigError
+from dmarc_milter.status.look import Status, look
+
+DAYS = (1, 7, 30)
+SHOWN = 30
+_LISTED = 100
+_KEEP_SECONDS = 300.0
+_HEALTH_SECONDS = 5.0
+
+
+def what_if(site: Site, request: Request) -> Response:
+    """What enforce refuses or would refuse, and what would spare the honest ones."""
+    text = request.query_params.get("days", "7")
+    days = int(text) if text in map(str, DAYS) else 7
+    # Each row is looked at: so the answer is kept for a while, and the page says of when it is.
+    made, found = site.kept(("what-if", days), _KEEP_SECONDS, lambda: _refused(site, days))
+    return site.page(request, "what_if.html", days=days, all_days=DAYS, of=made, **found)
+
+
+def _refused(site: Site, days: int) -> dict[str, Any]:
+    now = time.time()
+    since = now - days * 86_400
+    refusals, lists = Refusals(), SeenLists()
+    with site.journal.asked() as engine:
+        judged = reader.judged(engine, since)
+        for row in reader.what_if(engine, since):
+            refusals.add(row)
+            lists.add(row)
+    found, settings = refusals.found(), site.filter_settings()
+    trusted, shown = trusted_lists(settings.settings), lists.ranked()[:SHOWN]
+    return {
+        "headline": headline(found, judged, days),
+        "groups": found.groups[:SHOWN],
+        "others": found.messages - sum(each.count for each in found.groups[:SHOWN]),
+        "lists": [(each, each.is_trusted(trusted)) for each in shown],
+        "settings": [
+            (advice, line)
+            for advice, line in (
+                (LISTS, setting(shown, trusted)),
+                (SEALERS, sealers_setting(found.groups, settings.settings.policy.indirect.trusted_sealers)),
+                (RULES, "\n".join(dict.fromkeys(each.rule for each in found.groups if each.rule)) or None),
+            )
+            if line
+        ],
+        "meaning": meaning,
+        "most": most,
+        "counted": counted,
+        "period": within(since, now),
+        "problem": settings.problem,
+    }
+
+
+def reports(site: Site, request: Request) -> Response:
+    """Whether reports went out, and who bounces them."""
+    state = request.query_params.get("state") or None
+    now = time.time()
+    with site.journal.asked() as engine:
+        found: dict[str, Any] = {
+            "listed": listing.listed(engine, None, None, state, _LISTED),
+            "waiting": listing.waiting_domains(engine, None, None, _LISTED),
+            "counts": listing.counts(engine),
+            "last": listing.last_sent(engine),
+            "suppressed": listing.suppressed(engine, now, _LISTED),
+        }
+    return site.page(request, "reports.html", state=state, shown=_LISTED, **found)
+
+
+def health(site: Site, request: Request) -> Response:
+    """What `dmarc-milter status` says."""
+    made, found = site.kept("health", _HEALTH_SECONDS, lambda: _looked(site))
+    status, problem = found
+    return site.page(request, "health.html", look=status, problem=problem, of=made)
+
+
+def _looked(site: Site) -> tuple[Status | None, str]:
+    path = site.settings.console.filter_settings
+    if not path:
+        return None, "The filter runs on other hosts: ask each with `dmarc-milter status`."
+    try:
+        # The service's own folder, and not the console's.
+        return look(Path(path), default_path({})), ""
+    except ConfigError as error:
+        return None, str(error)

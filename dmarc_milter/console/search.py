@@ -1,0 +1,211 @@
+"""What an address asks for: which messages, as criteria, and back again as links (pure).
+
+Every state of a page is its address: so it can be kept, sent to somebody, and gone back to.
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlencode
+
+from dmarc_milter.columns.origin import KINDS
+from dmarc_milter.common.moments import moment, written
+from dmarc_milter.dns.name import to_identifier
+from dmarc_milter.journal.criteria import Criteria, Network, Place
+
+MAX_TEXT = 500
+ACTIONS = ("accept", "quarantine", "reject", "tempfail")
+DMARC = ("pass", "fail", "none", "temperror", "permerror")
+SPF = ("pass", "fail", "softfail", "neutral", "none", "temperror", "permerror")
+DKIM = ("pass", "fail", "temperror", "none")
+ARC = ("pass", "fail", "none")
+OVERRIDES = ("local_policy", "mailing_list", "other", "policy_test_mode", "trusted_forwarder")
+NONE = "none"
+"""Instead of a domain or an address: messages that have none."""
+_CHOICES = {
+    "action": ACTIONS,
+    "wanted": ACTIONS,
+    "dmarc": DMARC,
+    "spf": SPF,
+    "dkim": DKIM,
+    "arc": ARC,
+    "kind": KINDS,
+    "judged": ("yes", "no"),
+    "done": ("yes", "no"),
+    "failing": ("1",),
+}
+_TEXTS = ("spared", "rule", "list", "host")
+NAMES = ("q", "from", "client", "since", "until", *_CHOICES, *_TEXTS)
+"""What an address may say of messages."""
+_WORDS = {
+    "accepted": ("action", "accept"),
+    "quarantined": ("action", "quarantine"),
+    "refused": ("action", "reject"),
+    "rejected": ("action", "reject"),
+    "deferred": ("action", "tempfail"),
+    **{each: ("action", each) for each in ACTIONS},
+    **{each: ("dmarc", each) for each in DMARC},
+}
+"""Words that the box understands."""
+
+
+class SearchError(Exception):
+    """What was asked for is nothing that can be searched for; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Which messages an address asks for."""
+
+    values: Mapping[str, str]
+    """As the address has them; only known names, without empty ones."""
+    criteria: Criteria
+    names_one: bool = False
+    """Whether it is a queue id or a Message-ID alone: then one message may be meant."""
+
+
+def search(query: Mapping[str, str], now: float) -> Search:
+    """Raises SearchError."""
+    values = {name: query[name].strip() for name in NAMES if query.get(name, "").strip()}
+    if any(len(each) > MAX_TEXT or not each.isprintable() for each in values.values()):
+        raise SearchError(f"Something to search for has {MAX_TEXT} printable characters at most.")
+    criteria = Criteria()
+    for name, value in values.items():
+        criteria = replace(criteria, **_of(name, value, now))
+    if "q" in values:
+        criteria = _boxed(criteria, values["q"])
+    below = _place(query.get("before", ""))
+    only = {*values} <= {"q"} and bool(criteria.queue_ids or criteria.message_id)
+    return Search(values, replace(criteria, below=below), only)
+
+
+def _of(name: str, value: str, now: float) -> dict[str, Any]:
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise SearchError(f"{name} is one of {', '.join(_CHOICES[name])}.")
+    if name == "from":
+        return {"author_domain": "" if value == NONE else _domain(value)}
+    if name == "client":
+        return {"is_unknown_client": True} if value == NONE else {"client": _network(value)}
+    if name in ("since", "until"):
+        return {name: _moment(value, now)}
+    if name in ("judged", "done"):
+        return {f"is_{name}": value == "yes"}
+    if name == "failing":
+        return {"stands_out": True}
+    if name == "q":
+        return {}
+    field = {"spared": "override", "list": "list_id"}.get(name, name)
+    return {field: value.lower() if name == "list" else value}
+
+
+def _domain(text: str) -> str:
+    found = to_identifier(text.rpartition("@")[2])
+    if found is None:
+        raise SearchError(f"{text} is no domain.")
+    return found
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise SearchError(f"{text} is no address or network.") from None
+
+
+def _moment(text: str, now: float) -> float:
+    try:
+        # In an address, a plus sign that was not encoded has become a blank.
+        return moment(text.replace(" ", "+") if "T" in text else text, now)
+    except ValueError as error:
+        raise SearchError(f"{error}.") from None
+
+
+def _boxed(criteria: Criteria, text: str) -> Criteria:
+    """The box guesses what each word is; with a hyphen before it, it must not be so."""
+    for word in text.split():
+        criteria = _without(criteria, word[1:]) if word[:1] == "-" and word[1:] else _with(criteria, word)
+    return criteria
+
+
+def _with(criteria: Criteria, word: str) -> Criteria:
+    if re.fullmatch(r"<[^<>]+>", word):
+        return replace(criteria, message_id=word)
+    if word.lower() in _WORDS:
+        name, value = _WORDS[word.lower()]
+        return replace(criteria, action=value) if name == "action" else replace(criteria, dmarc=value)
+    network = _maybe_network(word)
+    if network is not None:
+        return replace(criteria, client=network)
+    domain = to_identifier(word.rpartition("@")[2])
+    if domain is not None and "." in domain:
+        return replace(criteria, author_domain=domain)
+    return replace(criteria, queue_ids=(*criteria.queue_ids, word)[:50])
+
+
+def _without(criteria: Criteria, word: str) -> Criteria:
+    found = _with(Criteria(), word)
+    if found.queue_ids or found.message_id:
+        raise SearchError(f"-{word}: a domain, an address, a network, a result or what was done can be left out.")
+    return replace(
+        criteria,
+        excluded_domains=(*criteria.excluded_domains, *_given(found.author_domain)),
+        excluded_results=(*criteria.excluded_results, *_given(found.dmarc)),
+        excluded_actions=(*criteria.excluded_actions, *_given(found.action)),
+        excluded_clients=(*criteria.excluded_clients, *([found.client] if found.client else [])),
+    )
+
+
+def _given(value: str | None) -> tuple[str, ...]:
+    return () if value is None else (value,)
+
+
+def _maybe_network(word: str) -> Network | None:
+    try:
+        return ipaddress.ip_network(word.strip("[]"), strict=False)
+    except ValueError:
+        return None
+
+
+def _place(text: str) -> Place | None:
+    moment, _, uid = text.partition("_")
+    if not text:
+        return None
+    if re.fullmatch(r"[0-9]{1,11}(\.[0-9]{1,20})?", moment) is None or re.fullmatch(r"[0-9A-Za-z-]{1,64}", uid) is None:
+        raise SearchError("This is no place in the list: begin with its newest messages.")
+    return Place(float(moment), uid)
+
+
+def place(row: Mapping[str, Any]) -> str:
+    """Of the last message of a page, for the address of the next one."""
+    return f"{row['time']!r}_{row['uid']}"
+
+
+def link(path: str, values: Mapping[str, str | None]) -> str:
+    """An address; what is None or empty is left out."""
+    said = urlencode({name: value for name, value in values.items() if value})
+    return f"{path}?{said}" if said else path
+
+
+def within(since: float, until: float) -> dict[str, str]:
+    """For links to the messages of a period."""
+    return {"since": written(since), "until": written(until)}
+
+
+_LABELS = {"q": "", "from": "From ", "client": "client ", "spared": "spared by ", "rule": "rule ", "list": "list "}
+_YES_NO = {
+    ("judged", "yes"): "judged",
+    ("judged", "no"): "not judged",
+    ("done", "no"): "enforce would have done otherwise",
+    ("done", "yes"): "done as enforce does",
+    ("failing", "1"): "fails, or acted on",
+}
+
+
+def chips(found: Search) -> Iterable[tuple[str, str]]:
+    """For each thing that is asked for: words, and the address without it."""
+    for name, value in found.values.items():
+        rest = {other: said for other, said in found.values.items() if other != name}
+        words = _YES_NO.get((name, value)) or f"{_LABELS.get(name, f'{name} ')}{value}"
+        yield words, link("/messages", rest)

@@ -1,0 +1,105 @@
+"""Serving the pages until the service is told to end."""
+
+import contextlib
+import os
+import socket
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from dmarc_milter.common.version import VERSION
+from dmarc_milter.console import passwords
+from dmarc_milter.console.access import SECURITY
+from dmarc_milter.console.app import application
+from dmarc_milter.console.passwords import Hash
+from dmarc_milter.console.settings import ConsoleSettings
+from dmarc_milter.console.site import Site
+from dmarc_milter.settings.addresses import InetAddress, UnixAddress
+from dmarc_milter.settings.error import ConfigError
+
+_BACKLOG = 64
+_GRACE_SECONDS = 3
+
+
+class _Protocol(H11Protocol):
+    """With our header fields also where a request cannot be read."""
+
+    def send_400_response(self, msg: str) -> None:
+        body = b"This is no request that can be read.\n"
+        fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close"), *SECURITY]
+        fields.append((b"content-length", str(len(body)).encode()))
+        head = b"".join(name + b": " + value + b"\r\n" for name, value in fields)
+        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\n" + body)
+        self.transport.close()
+
+
+def serve(settings: ConsoleSettings) -> int:
+    """Until SIGTERM; the exit status. Raises ConfigError."""
+    names = _passwords(settings)
+    listener = _listener(settings.console.listen)
+    server: uvicorn.Server | None = None
+    site = Site(settings, lambda: server is not None and server.should_exit)
+    config = uvicorn.Config(
+        application(site, names),
+        http=_Protocol,
+        ws="none",
+        lifespan="off",
+        loop="asyncio",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=10,
+        backlog=_BACKLOG,
+    )
+    server = uvicorn.Server(config)
+    print(f"dmarc-milter console {VERSION}: {address(settings)}", flush=True)
+    try:
+        server.run(sockets=[listener])
+    finally:
+        if isinstance(settings.console.listen, UnixAddress):
+            with contextlib.suppress(OSError):
+                os.unlink(settings.console.listen.path)
+    return 0
+
+
+def address(settings: ConsoleSettings) -> str:
+    """Where a browser finds it."""
+    listen = settings.console.listen
+    return f"http://{listen.host_and_port}/" if isinstance(listen, InetAddress) else str(listen)
+
+
+def _passwords(settings: ConsoleSettings) -> Mapping[str, Hash] | None:
+    path = settings.console.password_file
+    return None if path is None else passwords.load(Path(path))
+
+
+def _listener(where: UnixAddress | InetAddress) -> socket.socket:
+    try:
+        return _unix(where.path) if isinstance(where, UnixAddress) else _inet(where)
+    except OSError as error:
+        raise ConfigError(f"console.listen: {where}: {error.strerror or error}") from None
+
+
+def _inet(where: InetAddress) -> socket.socket:
+    made = socket.socket(socket.AF_INET6 if where.is_ipv6 else socket.AF_INET)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.bind((where.host, where.port))
+    return made
+
+
+def _unix(path: str) -> socket.socket:
+    """For its owner and group; what a console that was killed left is taken away."""
+    with contextlib.suppress(FileNotFoundError):
+        if stat.S_ISSOCK(os.stat(path).st_mode):
+            os.unlink(path)
+    made = socket.socket(socket.AF_UNIX)
+    before = os.umask(0o117)
+    try:
+        made.bind(path)
+    finally:
+        os.umask(before)
+    return made

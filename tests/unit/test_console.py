@@ -1,0 +1,332 @@
+"""The console's pages: right, safe whatever a sender wrote, and refused to whoever may not see them."""
+
+import base64
+import csv
+import io
+import json
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from dmarc_milter.cli.main import main
+from dmarc_milter.console import passwords
+from dmarc_milter.console.access import MAX_FAILURES, SECURITY
+from dmarc_milter.console.settings import ConsoleSection, load
+from dmarc_milter.demo.month import month
+from dmarc_milter.settings.addresses import ip_network
+from dmarc_milter.settings.database_url import DatabaseUrl
+from dmarc_milter.settings.error import ConfigError
+from tests.support.console import ask, console
+from tests.support.journals import insert
+
+pytestmark = pytest.mark.usefixtures("utc")
+
+PAGES = ("/", "/?range=30d", "/messages", "/domains/bank.example", "/what-if?days=30", "/reports", "/health")
+COUNT = 3_000
+
+
+@pytest.fixture
+def rows(engine: Engine, url: DatabaseUrl) -> list[dict[str, Any]]:
+    found = list(month(COUNT, time.time()))
+    insert(url, found)
+    return found
+
+
+class Links(HTMLParser):
+    """The links of a page, and whether anything in it would be run or styled in place."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.inline: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        if tag == "a":
+            self.found.append(given.get("href") or "")
+        self.inline += [name for name in given if name == "style" or name.startswith("on")]
+        if tag == "script" and given.get("src") != "/static/console.js":
+            self.inline.append(tag)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_is_made_of_an_empty_and_of_a_filled_journal(url: DatabaseUrl, engine: Engine, page: str) -> None:
+    for _ in ("empty", "filled"):
+        found = ask(console(url), page)
+        assert found.status == 200, found.text
+        assert not Links(found.text).inline
+        insert(url, list(month(300, time.time()))) if _ == "empty" else None
+
+
+@pytest.mark.parametrize(
+    ("page", "status"),
+    [
+        ("/nope", 404),
+        ("/messages/nope", 404),
+        ("/domains/..", 404),
+        ("/messages?client=x", 400),
+        ("/messages?dmarc=x", 400),
+        ("/messages?before=x", 400),
+        ("/messages?since=yesterday", 400),
+        ("/messages?q=-4X1", 400),
+        ("/messages.csv?client=x", 400),
+        ("/stream?client=x", 400),
+        ("/static/nope", 404),
+        ("/static/..%2fapp.py", 404),
+    ],
+)
+def test_what_cannot_be_shown_is_said(url: DatabaseUrl, engine: Engine, page: str, status: int) -> None:
+    assert ask(console(url), page).status == status
+
+
+def test_a_journal_that_is_not_there(tmp_path: Path) -> None:
+    found = ask(console(f"sqlite:///{tmp_path}/none.sqlite"), "/")
+    assert found.status == 503
+    assert "no such file" in found.text
+
+
+@pytest.mark.parametrize(
+    ("page", "more", "status"),
+    [
+        ("/", {}, 200),
+        ("/static/style.css", {}, 200),
+        ("/nope", {}, 404),
+        ("/messages?client=x", {}, 400),
+        ("/", {"method": "POST"}, 405),
+        ("/messages", {"method": "DELETE"}, 405),
+        ("/", {"host": "evil.example"}, 421),
+        ("/", {"host": "localhost.evil.example:8025"}, 421),
+        ("/", {"host": "[::1]:8025"}, 200),
+    ],
+    ids=["page", "file", "404", "400", "post", "delete", "rebinding", "longer-name", "ipv6"],
+)
+def test_headers_are_on_every_status(
+    url: DatabaseUrl, engine: Engine, page: str, more: dict[str, str], status: int
+) -> None:
+    found = ask(console(url), page, **more)
+    assert found.status == status
+    for name, value in SECURITY:
+        assert found.headers[name.decode()] == value.decode()
+    assert "set-cookie" not in found.headers
+    assert "unsafe" not in found.headers["content-security-policy"]
+
+
+HOSTILE = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
+
+
+def test_what_a_sender_wrote_is_text_on_every_page(engine: Engine, url: DatabaseUrl) -> None:
+    (row,) = month(1, time.time())
+    names = (
+        "message_id",
+        "helo",
+        "mail_from",
+        "author_domain",
+        "list_id",
+        "reason",
+        "dmarc_reason",
+        "queue_id",
+        "rule",
+    )
+    row |= dict.fromkeys((*names, "comment", "spf_reason", "spf_domain", "policy_domain", "host", "reply"), HOSTILE)
+    row |= {"dmarc": "fail", "wanted": "reject", "action": "reject", "policy": "reject", "override": "local_policy"}
+    signature = {"result": "pass", "reason": HOSTILE, "code": None, "domain": HOSTILE, "selector": HOSTILE}
+    row["dkim"] = [{**signature, "algorithm": HOSTILE, "key_bits": 1024, "is_test": False}]
+    insert(url, [row])
+    app = console(url)
+    for page in (
+        *PAGES,
+        f"/messages/{row['uid']}",
+        f"/messages?q={HOSTILE.replace(' ', '+')}",
+        "/messages?rule=%3Cb%3E",
+    ):
+        text = ask(app, page).text
+        assert "<script>alert" not in text, page
+        assert "<img" not in text, page
+        assert not Links(text).inline, page
+    assert "&lt;script&gt;" in ask(app, "/messages").text
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"], ids=["equals", "plus", "minus", "at", "tab", "cr"])
+def test_no_cell_is_calculated(engine: Engine, url: DatabaseUrl, start: str) -> None:
+    (row,) = month(1, time.time())
+    insert(url, [row | {"helo": f'{start}HYPERLINK("http://evil.example")'}])
+    answer = ask(console(url), "/messages.csv")
+    (told,) = csv.DictReader(io.StringIO(answer.text, newline=""))
+    assert told["helo"].startswith("'")
+    assert answer.headers["content-disposition"].startswith("attachment")
+
+
+def test_pages_hold_every_message_once(rows: list[dict[str, Any]], url: DatabaseUrl) -> None:
+    app, page, seen = console(url), "/messages?dmarc=fail", list[str]()
+    while page:
+        links = Links(ask(app, page).text).found
+        seen += [each for each in links if re.fullmatch(r"/messages/[0-9a-f]{40}", each)]
+        page = next((each for each in links if "before=" in each), "")
+    expected = [f"/messages/{each['uid']}" for each in reversed(rows) if each["dmarc"] == "fail"]
+    assert seen == expected
+
+
+def test_figures_lead_to_as_many_messages(rows: list[dict[str, Any]], url: DatabaseUrl) -> None:
+    app = console(url)
+    text = ask(app, "/?range=30d").text
+    found = re.findall(r'<td class="n"[^>]*><a href="(/messages\?[^"]+)">([0-9,]+)</a>', text)
+    assert len(found) > 30
+    for address, figure in found:
+        listed = ask(app, address.replace("&amp;", "&")).text
+        (count,) = re.findall(r'id="count">([0-9,]+) message', listed)
+        assert count == figure, address
+
+
+def test_page_and_command_say_the_same(
+    rows: list[dict[str, Any]], url: DatabaseUrl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["trace", "--config", "/dev/null", "--journal", url, "--from", "bank.example", "--json"]) == 0
+    command = [json.loads(line)["uid"] for line in capsys.readouterr().out.splitlines()]
+    page = json.loads(ask(console(url), "/messages.json?from=bank.example").text)
+    assert [each["uid"] for each in page[:20]] == command[::-1]
+    assert main(["what-if", "--journal", url, "--days", "30"]) in (0, 1)
+    said = " ".join(capsys.readouterr().out.split("\n\n")[0].split())
+    assert said in ask(console(url), "/what-if?days=30").text
+
+
+@pytest.mark.parametrize(
+    ("words", "column", "values"),
+    [
+        ("bank.example", "author_domain", {"bank.example"}),
+        ("refused", "action", {"reject"}),
+        ("fail", "dmarc", {"fail"}),
+        ("192.0.2.10", "client", {"192.0.2.10"}),
+        ("somebody@partner.example", "author_domain", {"partner.example"}),
+    ],
+    ids=["domain", "done", "result", "address", "mailbox"],
+)
+def test_the_box_guesses(
+    rows: list[dict[str, Any]], url: DatabaseUrl, words: str, column: str, values: set[str]
+) -> None:
+    app = console(url)
+    found = json.loads(ask(app, f"/messages.json?q={words}").text)
+    assert {each[column] for each in found} == values
+    without = json.loads(ask(app, f"/messages.json?q=-{words}").text)
+    assert len(found) + len(without) == COUNT
+    assert not {each[column] for each in without} & values
+
+
+def test_a_message_is_found_by_its_names(rows: list[dict[str, Any]], url: DatabaseUrl) -> None:
+    app, row = console(url), rows[7]
+    for words in (row["queue_id"], f"%3C{row['message_id'][1:-1]}%3E"):
+        found = ask(app, f"/messages?q={words}")
+        assert found.status == 303
+        assert found.headers["location"] == f"/messages/{row['uid']}"
+
+
+SEARCHES = (
+    "q=bank.example",
+    "q=-bank.example",
+    "client=192.0.2.0/24",
+    "rule=old-crm",
+    "list=dev.lists.example",
+    "action=reject",
+    "action=quarantine",
+    "kind=other&from=shop.example",
+    "host=mx9.example",
+)
+
+
+def test_no_question_of_a_page_reads_the_whole_table(
+    rows: list[dict[str, Any]], engine: Engine, url: DatabaseUrl
+) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def note(*given: Any) -> None:
+        asked.append((given[2], given[3]))
+
+    sa.event.listen(Engine, "before_cursor_execute", note)
+    try:
+        app = console(url)
+        for page in (*PAGES, *(f"/messages?{each}" for each in SEARCHES), f"/messages/{rows[0]['uid']}"):
+            ask(app, page)
+    finally:
+        sa.event.remove(Engine, "before_cursor_execute", note)
+    questions = [each for each in asked if "FROM messages" in each[0] and not each[0].startswith("EXPLAIN")]
+    assert len(questions) > 40
+    with engine.connect() as connection:
+        for statement, parameters in questions:
+            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+            bare = [step[3] for step in plan if re.fullmatch(r"SCAN messages", step[3])]
+            assert not bare, statement
+
+
+# Who may see it
+
+
+def basic(name: str, password: str) -> str:
+    return "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()
+
+
+def test_passwords(engine: Engine, url: DatabaseUrl, tmp_path: Path) -> None:
+    file = tmp_path / "passwords"
+    file.write_text(passwords.line("anna", "s3cret") + "\n")
+    app = console(url, passwords=passwords.load(file))
+    assert ask(app, "/").headers["www-authenticate"].startswith("Basic")
+    assert ask(app, "/", authorization=basic("anna", "s3cret")).status == 200
+    assert ask(app, "/", authorization="Basic !").status == 401
+    for _ in range(MAX_FAILURES - 1):
+        assert ask(app, "/", authorization=basic("anna", "wrong")).status == 401
+    refused = ask(app, "/", authorization=basic("nobody", "wrong"))
+    assert refused.status == 429
+    assert refused.headers["retry-after"] == "60"
+    assert ask(app, "/", peer="192.0.2.1", authorization=basic("anna", "wrong")).status == 401
+
+
+def test_only_a_trusted_proxy_says_who_asks(engine: Engine, url: DatabaseUrl) -> None:
+    section = ConsoleSection(trusted_proxies=(ip_network("192.0.2.1"),), filter_settings="")
+    app = console(url, section)
+    assert ask(app, "/", peer="192.0.2.1", x_forwarded_user="anna").status == 200
+    assert ask(app, "/", peer="192.0.2.1").status == 403
+    assert ask(app, "/", peer="192.0.2.2", x_forwarded_user="anna").status == 403
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('[console]\nlisten = "0.0.0.0:8025"', "which others can reach"),
+        ('[console]\nlisten = "[2001:db8::1]:8025"', "which others can reach"),
+        ('[console]\nlisten = "here"', 'it has to be a string like "127.0.0.1:8025"'),
+        ('[console]\npassword_file = "/x"\ntrusted_proxies = ["192.0.2.1"]', "exclude each other"),
+        ("[console]\nlisten = 1", "console.listen"),
+        ("[console]\nport = 1", "unknown key console.port"),
+        ("[", "console.toml"),
+    ],
+    ids=["every", "global", "no-address", "both", "number", "unknown", "no-toml"],
+)
+def test_settings_that_are_refused(tmp_path: Path, text: str, said: str) -> None:
+    file = tmp_path / "console.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        load(file)
+    assert main(["console", "--config", str(file)]) == 2
+
+
+def test_passwords_that_cannot_be_read_are_not_shown(tmp_path: Path) -> None:
+    file = tmp_path / "passwords"
+    file.write_text("anna:s3cret\n")
+    with pytest.raises(ConfigError) as error:
+        passwords.load(file)
+    assert "line 1" in str(error.value)
+    assert "s3cret" not in str(error.value)
+
+
+def test_a_stream_ends_with_the_service(engine: Engine, url: DatabaseUrl) -> None:
+    (row,) = month(1, time.time())
+    insert(url, [row | {"time": time.time(), "helo": HOSTILE, "author_domain": "a.example"}])
+    found = ask(console(url, stops=True), "/stream")
+    assert found.headers["content-type"].startswith("text/event-stream")
+    (told,) = (json.loads(each[6:]) for each in found.text.splitlines() if each.startswith("data: {"))
+    assert told["from"] == "a.example"

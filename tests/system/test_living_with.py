@@ -17,6 +17,8 @@ from dmarc_milter.migrating import ucl
 from dmarc_milter.settings import config
 from tests.support.verdicts import verdict
 
+pytestmark = pytest.mark.system
+
 PAGES = Path(__file__).resolve().parents[2] / "docs" / "living-with"
 MAIN_CF = "compatibility_level = 3.6\nmyhostname = mx.example.org\n"
 MASTER_CF = "".join(

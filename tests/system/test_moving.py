@@ -12,6 +12,8 @@ import pytest
 
 from tests.support.examples import EXPECTED
 
+pytestmark = pytest.mark.system
+
 SHAPES = ("tutorial", "parameters", "sockets")
 PROGRAMS = ("postfix", "opendkim", "opendmarc", "policyd-spf")
 ANNOUNCED = {

@@ -115,7 +115,7 @@ def test_behind_a_gateway(open_folder: Path) -> None:
         assert running.send(relayed + SPOOFED, mail_from="a@bank.example") == REFUSED
         (message,) = running.mta.wait_for_delivery(1)
         found = results(message)
-        assert found[0].startswith("mx.example.org; spf=pass smtp.mailfrom=bank.example")
+        assert found[0].startswith("mx.example.org; dmarc=pass (p=reject dis=none) header.from=bank.example")
         assert found[1:] == ["gw.example.org; spf=pass"]
         assert b"Received-SPF: pass (" in message
         assert b"client-ip=192.0.2.1;" in message

@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import socket
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,46 +20,46 @@ OTHERS = (
     "spamass-milter",
 )
 """Milters that are known by their names."""
-PATIENCE_SECONDS = 10.0
-_LISTENS = "0A"
+_TCP_LISTENS = "0A"
+_UNIX_LISTENS = "00010000"
 
 
 def other_milter(address: ListenAddress, processes: Path = Path("/proc")) -> str | None:
     """The name of another milter that listens there; None where it is this filter, or cannot be told.
 
-    Of a unix socket the system says which process it is; of a port only root can find it out.
+    Nobody is connected to: the system tells which sockets listen where, and, to root, whose they are.
     """
-    pids = _behind_socket(address.path) if isinstance(address, UnixAddress) else _behind_port(address.port, processes)
-    names = [name for pid in pids for name in _names(processes / str(pid))]
+    if isinstance(address, UnixAddress):
+        inodes = set(_unix_inodes(processes / "net" / "unix", address.path))
+    else:
+        inodes = {each for table in ("tcp", "tcp6") for each in _tcp_inodes(processes / "net" / table, address.port)}
+    sockets = {f"socket:[{inode}]" for inode in inodes}
+    holders = (
+        (each for each in processes.iterdir() if each.name.isdecimal() and _has_any(each, sockets)) if sockets else ()
+    )
+    names = [name for holder in holders for name in _names(holder)]
     return next((other for name in names for other in OTHERS if name.removesuffix(":") == other), None)
 
 
-def _behind_socket(path: str) -> Iterator[int]:
-    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as connected:
-        connected.settimeout(PATIENCE_SECONDS)
-        connected.connect(path)
-        size = struct.calcsize("3i")
-        yield struct.unpack("3i", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))[0]
-
-
-def _behind_port(port: int, processes: Path) -> Iterator[int]:
-    inodes = {f"socket:[{inode}]" for table in ("tcp", "tcp6") for inode in _inodes(processes / "net" / table, port)}
-    for process in processes.iterdir() if inodes else ():
-        if process.name.isdecimal() and _has_any(process, inodes):
-            yield int(process.name)
-
-
-def _inodes(table: Path, port: int) -> Iterator[str]:
+def _rows(table: Path) -> Iterator[list[str]]:
+    """What /proc/net tells, a socket per row (proc(5))."""
     with contextlib.suppress(OSError):
-        for line in table.read_text().splitlines()[1:]:
-            words = line.split()
-            if words[3] == _LISTENS and int(words[1].rpartition(":")[2], 16) == port:
-                yield words[9]
+        yield from (line.split() for line in table.read_text("utf-8", "surrogateescape").splitlines()[1:])
 
 
-def _has_any(process: Path, inodes: set[str]) -> bool:
+def _unix_inodes(table: Path, path: str) -> Iterator[str]:
+    return (words[6] for words in _rows(table) if words[3] == _UNIX_LISTENS and words[7:] == [path])
+
+
+def _tcp_inodes(table: Path, port: int) -> Iterator[str]:
+    for words in _rows(table):
+        if words[3] == _TCP_LISTENS and int(words[1].rpartition(":")[2], 16) == port:
+            yield words[9]
+
+
+def _has_any(process: Path, sockets: set[str]) -> bool:
     try:
-        return any(os.readlink(each) in inodes for each in (process / "fd").iterdir())
+        return any(os.readlink(each) in sockets for each in (process / "fd").iterdir())
     except OSError:
         return False
 

@@ -41,8 +41,8 @@ def hosts(entries: Sequence[Entry], *, stars: bool = False) -> Hosts:
         elif found:
             wanted += [(each, entry) for each in found]
             sources[f"{entry.place} {entry.text}" if text == "localhost" else str(entry.place)] = None
-        elif text == entry.text and (name := _name(text, stars=stars)):
-            names.append(name)
+        elif text == entry.text and (found_name := name(text, stars=stars)):
+            names.append(found_name)
         else:
             ignored.append(entry.text)
     networks = (piece for network, _ in wanted for piece in _without(network, exceptions))
@@ -73,11 +73,12 @@ def _networks(text: str) -> Iterator[Network]:
     yield network
 
 
-def _name(text: str, *, stars: bool) -> str | None:
-    name = text.removeprefix("*") if stars else text
-    labels = name.removeprefix(".").split(".")
+def name(text: str, *, stars: bool = False) -> str | None:
+    """A name, or ``.`` and what is below it, in lower case; None where it is neither."""
+    found = text.removeprefix("*") if stars else text
+    labels = found.removeprefix(".").split(".")
     is_name = len(labels) > 1 and all(label.replace("-", "").replace("_", "").isalnum() for label in labels)
-    return name.lower() if is_name and name.isascii() else None
+    return found.lower() if is_name and found.isascii() else None
 
 
 def _without(network: Network, exceptions: Sequence[Network]) -> list[Network]:

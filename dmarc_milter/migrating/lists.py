@@ -35,14 +35,14 @@ def data_set(option: Option, tree: Tree) -> Listed:
     """A data set of OpenDKIM: ``csl:a,b``, ``file:/path``, ``refile:/path``, ``/path``, or values between commas."""
     kind, _, rest = option.value.partition(":")
     if kind.lower() == "csl":
-        return Listed(tuple(_split(rest, option.place)))
+        return Listed(tuple(split(rest, option.place)))
     if kind.lower() in ("file", "refile"):
         return file(rest, option, tree)
     if option.value.startswith("/") and not option.value.endswith(".db"):
         return file(option.value, option, tree)
     if kind.lower() in _DATABASES or option.value.endswith(".db"):
         return Listed(problem=Problem(option.place, f"{option.name} is in a database, which is not read"))
-    return Listed(tuple(_split(option.value, option.place)))
+    return Listed(tuple(split(option.value, option.place)))
 
 
 _DATABASES = ("bdb", "db", "dsn", "erlang", "ldap", "ldaps", "lua", "mdb", "memcache", "odbx", "repute", "socket")
@@ -56,7 +56,7 @@ def file(path: str, option: Option, tree: Tree) -> Listed:
         return Listed(problem=Problem(option.place, f"{option.name}: {error}"))
     if text is None:
         return Listed(problem=Problem(option.place, f"{option.name}: there is no file {path}"))
-    entries = tuple(_lines(text, short(path)))
+    entries = tuple(lines(text, short(path)))
     if len(entries) > MAX_ENTRIES:
         return Listed(problem=Problem(option.place, f"{option.name}: {path} has more than {MAX_ENTRIES} entries"))
     return Listed(entries)
@@ -64,15 +64,17 @@ def file(path: str, option: Option, tree: Tree) -> Listed:
 
 def between_commas(option: Option) -> tuple[Entry, ...]:
     """Values in the option itself."""
-    return tuple(_split(option.value, option.place))
+    return tuple(split(option.value, option.place))
 
 
-def _split(value: str, place: Place) -> Iterator[Entry]:
+def split(value: str, place: Place) -> Iterator[Entry]:
+    """Values between commas or blanks."""
     for word in value.replace(",", " ").split():
         yield Entry(word, place)
 
 
-def _lines(text: str, name: str) -> Iterator[Entry]:
+def lines(text: str, name: str) -> Iterator[Entry]:
+    """One value per line, comments left out; `name` is the file's."""
     for number, line in enumerate(text.splitlines(), 1):
         words = line.partition("#")[0].split()
         if words:

@@ -28,7 +28,7 @@ def read(text: str, path: str, tree: Tree, *, name: str = NAME) -> Reading:
     signs = "s" in mode and any(options.get(each) for each in _SIGNING)
     verifies = "v" in mode
     program = _program(name, path, options, signs=signs, verifies=verifies)
-    sockets = default_sockets(tree.text(f"/etc/default/{program.service}") or "")
+    sockets = default_sockets(program.service, tree)
     notes.program = replace(program, sockets=(*program.sockets, *sockets))
     if verifies:
         _carry(options, tree, notes, name, is_alone=not signs)

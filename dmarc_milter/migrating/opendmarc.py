@@ -79,7 +79,7 @@ def read(text: str, path: str, tree: Tree) -> Reading:
     notes.problems += unknown(options, _KNOWN, NAME)
     notes.problems += wrong_booleans(options, _BOOLEANS)
     named = (options.value("Socket"),) if options.get("Socket") else ()
-    sockets = named + default_sockets(tree.text("/etc/default/opendmarc") or "")
+    sockets = named + default_sockets("opendmarc", tree)
     notes.program = Program(NAME, path, "opendmarc", sockets, judges_dmarc=True)
     _identity(options, notes)
     _policy(options, notes)

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from dmarc_milter.migrating.tree import Tree, TreeError
 from dmarc_milter.migrating.values import Place, Problem
 
 _WORDS = re.compile(r"""(?P<name>[^\s=]+)(?:\s*=\s*|\s+)(?P<value>.*)""")
@@ -90,8 +91,12 @@ def wrong_booleans(options: Options, names: frozenset[str]) -> Iterator[Problem]
             yield Problem(option.place, f'{option.name} is "{option.value}"; it has to be true or false')
 
 
-def default_sockets(text: str) -> tuple[str, ...]:
-    """SOCKET of a file in /etc/default, which Debian hands over on the command line; $RUNDIR is left out."""
+def default_sockets(service: str, tree: Tree) -> tuple[str, ...]:
+    """SOCKET of a service's file in /etc/default, which Debian hands over on the command line; $RUNDIR is left out."""
+    try:
+        text = tree.text(f"/etc/default/{service}") or ""
+    except TreeError:
+        return ()
     found = [option.value.strip("'\"") for option in parse(text, "") if option.name == "SOCKET"]
     return tuple(each for each in found if each and "$" not in each)
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from dmarc_milter.migrating import ucl
-from dmarc_milter.migrating.hosts import hosts
-from dmarc_milter.migrating.lists import Entry, texts
+from dmarc_milter.migrating.hosts import as_text, hosts
+from dmarc_milter.migrating.lists import Entry, lines, short, split, texts
 from dmarc_milter.migrating.tree import Tree, TreeError
 from dmarc_milter.migrating.ucl import Block, UclError
 from dmarc_milter.migrating.values import Left, Notebook, Place, Problem, Program, Reading, Rule, Setting, Trusted
@@ -24,6 +24,8 @@ _FILES = (
 )
 _OWN_NETWORKS = ("192.168.0.0/16", "10.0.0.0/8", "172.16.0.0/12", "fd00::/8", "169.254.0.0/16", "fe80::/10")
 _REFUSES = ("reject",)
+MAX_INCLUDES = 8
+"""Files that include each other, one within the other."""
 _BY_HAND = "take the block actions out of dmarc.conf, or rspamd refuses as before, by its own verdict."
 
 
@@ -40,7 +42,7 @@ def read(tree: Tree) -> Reading:
     by_hand = _BY_HAND if "actions" in blocks["dmarc.conf"].values else ""
     notes.program = Program(NAME, FOLDER, "rspamd", (_milter_address(socket),), stays=True, by_hand=by_hand)
     _policy(blocks["dmarc.conf"], notes)
-    _hosts(blocks["options.inc"], notes)
+    _hosts(blocks["options.inc"], tree, notes)
     _relays(blocks["spf.conf"], tree, notes)
     _lists(blocks, tree, notes)
     _headers(blocks["milter_headers.conf"], notes)
@@ -52,13 +54,29 @@ def _read(name: str, tree: Tree, notes: Notebook) -> Block:
     """local.d, with override.d in its place, key by key."""
     block = Block({})
     for folder in ("local.d", "override.d"):
-        path = f"{FOLDER}/{folder}/{name}"
-        try:
-            text = tree.text(path)
-            block = block.with_overrides(ucl.parse(text)) if text is not None else block
-        except (TreeError, UclError) as error:
-            notes.problems.append(Problem(Place(name), str(error)))
+        block = block.with_overrides(_file(f"{FOLDER}/{folder}/{name}", tree, notes, 0))
     return block
+
+
+def _file(path: str, tree: Tree, notes: Notebook, depth: int) -> Block:
+    """A file, with those that it includes: a key of its own counts before one of theirs."""
+    try:
+        text = tree.text(path)
+        found = ucl.parse(text) if text is not None else Block({})
+    except (TreeError, UclError) as error:
+        notes.problems.append(Problem(Place(short(path)), str(error)))
+        return Block({})
+    included = Block({})
+    for include in found.includes:
+        there = _path(include.path)
+        if include.is_nested or "://" in there or set(there) & set("*?[") or depth >= MAX_INCLUDES:
+            meaning = (
+                "What it includes is not read. Look into it yourself: it may decide more than the rest of the file."
+            )
+            notes.left.append(Left(Place(short(path), include.line), ".include", there, meaning))
+        else:
+            included = included.with_overrides(_file(there, tree, notes, depth + 1))
+    return included.with_overrides(found)
 
 
 def _milter_address(bind_socket: str) -> str:
@@ -90,11 +108,12 @@ def _policy(block: Block, notes: Notebook) -> None:
         notes.left.append(Left(_place("dmarc.conf", block, "actions"), "actions.reject", reject, meaning))
 
 
-def _hosts(block: Block, notes: Notebook) -> None:
-    own = block.texts("local_addrs")
-    source = "local_addrs not set: rspamd's own" if own is None else f"options.inc:{block.line('local_addrs')}"
+def _hosts(block: Block, tree: Tree, notes: Notebook) -> None:
     place = _place("options.inc", block, "local_addrs")
-    found = hosts([Entry(each, place) for each in (_OWN_NETWORKS if own is None else own)])
+    is_set = "local_addrs" in block.values
+    source = str(place) if is_set else "local_addrs not set: rspamd's own"
+    own = _entries("options.inc", block, "local_addrs", tree, notes)
+    found = hosts(own if is_set else [Entry(each, place) for each in _OWN_NETWORKS])
     notes.trusted.append(Trusted((*LOOPBACK, *found.networks), source))
     if found.ignored or found.names:
         meaning = "Only networks are carried over."
@@ -107,9 +126,13 @@ def _hosts(block: Block, notes: Notebook) -> None:
 
 def _relays(block: Block, tree: Tree, notes: Notebook) -> None:
     relays = _entries("spf.conf", block, "external_relay", tree, notes)
-    if relays:
-        place = _place("spf.conf", block, "external_relay")
-        notes.settings.append(Setting("policy", "trusted_relays", texts(relays), str(place)))
+    found, place = hosts(relays), _place("spf.conf", block, "external_relay")
+    if found.networks:
+        value = tuple(map(as_text, found.networks))
+        notes.settings.append(Setting("policy", "trusted_relays", value, str(place)))
+    if found.names or found.ignored:
+        meaning = "Name the addresses of these hosts in [policy] trusted_relays: names are not looked up."
+        notes.left.append(Left(place, "external_relay", ", ".join((*found.names, *found.ignored)), meaning))
 
 
 def _entries(name: str, block: Block, key: str, tree: Tree, notes: Notebook) -> tuple[Entry, ...]:
@@ -126,17 +149,22 @@ def _entries(name: str, block: Block, key: str, tree: Tree, notes: Notebook) -> 
         elif value.startswith(("/", "$", "file://")):
             found += _map(value, place, key, tree, notes)
         else:
-            found.append(Entry(value, place))
+            found += split(value, place)
     return tuple(found)
 
 
 _FOLDERS = {"$LOCAL_CONFDIR": FOLDER, "${LOCAL_CONFDIR}": FOLDER, "$CONFDIR": FOLDER, "${CONFDIR}": FOLDER}
 
 
-def _map(value: str, place: Place, key: str, tree: Tree, notes: Notebook) -> Iterator[Entry]:
+def _path(value: str) -> str:
     path = value.removeprefix("file://")
     for variable, folder in _FOLDERS.items():
         path = path.replace(variable, folder)
+    return path
+
+
+def _map(value: str, place: Place, key: str, tree: Tree, notes: Notebook) -> Iterator[Entry]:
+    path = _path(value)
     try:
         text = tree.text(path)
     except TreeError as error:
@@ -145,10 +173,7 @@ def _map(value: str, place: Place, key: str, tree: Tree, notes: Notebook) -> Ite
     if text is None:
         notes.left.append(Left(place, key, path, "There is no such file; its entries are not carried over."))
         return
-    for number, line in enumerate(text.splitlines(), 1):
-        words = line.partition("#")[0].split()
-        if words:
-            yield Entry(words[0], Place(path.rpartition("/")[2], number))
+    yield from lines(text, short(path))
 
 
 def _lists(blocks: dict[str, Block], tree: Tree, notes: Notebook) -> None:
@@ -162,7 +187,7 @@ def _lists(blocks: dict[str, Block], tree: Tree, notes: Notebook) -> None:
         clients = _entries(name, blocks[name], "whitelist", tree, notes)
         found = hosts(clients)
         if found.networks:
-            client = tuple(each for each in texts(clients) if each not in (*found.names, *found.ignored))
+            client = tuple(map(as_text, found.networks))
             reason, place = f"whitelist of rspamd's {module} module", _place(name, blocks[name], "whitelist")
             notes.rules.append(Rule(f"{module}-whitelist", {"client": client}, "accept", reason, str(place)))
 

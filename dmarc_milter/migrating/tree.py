@@ -23,21 +23,27 @@ class Tree:
 
     def text(self, path: str) -> str | None:
         """The contents; None where there is no such file. Raises TreeError where it cannot be read."""
-        found = self._resolved(path)
         try:
+            found = self._resolved(path)
             if not found.is_file():
                 return None
             with found.open("rb") as file:
                 octets = file.read(MAX_OCTETS + 1)
-        except OSError as error:
-            raise TreeError(f"{path}: {error.strerror}") from None
+        except (OSError, ValueError) as error:
+            # ValueError: a NUL in the path.
+            raise TreeError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
         if len(octets) > MAX_OCTETS:
             raise TreeError(f"{path}: larger than {MAX_OCTETS // 1_000_000} MB")
+        if b"\0" in octets:
+            raise TreeError(f"{path}: no text")
         return octets.decode("utf-8", "replace")
 
     def exists(self, path: str) -> bool:
-        """Whether there is a file or folder."""
-        return self._resolved(path).exists()
+        """Whether there is a file or folder that can be reached."""
+        try:
+            return self._resolved(path).exists()
+        except (OSError, ValueError):
+            return False
 
     def under(self, folder: str) -> Iterator[str]:
         """The paths of all files below `folder`, sorted; links to folders are not followed."""
@@ -52,7 +58,7 @@ class Tree:
                 path = f"{now}/{entry.name}"
                 if entry.is_dir() and not entry.is_symlink():
                     waiting.append(path)
-                elif self._resolved(path).is_file():
+                elif self.exists(path):
                     count += 1
                     yield path
 

@@ -1,11 +1,11 @@
-"""UCL, as far as rspamd's settings of these modules need it: keys, values, lists, blocks, comments.
+"""UCL, as far as rspamd's settings of these modules need it: keys, values, lists, blocks, comments, what is included.
 
-Macros (``.include``) are passed over; so are numbers' units, which stay text.
+Other macros are passed over; numbers' units stay text.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Union
 
 MAX_DEPTH = 32
@@ -18,10 +18,22 @@ class UclError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Include:
+    """A file that is to be read in this place."""
+
+    path: str
+    line: int
+    is_nested: bool
+    """Whether it stands within a block."""
+
+
+@dataclass(frozen=True, slots=True)
 class Block:
     """The keys of a block, each with its value and its line; the last of several counts."""
 
     values: Mapping[str, tuple[Value, int]]
+    includes: tuple[Include, ...] = ()
+    """Of the outermost block: all of the text."""
 
     def text(self, key: str) -> str | None:
         """A scalar."""
@@ -51,6 +63,7 @@ class Block:
 
 _TOKEN = re.compile(
     r"""(?P<blank>[\s,]+|\#[^\n]*|//[^\n]*|/\*.*?\*/)
+    |(?P<document><<(?P<tag>[A-Z]+)\n(?:.*?\n)?(?P=tag)(?=\n|\Z))
     |(?P<quoted>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
     |(?P<mark>[{}\[\]=;:])
     |(?P<word>[^\s,{}\[\]=;:"'\#]+(?::[^\s,{}\[\]=;"'\#]+)*)""",
@@ -71,17 +84,21 @@ class _Parser:
             match = _TOKEN.match(text, position)
             if match is None:
                 raise UclError(f"line {line} cannot be read")
-            if match.lastgroup != "blank":
+            if match["document"]:
+                # A text between two tags stands for itself.
+                self._tokens.append(("text", match[0].partition("\n")[2].rpartition("\n")[0], line))
+            elif match.lastgroup != "blank":
                 self._tokens.append((str(match.lastgroup), match[0], line))
             elif "\n" in match[0]:
                 self._tokens.append(("end", "\n", line))
             line += match[0].count("\n")
             position = match.end()
         self._last_line = line
+        self._includes: list[Include] = []
         self._next = 0
 
     def all(self) -> Block:
-        block = self._block(0)
+        block = replace(self._block(0), includes=tuple(self._includes))
         if self._next < len(self._tokens):
             raise UclError(f"line {self._tokens[self._next][2]}: a bracket that nothing opens")
         return block
@@ -111,14 +128,19 @@ class _Parser:
                 raise UclError(f"line {line}: {text!r} where a key belongs")
             self._take()
             if text.startswith("."):
-                self._macro()
+                self._macro(text, line, depth)
                 continue
             self._skip("=", ":")
             values[_plain(text)] = (self._value(depth), line)
 
-    def _macro(self) -> None:
-        while self._peek()[0] != "end" and self._peek()[1] != ";":
-            self._take()
+    def _macro(self, name: str, line: int, depth: int) -> None:
+        """Its arguments are passed over, but for the last: what is included."""
+        last, is_open = "", "(" in name and ")" not in name
+        while self._peek()[0] != "end" and (is_open or self._peek()[1] != ";"):
+            last = self._take()[1]
+            is_open = is_open and ")" not in last
+        if name.startswith(".include"):
+            self._includes.append(Include(_plain(last), line, depth > 0))
 
     def _value(self, depth: int) -> Value:
         kind, text, line = self._take()
@@ -128,6 +150,8 @@ class _Parser:
             return block
         if text == "[" and kind == "mark":
             return self._list(depth + 1, line)
+        if kind == "text":
+            return text
         if kind == "quoted":
             return _plain(text)
         if kind != "word":

@@ -198,6 +198,27 @@ CARRIED: Mapping[str, tuple[Files, str, str, object]] = {
         "trusted_networks",
         ["127.0.0.0/8", "::1", "192.0.2.0/24"],
     ),
+    "a map of rspamd's own networks, as mailcow has it": (
+        {
+            "etc/rspamd/local.d/options.inc": "local_addrs = /etc/rspamd/own.map;\n",
+            "etc/rspamd/own.map": "192.0.2.0/24 # ours\n2001:db8::/32\n",
+        },
+        "policy",
+        "trusted_networks",
+        ["127.0.0.0/8", "::1", "192.0.2.0/24", "2001:db8::/32"],
+    ),
+    "rspamd's own networks in one string": (
+        {"etc/rspamd/local.d/options.inc": 'local_addrs = "192.0.2.0/24, 198.51.100.1";\n'},
+        "policy",
+        "trusted_networks",
+        ["127.0.0.0/8", "::1", "192.0.2.0/24", "198.51.100.1"],
+    ),
+    "relays of rspamd's, by address and by name": (
+        {"etc/rspamd/local.d/spf.conf": 'external_relay = ["198.51.100.7", "mx.example.net", "198.51.100.9/24"];\n'},
+        "policy",
+        "trusted_relays",
+        ["198.51.100.0/24"],
+    ),
     "a map of rspamd's": (
         {
             "etc/rspamd/local.d/arc.conf": 'whitelisted_signers_map = "$LOCAL_CONFDIR/local.d/sealers.map";\n',
@@ -273,6 +294,34 @@ REFUSED: Mapping[str, tuple[Files, str]] = {
 def test_refused(tmp_path: Path, files: Files, text: str) -> None:
     problems = [str(each) for each in found(tmp_path, files).problems]
     assert any(text in each for each in problems), problems
+
+
+def test_what_rspamd_includes_decides(tmp_path: Path) -> None:
+    files = {
+        "etc/rspamd/local.d/dmarc.conf": '.include(try=true; priority=1) "$LOCAL_CONFDIR/mine.conf"\nno_sampling_domains = x;',
+        "etc/rspamd/mine.conf": 'actions { reject = "reject"; }\n',
+    }
+    assert found(tmp_path, files).draft.mode == "enforce"
+
+
+UNREAD_INCLUDES = {
+    "by a pattern": '.include "/etc/rspamd/*.conf"',
+    "from elsewhere": '.include "http://rules.example/x"',
+    "within a block": 'actions {\n .include "/etc/rspamd/x.conf"\n}',
+}
+
+
+@pytest.mark.parametrize("text", UNREAD_INCLUDES.values(), ids=UNREAD_INCLUDES)
+def test_what_cannot_be_included_is_said(tmp_path: Path, text: str) -> None:
+    left = found(tmp_path, {"etc/rspamd/local.d/dmarc.conf": text + "\n"}).left
+    assert [each.option for each in left] == [".include"]
+
+
+def test_files_that_include_each_other_end(tmp_path: Path) -> None:
+    text = '.include "/etc/rspamd/local.d/dmarc.conf"\nactions { reject = "reject"; }\n'
+    migration = found(tmp_path, {"etc/rspamd/local.d/dmarc.conf": text})
+    assert migration.draft.mode == "enforce"
+    assert [each.option for each in migration.left] == [".include"]
 
 
 # The command
@@ -444,6 +493,9 @@ UCL: Mapping[str, tuple[str, object]] = {
     "comments": ("# a = 1\n/* a = 2 */ a = 3; // a = 4", "3"),
     "a list": ('a = ["x", y];', ("x", "y")),
     "a list over lines": ("a = [\n  x,\n  y\n];", ("x", "y")),
+    "a macro with arguments": ('.include(try=true; priority=1) "/etc/x"\na = x;', "x"),
+    "a text between tags": ("a = <<EOD\nx = {\nEOD\nb = y;", "x = {"),
+    "an empty text between tags": ("a = <<EOD\nEOD\nb = y;", ""),
     "a macro": ('.include "/etc/x"\na = x;', "x"),
     "an address": ("a = 127.0.0.1:11332;", "127.0.0.1:11332"),
     "an address of a URL": ("a = https://x.example/y;", "https://x.example/y"),

@@ -11,6 +11,7 @@ from dmarc_milter.attaching.milters import entries
 from dmarc_milter.attaching.postfix import AttachError, Postfix
 from dmarc_milter.migrating import opendkim, opendmarc, sendmail, spf_programs
 from dmarc_milter.migrating.chain import Chain, read_chain
+from dmarc_milter.migrating.fitting import fitting, why_not
 from dmarc_milter.migrating.postfix import SOCKET, PostfixSetup, policy_services
 from dmarc_milter.migrating.readers import TextReader, readers
 from dmarc_milter.migrating.sendmail import SendmailSetup
@@ -18,8 +19,6 @@ from dmarc_milter.migrating.settings_file import Draft, draft
 from dmarc_milter.migrating.steps import Site, Step, steps
 from dmarc_milter.migrating.tree import Tree, TreeError
 from dmarc_milter.migrating.values import Left, Place, Problem, Reading, Setting
-from dmarc_milter.settings import config
-from dmarc_milter.settings.error import ConfigError
 
 _OLD_PROTOCOLS = ("2", "3", "4")
 
@@ -53,7 +52,8 @@ class _Mta:
 def migrate(tree: Tree, written: str) -> Migration:
     """What the files below the root come to; `written` is where the settings will be."""
     mta = _mta(tree)
-    chain = _with_policy_service(read_chain(tree), tree, mta.postfix)
+    found_chain = _with_policy_service(read_chain(tree), tree, mta.postfix)
+    chain = Chain(tuple(map(fitting, found_chain.readings)))
     name = _host_name(tree, mta.postfix)
     found = draft(chain.readings, _base(chain, mta, name))
     problems = (*mta.problems, *chain.problems, *_nothing(chain, tree)) or tuple(_refused(found))
@@ -79,10 +79,9 @@ def _nothing(chain: Chain, tree: Tree) -> Iterator[Problem]:
 
 def _refused(found: Draft) -> Iterator[Problem]:
     """What our own settings say against the draft: a value there that cannot be one here."""
-    try:
-        config.parse(tomllib.loads(found.text()))
-    except ConfigError as error:
-        yield Problem(Place("dmarc-milter.toml"), f"what was found cannot be carried over: {error}")
+    why = why_not(tomllib.loads(found.text()))
+    if why is not None:
+        yield Problem(Place("dmarc-milter.toml"), f"what was found cannot be carried over: {why}")
 
 
 # The mail server

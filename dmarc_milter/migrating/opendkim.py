@@ -1,10 +1,10 @@
 """opendkim.conf (OpenDKIM 2.11) and dkimpy-milter.conf: what verifies is carried over, what signs is left alone."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from dmarc_milter.migrating import lists
 from dmarc_milter.migrating.hosts import hosts
+from dmarc_milter.migrating.hosts import name as domain_name
 from dmarc_milter.migrating.options import Option, Options, default_sockets, gathered, parse
 from dmarc_milter.migrating.tree import Tree, TreeError
 from dmarc_milter.migrating.values import Left, Notebook, Place, Problem, Program, Reading, Rule, Setting, Trusted
@@ -23,29 +23,30 @@ def read(text: str, path: str, tree: Tree, *, name: str = NAME) -> Reading:
     """`text` is that of the file at `path`; files that it includes are read, too."""
     notes = Notebook()
     options = gathered(iter(_with_included(text, path, tree, notes)), lists.short(path))
-    notes.notes += options.repeated
+    notes.notes += options.overridden()
     mode = options.value("Mode", "sv").lower()
     signs = "s" in mode and any(options.get(each) for each in _SIGNING)
     verifies = "v" in mode
-    program = _program(name, path, options, signs=signs, verifies=verifies)
-    sockets = default_sockets(program.service, tree)
-    notes.program = replace(program, sockets=(*program.sockets, *sockets))
+    service = "opendkim" if name == NAME else "dkimpy-milter"
+    named = (options.value("Socket"),) if options.get("Socket") else ()
+    notes.program = Program(
+        name,
+        path,
+        service,
+        (*named, *default_sockets(service, tree)),
+        stays=signs,
+        becomes="Mode s" if signs and verifies else "",
+        becomes_line=_line_of_mode(text),
+    )
     if verifies:
         _carry(options, tree, notes, name, is_alone=not signs)
     return notes.reading()
 
 
-def _program(name: str, path: str, options: Options, *, signs: bool, verifies: bool) -> Program:
-    mode = options.get("Mode")
-    return Program(
-        name,
-        path,
-        "opendkim" if name == NAME else "dkimpy-milter",
-        (options.value("Socket"),) if options.get("Socket") else (),
-        stays=signs,
-        becomes="Mode s" if signs and verifies else "",
-        becomes_line=mode.place.line if mode and mode.place.file == lists.short(path) else None,
-    )
+def _line_of_mode(text: str) -> int | None:
+    """The line that sets the mode; None where none does, or a file that is included may: the last one counts."""
+    own = gathered(parse(text, ""), "")
+    return None if own.get("Include") else own.place("Mode").line
 
 
 def _with_included(text: str, path: str, tree: Tree, notes: Notebook) -> list[Option]:
@@ -160,7 +161,12 @@ def _exempt(options: Options, tree: Tree, notes: Notebook, name: str) -> None:
     option = options.get("ExemptDomains")
     if option is None:
         return
-    domains = tuple(each.lower().removeprefix("*") for each in lists.texts(_entries(option, tree, notes)))
+    entries = lists.texts(_entries(option, tree, notes))
+    domains = tuple(found for each in entries if (found := domain_name(each, stars=True)))
+    others = [each for each in entries if domain_name(each, stars=True) is None]
+    if others:
+        meaning = "These are no domains; name the ones that they stand for in a rule."
+        notes.left.append(Left(option.place, option.name, ", ".join(others), meaning))
     if domains:
         conditions = {"from_domain": domains}
         reason = f"ExemptDomains of {name}"
@@ -228,6 +234,16 @@ _MEANINGS = {
     "FinalPolicyScript": "Lua is not run. Look into the script: what it decides may be a rule ([[override]]).",
     "TrustAnchorFile": "Your resolver validates DNSSEC: what is bogus is a temporary error here.",
     "ReportAddress": "Reports about signatures (RFC 6651) are not sent; [report.failure] has those of DMARC.",
+    "Quarantine": "A signature that fails puts nothing into quarantine by itself; a rule with dkim can.",
+    "ReplaceRules": "Fields are verified as they came.",
+    "SenderHeaders": "The Author Domain is that of From (RFC 9989 5.3.1).",
+    "SendReports": "Reports about signatures (RFC 6651) are not sent; [report.failure] has those of DMARC.",
+    "DiagnosticDirectory": "dmarc-milter check shows what was signed and what came, and --save-zone keeps the answers.",
+    "Diagnostics": "dmarc-milter check shows what was signed and what came.",
+    "DNSOverride": "dmarc-milter check --zone answers from a file.",
+    "Statistics": "What became of each message is in the journal: dmarc-milter trace, summary.",
+    "BogusKey": "Your resolver validates DNSSEC: what is bogus is a temporary error here.",
+    "UnprotectedKey": "Whether a key's zone is signed makes no difference here.",
     "ClockDrift": "A signature may be 300 s in the future, as there by default.",
     "MaximumHeaders": "A header section may have 4 MB and 20,000 fields; what has more is refused.",
 }

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from dmarc_milter.migrating import lists
 from dmarc_milter.migrating.hosts import hosts
+from dmarc_milter.migrating.hosts import name as domain_name
 from dmarc_milter.migrating.lists import Listed
 from dmarc_milter.migrating.options import Option, Options, default_sockets, gathered, parse, unknown, wrong_booleans
 from dmarc_milter.migrating.tree import Tree
@@ -75,7 +76,7 @@ def read(text: str, path: str, tree: Tree) -> Reading:
     """`text` is that of the file at `path`."""
     file = lists.short(path)
     options = gathered(parse(text, file), file)
-    notes = Notebook(notes=list(options.repeated))
+    notes = Notebook(notes=list(options.overridden()))
     notes.problems += unknown(options, _KNOWN, NAME)
     notes.problems += wrong_booleans(options, _BOOLEANS)
     named = (options.value("Socket"),) if options.get("Socket") else ()
@@ -119,14 +120,13 @@ def _policy(options: Options, notes: Notebook) -> None:
     text = options.get("RejectString")
     if text is not None:
         reply = f"550 5.7.1 {text.value.replace('{', '').replace('}', '').replace('%s', '{domain}')}"
-        notes.settings.append(
-            Setting("policy.reply", "reject", reply, f"{text.place}; {{domain}} is the Author Domain here")
-        )
+        notes.settings.append(Setting("policy.reply", "reject", reply, str(text.place)))
+        if "%s" in text.value:
+            notes.notes.append(f"{text.place}: {{domain}} is the Author Domain; OpenDMARC named that of the policy.")
 
 
 def _source(option: Option, options: Options) -> str:
-    repeated = any(f": {option.name.lower()} " in each.lower() for each in options.repeated)
-    return f"{option.place}, the last one counts" if repeated else str(option.place)
+    return f"{option.place}, the last one counts" if options.is_repeated(option.name) else str(option.place)
 
 
 def _file(option: Option, tree: Tree, notes: Notebook) -> Listed:
@@ -173,7 +173,11 @@ def _ignored_senders(options: Options, tree: Tree, notes: Notebook) -> None:
     if option is None:
         return
     entries = _file(option, tree, notes).entries if option.value.startswith("/") else lists.between_commas(option)
-    domains = tuple(each.removeprefix("@").lower() for each in lists.texts(entries))
+    domains = tuple(found for each in lists.texts(entries) if (found := domain_name(each.removeprefix("@"))))
+    others = [each for each in lists.texts(entries) if domain_name(each.removeprefix("@")) is None]
+    if others:
+        meaning = "These are no domains, and never matched one in OpenDMARC."
+        notes.left.append(Left(option.place, option.name, ", ".join(others), meaning))
     if domains:
         notes.rules.append(
             Rule(
@@ -220,6 +224,10 @@ _MEANINGS = {
         "it: [report] enabled = true, docs/reporting.md."
     ),
     "FailureReports": "Failure reports are sent for the domains that you name in [report.failure] only.",
+    "FailureReportsBcc": "Failure reports ([report.failure]) go to those alone whom the Domain Owner names.",
+    "FailureReportsOnNone": "A failure report tells of mail that a policy asks reports for: [report.failure].",
+    "FailureReportsSentBy": "Reports are sent in the name of [report] email.",
+    "SoftwareHeader": "No field names the program.",
     "ReportCommand": "Reports leave through your MTA: [report], docs/reporting.md.",
     "NoReportsList": "[report] has a list of its own of who gets none: docs/reporting.md.",
     "IgnoreMailTo": "It kept mail to these recipients out of reports. Ours never name a recipient.",

@@ -26,9 +26,20 @@ class Options:
 
     found: Mapping[str, Option]
     """By the name in lower case."""
-    repeated: tuple[str, ...] = ()
-    """Sentences of lines that do not count."""
+    repeated: tuple[tuple[Option, Option], ...] = ()
+    """Those that do not count, each with the one that takes its place."""
     file: Place = field(default_factory=lambda: Place(""))
+
+    def is_repeated(self, name: str) -> bool:
+        """Whether it is set more than once."""
+        return any(last.name.lower() == name.lower() for _, last in self.repeated)
+
+    def overridden(self) -> tuple[str, ...]:
+        """A sentence for each that does not count."""
+        return tuple(
+            f"{before.place.file} line {before.place.line}: {before.name} is overridden by line {last.place.line}."
+            for before, last in self.repeated
+        )
 
     def get(self, name: str) -> Option | None:
         """The option of that name."""
@@ -65,10 +76,7 @@ def gathered(options: Iterator[Option], file: str) -> Options:
     for option in options:
         before = found.get(option.name.lower())
         if before is not None:
-            repeated.append(
-                f"{before.place.file} line {before.place.line}: {before.name} is overridden by line "
-                f"{option.place.line}."
-            )
+            repeated.append((before, option))
         found[option.name.lower()] = option
     return Options(found, tuple(repeated), Place(file))
 

@@ -194,11 +194,14 @@ def _of_service(setup: PostfixSetup, service: Service, value: str, replaced: Rep
 
 def _restrictions(setup: PostfixSetup) -> Iterator[Command]:
     """The SPF policy services out of main.cf's and master.cf's restrictions."""
-    names = [service.partition("/")[0] for service in policy_services(setup)]
+    names = policy_services(setup)
     for parameter, value in setup.values.items():
         after = _without_service(value, names)
         if "check_policy_service" in value and after != value:
-            yield Command(_set(parameter, after), "the SPF policy service refuses on SPF alone")
+            # A class of the operator's own may not be empty.
+            is_class = parameter in setup.values.get("smtpd_restriction_classes", "")
+            wanted = after or ("check_client_access static:DUNNO" if is_class else "")
+            yield Command(_set(parameter, wanted), "the SPF policy service refuses on SPF alone")
     for service in setup.services:
         for parameter, value in service.overrides.items():
             after = _without_service(value, names)
@@ -207,8 +210,10 @@ def _restrictions(setup: PostfixSetup) -> Iterator[Command]:
 
 
 def _without_service(value: str, names: Sequence[str]) -> str:
-    for name in names:
-        target = rf"unix:(?:private/|/[^\s,]*/private/)?{re.escape(name)}"
+    for service in names:
+        name, _, kind = service.partition("/")
+        before = "inet:" if kind == "inet" else r"unix:(?:private/|/[^\s,]*/private/)?"
+        target = before + re.escape(name)
         wanted = rf"check_policy_service\s+(?:{target}(?=[\s,]|$)|\{{\s*{target}\s*,[^}}]*\}})"
         value = re.sub(rf"(?:^|[\s,]+){wanted}", "", value)
     return value.lstrip(", ")

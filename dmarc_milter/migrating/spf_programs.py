@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from dmarc_milter.migrating import lists
-from dmarc_milter.migrating.hosts import hosts
+from dmarc_milter.migrating.hosts import as_text, hosts
 from dmarc_milter.migrating.options import Option, Options, gathered, parse
 from dmarc_milter.migrating.values import Left, Notebook, Place, Program, Reading, Rule, Setting, Trusted
 from dmarc_milter.settings.policy import LOOPBACK
@@ -22,7 +22,7 @@ def read(text: str, path: str, *, name: str) -> Reading:
     """`name` is POLICYD or PYSPF."""
     file = lists.short(path)
     options = gathered(parse(text, file), file)
-    notes = Notebook(notes=list(options.repeated))
+    notes = Notebook(notes=list(options.overridden()))
     sockets = (options.value("Socket", "inet:8893@localhost"),) if name == PYSPF else ()
     notes.program = Program(name, path, name, sockets)
     _header(options, notes, name)
@@ -59,21 +59,31 @@ def _hosts(options: Options, notes: Notebook, name: str) -> None:
             notes.trusted.append(Trusted(LOOPBACK, f"skip_addresses of {name} not set"))
     for option_name in ("HELO_Whitelist", "Domain_Whitelist_PTR"):
         option = options.get(option_name)
-        names = tuple(each.lower() for each in lists.texts(lists.between_commas(option))) if option else ()
-        if option is not None and names:
-            rule = option_name.lower().replace("_", "-")
-            reason = f"{option_name} of {name}"
-            notes.rules.append(Rule(rule, {"reverse_name": names}, "accept", reason, str(option.place)))
+        if option is not None and option.value:
+            _names(option, notes, name, with_subdomains=option_name == "Domain_Whitelist_PTR")
     option = options.get("Whitelist")
     if option is not None and option.value:
         _whitelist(option, notes, name)
 
 
+def _names(option: Option, notes: Notebook, name: str, *, with_subdomains: bool) -> None:
+    """Names of clients; of Domain_Whitelist_PTR, everything below them, too."""
+    found = hosts(lists.between_commas(option))
+    names = tuple(f".{each.removeprefix('.')}" if with_subdomains else each for each in found.names)
+    if names:
+        rule, reason = option.name.lower().replace("_", "-"), f"{option.name} of {name}"
+        notes.rules.append(Rule(rule, {"reverse_name": names}, "accept", reason, str(option.place)))
+    others = (*map(as_text, found.networks), *found.ignored)
+    if others:
+        notes.left.append(Left(option.place, option.name, ", ".join(others), "These are no names of hosts."))
+
+
 def _whitelist(option: Option, notes: Notebook, name: str) -> None:
-    clients = lists.texts(lists.between_commas(option))
-    reason = f"Whitelist of {name}"
-    rule = Rule("whitelist", {"client": clients}, "accept", reason, str(option.place), is_suggested=True)
-    notes.rules.append(rule)
+    found = hosts(lists.between_commas(option))
+    if found.networks:
+        client, reason = tuple(map(as_text, found.networks)), f"Whitelist of {name}"
+        rule = Rule("whitelist", {"client": client}, "accept", reason, str(option.place), is_suggested=True)
+        notes.rules.append(rule)
     meaning = (
         "Decide what these hosts are. Those that pass other people's mail on to you, a backup MX or a forwarder, "
         "belong into [policy] trusted_relays; then SPF is asked about the client that they name. For others there is "
@@ -85,7 +95,7 @@ def _whitelist(option: Option, notes: Notebook, name: str) -> None:
 _RESULTS = {
     "fail": ("fail",),
     "softfail": ("fail", "softfail"),
-    "spf_not_pass": ("fail", "softfail", "neutral", "none"),
+    "spf_not_pass": ("fail", "softfail", "neutral"),
     "null": ("fail",),
 }
 _ALONE = (
@@ -115,6 +125,9 @@ def _refusing(options: Options, name: str) -> Iterator[tuple[Rule, Left]]:
 
 
 _MEANINGS = {
+    "Whitelist_Lookup_Time": "All questions about one message have [dns] deadline together.",
+    "SPF_Enhanced_Status_Codes": "Replies have templates of their own, with enhanced codes: [policy.reply].",
+    "Prospective": "What a sender should publish is told by dmarc-milter check --domain.",
     "TempError_Defer": "DMARC defers what its outcome depends on: [policy] temperror. SPF alone does not.",
     "PermError_reject": 'A broken SPF record counts as no pass; a rule with spf = ["permerror"] can refuse.',
     "No_Mail": "A domain that sends no mail says 'v=spf1 -all' and p=reject; DMARC refuses it then.",

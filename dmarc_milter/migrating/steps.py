@@ -116,7 +116,7 @@ def _becomes(program: Program) -> Iterator[Command]:
     name = program.file.rpartition("/")[2]
     why = f"{name}: {program.becomes}. It signs as before, and no longer verifies"
     if program.becomes_line is None:
-        yield Command(f"echo '{program.becomes}' >> {program.file}", why)
+        yield Command(f"sed -i '$a {program.becomes}' {program.file}", why)
     else:
         yield Command(f"sed -i '{program.becomes_line}s/.*/{program.becomes}/' {program.file}", why)
     yield Command(f"systemctl restart {program.service}")

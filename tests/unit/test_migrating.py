@@ -15,13 +15,14 @@ from dmarc_milter.attaching.milter_address import same
 from dmarc_milter.cli.main import main
 from dmarc_milter.migrating import ucl
 from dmarc_milter.migrating.chain import read_chain
+from dmarc_milter.migrating.fitting import fitting
 from dmarc_milter.migrating.hosts import as_text, hosts
 from dmarc_milter.migrating.lists import Entry
 from dmarc_milter.migrating.migration import Migration, migrate
 from dmarc_milter.migrating.order import order_notes
 from dmarc_milter.migrating.tree import Tree
 from dmarc_milter.migrating.ucl import Block, UclError
-from dmarc_milter.migrating.values import Place
+from dmarc_milter.migrating.values import Place, Reading, Rule
 from dmarc_milter.settings import config
 
 Files = Mapping[str, str]
@@ -170,6 +171,19 @@ CARRIED: Mapping[str, tuple[Files, str, str, object]] = {
         "trusted_networks",
         ["127.0.0.0/8", "::1", "192.0.2.0/24"],
     ),
+    "names below those that pyspf-milter trusts": (
+        {"etc/pyspf-milter/pyspf-milter.conf": "Domain_Whitelist_PTR = example.net,.example.org\n"},
+        "override",
+        "",
+        [
+            {
+                "name": "domain-whitelist-ptr",
+                "reverse_name": [".example.net", ".example.org"],
+                "action": "accept",
+                "reason": "Domain_Whitelist_PTR of pyspf-milter",
+            }
+        ],
+    ),
     "Received-SPF, which policyd-spf writes by default": (
         {"etc/postfix-policyd-spf-python/policyd-spf.conf": "debugLevel = 1\n"},
         "milter",
@@ -240,6 +254,55 @@ def test_carried_over(tmp_path: Path, files: Files, section: str, key: str, valu
     assert data == value
 
 
+LEFT: Mapping[str, tuple[Files, str, str]] = {
+    "a name server that is no address": (
+        {"etc/opendkim.conf": "Mode v\nNameservers not-an-address, 192.0.2.53\n"},
+        "opendkim.conf:2",
+        "not-an-address",
+    ),
+    "more seconds than we wait": ({"etc/opendmarc.conf": f"{FIRST}DNSTimeout 120\n"}, "opendmarc.conf:2", "120.0"),
+    "no seconds": ({"etc/opendmarc.conf": f"{FIRST}DNSTimeout 0\n"}, "opendmarc.conf:2", "0.0"),
+    "more signatures than we verify": (
+        {"etc/opendkim.conf": "Mode v\nMaximumSignaturesToVerify 500\n"},
+        "opendkim.conf:2",
+        "500",
+    ),
+    "a reply that cannot be one": (
+        {"etc/opendmarc.conf": f"{FIRST}RejectString n\u00e9in\n"},
+        "opendmarc.conf:2",
+        "550 5.7.1 n\u00e9in",
+    ),
+    "addresses where domains belong": (
+        {"etc/opendmarc.conf": f"{FIRST}IgnoreMailFrom user@example.org,example.org,*\n"},
+        "opendmarc.conf:2",
+        "user@example.org, *",
+    ),
+    "a sealer that is no domain": ({"etc/opendmarc.conf": f"{FIRST}DomainWhitelist a b!\n"}, "opendmarc.conf:2", "b!"),
+    "a client that is none": (
+        {"etc/pyspf-milter/pyspf-milter.conf": "Domain_Whitelist_PTR = example.net,*\n"},
+        "pyspf-milter.conf:1",
+        "*",
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "place", "value"), LEFT.values(), ids=LEFT)
+def test_a_value_that_cannot_be_ours_is_said_where_it_stands(
+    tmp_path: Path, files: Files, place: str, value: str
+) -> None:
+    migration = found(tmp_path, files)
+    assert migration.problems == ()
+    assert (place, value) in [(str(each.place), each.value) for each in migration.left], migration.left
+
+
+def test_a_rule_that_loses_a_condition_is_left_out(tmp_path: Path) -> None:
+    """Without it, it would be about more mail than before."""
+    rule = Rule("r", {"from_domain": ("a b",), "spf_domain": ("a.example",)}, "accept", "", "x:1")
+    fitted = fitting(Reading(rules=(rule,)))
+    assert fitted.rules == ()
+    assert [each.value for each in fitted.left] == ["a b"]
+
+
 SAID: Mapping[str, tuple[Files, str]] = {
     "refusing on SPF alone": ({"etc/postfix-policyd-spf-python/policyd-spf.conf": "Header_Type = AR\n"}, "SPF alone"),
     "a whitelist": (
@@ -277,9 +340,10 @@ REFUSED: Mapping[str, tuple[Files, str]] = {
         {"etc/opendmarc.conf": f"{FIRST}Rejectfailure true\n"},
         "opendmarc.conf:2: Rejectfailure is no option of OpenDMARC",
     ),
-    "a value of ours that cannot be": (
-        {"etc/opendkim.conf": "Mode v\nNameservers not-an-address\n"},
-        "cannot be carried over",
+    "a file that is no text": ({"etc/opendkim.conf": "Mode v\0\n"}, "opendkim.conf: /etc/opendkim.conf: no text"),
+    "a path that is too long": (
+        {"etc/opendmarc.conf": f"{FIRST}IgnoreHosts /{'a' * 300}\n"},
+        "opendmarc.conf:2: IgnoreHosts: /aaa",
     ),
     "no JSON": ({"etc/authentication_milter.json": "{"}, "authentication_milter.json:1: no JSON"),
     "no UCL": ({"etc/rspamd/local.d/dmarc.conf": "actions { reject"}, "dmarc.conf: line 1"),
@@ -341,6 +405,30 @@ def test_the_same_input_gives_the_same_output(tmp_path: Path, capsys: pytest.Cap
     assert said[0] == said[1]
     assert 'mode = "monitor"' in said[0].out
     assert "Step 2" in said[0].err
+
+
+@pytest.mark.parametrize(
+    ("value", "results"),
+    [("Fail", ["fail"]), ("Softfail", ["fail", "softfail"]), ("SPF_Not_Pass", ["fail", "softfail", "neutral"])],
+)
+def test_what_refused_on_spf_alone_is_suggested_as_it_was(tmp_path: Path, value: str, results: list[str]) -> None:
+    text = f"Mail_From_reject = {value}\nHELO_reject = False\n"
+    (rule,) = found(tmp_path, {"etc/postfix-policyd-spf-python/policyd-spf.conf": text}).draft.rules
+    assert (list(rule.conditions["spf"]), rule.is_suggested) == (results, True)
+
+
+@pytest.mark.parametrize(
+    ("text", "command"),
+    [
+        ("Mode sv\n", "sed -i '1s/.*/Mode s/' /etc/opendkim.conf"),
+        ("", "sed -i '$a Mode s' /etc/opendkim.conf"),
+        ("Mode sv\nInclude /etc/more\n", "sed -i '$a Mode s' /etc/opendkim.conf"),
+    ],
+)
+def test_the_one_line_of_opendkim(tmp_path: Path, text: str, command: str) -> None:
+    files = {"etc/opendkim.conf": f"{text}Domain a.example\nKeyFile /k", "etc/more": "Mode sv\n"}
+    lines = [each.line for step in found(tmp_path, files).steps for each in step.commands]
+    assert command in lines
 
 
 def test_no_secret_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -425,6 +513,19 @@ POSTFIX: Mapping[str, tuple[str, str, list[str], list[str]]] = {
             "postconf -MX policyd-spf/unix",
         ],
         ["check_policy_service"],
+    ),
+    "a policy service at a port": (
+        "smtpd_recipient_restrictions = reject_unauth_destination, check_policy_service inet:127.0.0.1:10040, permit\n",
+        "127.0.0.1:10040 inet n n n - 0 spawn\n  user=nobody argv=/usr/bin/policyd-spf\n",
+        ["postconf -e 'smtpd_recipient_restrictions = reject_unauth_destination, permit'"],
+        [],
+    ),
+    "a class that only asked for SPF": (
+        "smtpd_restriction_classes = spf\nspf = check_policy_service unix:private/policyd-spf\n"
+        "smtpd_recipient_restrictions = reject_unauth_destination\n",
+        "policyd-spf unix - n n - 0 spawn\n  user=nobody argv=/usr/bin/policyd-spf\n",
+        ["postconf -e 'spf = check_client_access static:DUNNO'"],
+        [],
     ),
     "a policy service of another": (
         "smtpd_recipient_restrictions = check_policy_service unix:private/greylist\n",

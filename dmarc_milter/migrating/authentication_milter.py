@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from dmarc_milter.migrating.hosts import hosts
+from dmarc_milter.migrating.hosts import as_text, hosts
 from dmarc_milter.migrating.lists import Entry, short
 from dmarc_milter.migrating.values import Left, Notebook, Place, Problem, Program, Reading, Rule, Setting, Trusted
 from dmarc_milter.settings.policy import LOOPBACK
@@ -110,7 +110,7 @@ def _whitelisted(entries: tuple[str, ...], notes: Notebook) -> None:
     reason, source = "DMARC.whitelisted of authentication_milter", "DMARC.whitelisted"
     plain = tuple(each for each in entries if not each.startswith(("dkim:", "dnswl:")))
     found = hosts([Entry(each, Place("")) for each in plain])
-    client = tuple(each for each in plain if each not in (*found.names, *found.ignored))
+    client = tuple(map(as_text, found.networks))
     dkim = tuple(each.removeprefix("dkim:").lower() for each in entries if each.startswith("dkim:"))
     if client:
         notes.rules.append(Rule("dmarc-whitelisted", {"client": client}, "accept", reason, source))
@@ -132,8 +132,14 @@ def _lists(handlers: Table, place: Place, notes: Notebook) -> None:
     source = "LocalIP" if "LocalIP" in handlers else "LocalIP not set: this host alone"
     notes.trusted.append(Trusted((*LOOPBACK, *found.networks), source))
     relays = _texts(_table(handlers, "TrustedIP"), "trusted_ip_list")
-    if relays:
-        notes.settings.append(Setting("policy", "trusted_relays", relays, "TrustedIP"))
+    trusted = hosts([Entry(each, place) for each in relays])
+    if trusted.networks:
+        value = tuple(map(as_text, trusted.networks))
+        notes.settings.append(Setting("policy", "trusted_relays", value, "TrustedIP"))
+    others = (*found.names, *found.ignored, *trusted.names, *trusted.ignored)
+    if others:
+        meaning = "Only addresses are carried over: names are not looked up."
+        notes.left.append(Left(place, "LocalIP, TrustedIP", ", ".join(others), meaning))
 
 
 def _sanitize(handlers: Table, place: Place, notes: Notebook) -> None:
@@ -147,13 +153,34 @@ def _sanitize(handlers: Table, place: Place, notes: Notebook) -> None:
         notes.left.append(_left(place, "Sanitize.hosts_to_remove", meaning))
 
 
+_NO_COUNTERPART = {
+    "DMARC": {
+        "strict_multifrom": "Mail without exactly one domain in From is refused: [policy] unusable_from.",
+        "reject_on_multifrom": "Mail without exactly one domain in From is refused, however many there are.",
+        "quarantine_on_multifrom": 'Several domains in From are refused; unusable_from = "quarantine" is nearest.',
+        "skip_on_multifrom": 'Several domains in From are refused; unusable_from = "accept" is nearest.',
+        "policy_rbl_lookup": "Lists in the DNS are not asked; rules ([[override]]) name domains.",
+        "use_arc": "A sealer is believed only where [policy.indirect] trusted_sealers names it.",
+    },
+    "ARC": {"rbl_whitelist": "Lists in the DNS are not asked; name the sealers in [policy.indirect] trusted_sealers."},
+    "SPF": {
+        "helo_check": "HELO is checked where MAIL FROM is empty, or where a rule has helo_spf.",
+        "spfu_detection": "SPF upgrades are not looked for.",
+    },
+    "DKIM": {"no_strict": "Keys below 1,024 bits and rsa-sha1 never count (RFC 8301)."},
+    "Sanitize": {"extra_auth_results_types": "Authentication-Results alone is removed."},
+}
+
+
 def _others(top: Table, handlers: Table, place: Place, notes: Notebook) -> None:
     there = [each for each in _OTHER_HANDLERS if each in handlers]
     if there:
         meaning = "These handlers are not this filter's job; whoever reads their results has to do without them."
         notes.left.append(_left(place, ", ".join(there), meaning))
-    if _is_on(_table(handlers, "SPF"), "spfu_detection"):
-        notes.left.append(_left(place, "SPF.spfu_detection", "SPF upgrades are not looked for."))
+    for handler, meanings in _NO_COUNTERPART.items():
+        for option, meaning in meanings.items():
+            if _is_on(_table(handlers, handler), option):
+                notes.left.append(_left(place, f"{handler}.{option}", meaning))
     if top.get("protocol") == "smtp":
         meaning = "This filter is a milter: have Postfix ask it by smtpd_milters instead of a proxy filter."
         notes.left.append(_left(place, "protocol smtp", meaning))

@@ -47,6 +47,7 @@ def read(tree: Tree) -> Reading:
     _lists(blocks, tree, notes)
     _headers(blocks["milter_headers.conf"], notes)
     _stays(blocks, notes)
+    _without_counterpart(blocks, notes)
     return notes.reading()
 
 
@@ -221,6 +222,27 @@ _STAY = (
     "and refuses nothing for DMARC once its actions are taken out of dmarc.conf. To have it ask less, set enabled = "
     "false there; then rules and whitelists that need these symbols no longer match."
 )
+
+
+_NO_COUNTERPART = {
+    ("dmarc.conf", "no_reporting_domains"): "[report] exclude_domains has them; rspamd's list is not carried over.",
+    ("dkim.conf", "time_jitter"): "A signature may be 300 s in the future.",
+    ("dkim.conf", "trusted_only"): "Every signature is verified; which one counts is decided by alignment with From.",
+    ("dkim.conf", "trusted_domains"): "Every signature is verified; rules ([[override]]) can name dkim_domain.",
+    ("dkim.conf", "skip_multi"): "All signatures are verified, up to [dkim] max_signatures.",
+    ("arc.conf", "adjust_dmarc"): "A sealer is believed where [policy.indirect] trusted_sealers names it.",
+}
+
+
+def _without_counterpart(blocks: dict[str, Block], notes: Notebook) -> None:
+    for (name, key), meaning in _NO_COUNTERPART.items():
+        if key in blocks[name].values:
+            value = ", ".join(blocks[name].texts(key) or ())
+            notes.left.append(Left(_place(name, blocks[name], key), key, value, meaning))
+    most = blocks["dkim.conf"].text("max_sigs")
+    if most is not None and most.isdecimal():
+        place = _place("dkim.conf", blocks["dkim.conf"], "max_sigs")
+        notes.settings.append(Setting("dkim", "max_signatures", int(most), str(place)))
 
 
 def _stays(blocks: dict[str, Block], notes: Notebook) -> None:

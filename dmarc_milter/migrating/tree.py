@@ -1,5 +1,7 @@
 """The files of a host, below its root folder; nothing outside of that is ever opened."""
 
+import errno
+import os
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -73,10 +75,12 @@ class Tree:
                 now = now if now == self.root else now.parent
                 continue
             step = now / part
-            if not step.is_symlink() or links >= _MAX_LINKS:
+            if not step.is_symlink():
                 now = step
                 continue
             links += 1
+            if links > _MAX_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
             target = str(step.readlink())
             left.extendleft(reversed(target.split("/")))
             now = self.root if target.startswith("/") else now

@@ -20,7 +20,7 @@ from dmarc_milter.migrating.hosts import as_text, hosts
 from dmarc_milter.migrating.lists import Entry
 from dmarc_milter.migrating.migration import Migration, migrate
 from dmarc_milter.migrating.order import order_notes
-from dmarc_milter.migrating.tree import Tree
+from dmarc_milter.migrating.tree import Tree, TreeError
 from dmarc_milter.migrating.ucl import Block, UclError
 from dmarc_milter.migrating.values import Place, Reading, Rule
 from dmarc_milter.settings import config
@@ -212,6 +212,12 @@ CARRIED: Mapping[str, tuple[Files, str, str, object]] = {
         "trusted_networks",
         ["127.0.0.0/8", "::1", "192.0.2.0/24"],
     ),
+    "signatures that rspamd verifies": (
+        {"etc/rspamd/local.d/dkim.conf": "max_sigs = 5;\n"},
+        "dkim",
+        "max_signatures",
+        5,
+    ),
     "a map of rspamd's own networks, as mailcow has it": (
         {
             "etc/rspamd/local.d/options.inc": "local_addrs = /etc/rspamd/own.map;\n",
@@ -312,6 +318,28 @@ SAID: Mapping[str, tuple[Files, str]] = {
     "refusing on DKIM alone": ({"etc/opendkim.conf": "Mode v\nOn-BadSignature reject\n"}, "RFC 6376 6.3"),
     "a script": ({"etc/opendkim.conf": "Mode v\nScreenPolicyScript /etc/x.lua\n"}, "Lua is not run"),
     "a copy of failures": ({"etc/opendmarc.conf": f"{FIRST}CopyFailuresTo a@example.org\n"}, "milter_header_checks"),
+    "several authors, as authentication_milter took them": (
+        {"etc/authentication_milter.json": '{"handlers": {"DMARC": {"quarantine_on_multifrom": 1}}}'},
+        'unusable_from = "quarantine"',
+    ),
+    "lists in the DNS": (
+        {"etc/authentication_milter.json": '{"handlers": {"ARC": {"rbl_whitelist": "x.example"}}}'},
+        "Lists in the DNS are not asked",
+    ),
+    "HELO, as authentication_milter checks it": (
+        {"etc/authentication_milter.json": '{"handlers": {"SPF": {"helo_check": 1}}}'},
+        "helo_spf",
+    ),
+    "seconds in the future": ({"etc/rspamd/local.d/dkim.conf": "time_jitter = 6h;\n"}, "300 s in the future"),
+    "whom rspamd sends no report": (
+        {"etc/rspamd/local.d/dmarc.conf": "no_reporting_domains = [x.example];\n"},
+        "rspamd's list is not carried over",
+    ),
+    "who gets a copy of a report": (
+        {"etc/opendmarc.conf": f"{FIRST}FailureReportsBcc a@example.org\n"},
+        "whom the Domain Owner names",
+    ),
+    "what OpenDKIM puts into quarantine": ({"etc/opendkim.conf": "Mode v\nQuarantine yes\n"}, "a rule with dkim can"),
     "DKIM that never counted": (
         {
             "etc/opendmarc.conf": f"{FIRST}TrustedAuthservIDs other.example\nSPFSelfValidate yes\n",
@@ -470,6 +498,20 @@ def test_a_link_of_the_host_stays_below_its_root(tmp_path: Path) -> None:
     assert host.text("/etc/up") is None
     assert host.text("/etc/absolute") is None
     assert host.text("/etc/inner") == "here"
+
+
+def test_links_without_end_lead_nowhere(tmp_path: Path) -> None:
+    (tmp_path / "host").mkdir()
+    (tmp_path / "secret").write_text("hers")
+    for number in range(100):
+        (tmp_path / f"host/{number}").symlink_to(f"/{number + 1}")
+    (tmp_path / "host/100").symlink_to(tmp_path / "secret")
+    (tmp_path / "host/self").symlink_to("/self")
+    host = Tree(tmp_path / "host")
+    for path in ("/0", "/self"):
+        assert not host.exists(path)
+        with pytest.raises(TreeError, match="symbolic links"):
+            host.text(path)
 
 
 def test_control_characters_are_not_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

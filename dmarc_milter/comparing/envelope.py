@@ -17,7 +17,6 @@ from dmarc_milter.message.lexer import text_of
 from dmarc_milter.message.received import handed_over
 
 _MAX_FIELD = 4_096
-_CLIENT = re.compile(r"(?:client-ip=|designates |smtp\.remote-ip=|sender ip is )\[?([0-9a-f.:]{2,45})")
 _PATH_FIELDS = frozenset(("return-path", "x-original-return-path", "x-envelope-from", "x-original-mail-from"))
 _PATH = re.compile(rb"<([^<>\r\n]{0,320})>")
 

@@ -21,7 +21,6 @@ DMARC = ("pass", "fail", "none", "temperror", "permerror")
 SPF = ("pass", "fail", "softfail", "neutral", "none", "temperror", "permerror")
 DKIM = ("pass", "fail", "temperror", "none")
 ARC = ("pass", "fail", "none")
-OVERRIDES = ("local_policy", "mailing_list", "other", "policy_test_mode", "trusted_forwarder")
 NONE = "none"
 """Instead of a domain or an address: messages that have none."""
 _CHOICES = {

@@ -21,7 +21,6 @@ from dmarc_milter.settings.addresses import InetAddress, UnixAddress
 from dmarc_milter.settings.error import ConfigError
 
 _BACKLOG = 64
-_GRACE_SECONDS = 3
 
 
 class _Protocol(H11Protocol):

@@ -5,10 +5,8 @@ from collections.abc import Iterator
 from dmarc_milter.columns import message
 from dmarc_milter.columns.column import Line, Row
 from dmarc_milter.columns.table import lines
-from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.wording.actions import DONE
 
-_BY_POLICY = (PolicyReason.DMARC_FAIL.value, PolicyReason.TEST_MODE.value)
 _TOLD_ELSEWHERE = ("decision", "enforce", "reply", "override", "rule", "policy")
 
 

@@ -301,8 +301,9 @@ class Transaction:
 
         How many Received fields stand above anything that a sender could write; None where that is not such mail.
         """
-        is_of_this_host = contains(LOOPBACK, self._connection.client_address)
-        if self._not_judged is None or self._not_judged.code is not PolicyReason.TRUSTED_NETWORK or not is_of_this_host:
+        if self._not_judged is None or self._not_judged.code is not PolicyReason.TRUSTED_NETWORK:
+            return None
+        if not contains(LOOPBACK, self._connection.client_address):
             return None
         return received_by_this_host([each.value for each in self._header.all("received")])
 

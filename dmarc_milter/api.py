@@ -20,7 +20,7 @@ from dmarc_milter.judging.transaction import Connection, Outcome, Transaction
 from dmarc_milter.judging.verdict import Disposition, Envelope, Verdict
 from dmarc_milter.message.header import Header, split_message
 from dmarc_milter.settings.config import Settings
-from dmarc_milter.spf.evaluation import Step
+from dmarc_milter.spf.check import Step
 from dmarc_milter.telemetry.log import logger
 
 _CHUNK = 65_535

@@ -13,7 +13,8 @@ from dmarc_milter.dmarc.evaluation import Discovery, DmarcEvaluation, evaluate
 from dmarc_milter.dmarc.report_destination import Destination, ReportTag, destination
 from dmarc_milter.dmarc.tree_walk import TreeWalks, Walk, questions
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType, Resolver, text_records
-from dmarc_milter.spf.evaluation import Check, Step, check_host
+from dmarc_milter.spf.check import Check, Step
+from dmarc_milter.spf.evaluation import check_host
 from dmarc_milter.spf.loop import Loop, loop
 
 DEADLINE = 30.0

@@ -13,7 +13,7 @@ from dmarc_milter.dmarc.report_destination import Consent, Destination
 from dmarc_milter.dmarc.tree_walk import query_name
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType
 from dmarc_milter.explaining.domain import DomainFound, KeyFound
-from dmarc_milter.spf.evaluation import SpfResult
+from dmarc_milter.spf.check import SpfResult
 from dmarc_milter.spf.reasons import SpfReason
 
 RECOMMENDED_BITS = 2_048

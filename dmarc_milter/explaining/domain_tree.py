@@ -11,7 +11,7 @@ from dmarc_milter.explaining.domain import DomainFound, KeyFound, SpfFound
 from dmarc_milter.explaining.domain_notes import NoteKind, notes, records_at, shown_record
 from dmarc_milter.explaining.public_key import key_text
 from dmarc_milter.explaining.tree import Node, add_spf_steps, add_walk
-from dmarc_milter.spf.evaluation import SpfResult
+from dmarc_milter.spf.check import SpfResult
 from dmarc_milter.spf.limits import MAX_DNS_TERMS, MAX_VOID_LOOKUPS
 from dmarc_milter.spf.record import is_spf
 

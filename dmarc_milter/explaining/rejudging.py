@@ -31,7 +31,7 @@ from dmarc_milter.message.mailing_list import MailingList
 from dmarc_milter.message.reasons import Unusable
 from dmarc_milter.message.received import HandOver, Relayed
 from dmarc_milter.settings.config import Settings
-from dmarc_milter.spf.evaluation import Check, SpfResult
+from dmarc_milter.spf.check import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
 
 UNKNOWN = "unknown"

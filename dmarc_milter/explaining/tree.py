@@ -10,7 +10,7 @@ from dmarc_milter.common.text import printable
 from dmarc_milter.dmarc.record import is_dmarc
 from dmarc_milter.dmarc.tree_walk import Walk, query_name
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType
-from dmarc_milter.spf.evaluation import Step
+from dmarc_milter.spf.check import Step
 from dmarc_milter.spf.loop import loop
 from dmarc_milter.spf.reasons import SpfReason
 

@@ -33,7 +33,8 @@ from dmarc_milter.message.header import Header
 from dmarc_milter.message.mailing_list import mailing_list
 from dmarc_milter.message.reasons import Unusable
 from dmarc_milter.message.received import Relayed, outermost
-from dmarc_milter.spf.evaluation import Check, SpfResult, Step, check_host, identity
+from dmarc_milter.spf.check import Check, SpfResult, Step
+from dmarc_milter.spf.evaluation import check_host, identity
 from dmarc_milter.spf.reasons import SpfReason
 from dmarc_milter.spf.validated import validated_names
 

@@ -15,7 +15,7 @@ from dmarc_milter.dns.answer import Answer, Question, RecordType
 from dmarc_milter.dns.name import DomainPattern
 from dmarc_milter.judging.verdict import Action, Disposition, Verdict
 from dmarc_milter.message.header import Field, Header
-from dmarc_milter.spf.evaluation import SpfResult
+from dmarc_milter.spf.check import SpfResult
 from dmarc_milter.spf.record import is_spf
 
 MAX_HEADER, MAX_FIELD = 16_384, 4_096

@@ -11,7 +11,7 @@ from dmarc_milter.dns.name import DomainPattern, to_identifier
 from dmarc_milter.judging.pattern import domain_patterns
 from dmarc_milter.judging.verdict import Action, Verdict
 from dmarc_milter.settings.override import OverrideSection
-from dmarc_milter.spf.evaluation import SpfResult
+from dmarc_milter.spf.check import SpfResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from dmarc_milter.message.authserv_id import comparable
 from dmarc_milter.message.header import Field, Header, with_crlf
 from dmarc_milter.message.local_hop import received_by_this_host
 from dmarc_milter.message.received import Relayed
-from dmarc_milter.spf.evaluation import Step
+from dmarc_milter.spf.check import Step
 
 MAX_RECIPIENTS = 1_000
 """Recipients of one message whose domains are remembered; with more, no rule about recipients applies."""

@@ -10,7 +10,7 @@ from dmarc_milter.dmarc import evaluation as dmarc_evaluation
 from dmarc_milter.message.author import Author
 from dmarc_milter.message.mailing_list import MailingList
 from dmarc_milter.message.received import Relayed
-from dmarc_milter.spf.evaluation import Check
+from dmarc_milter.spf.check import Check
 
 
 class SpfIdentity(Enum):

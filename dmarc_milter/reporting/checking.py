@@ -19,7 +19,7 @@ from dmarc_milter.reporting.mail import aggregate_mail
 from dmarc_milter.reporting.making import Sender
 from dmarc_milter.reporting.sending import bounce_address
 from dmarc_milter.reporting.signing import signed
-from dmarc_milter.spf.evaluation import SpfResult
+from dmarc_milter.spf.check import SpfResult
 
 _TOKEN = "0" * 32
 

@@ -17,11 +17,12 @@ from dmarc_milter.dns.runner import Runner
 from dmarc_milter.dns.source import Source
 from dmarc_milter.journal.report_tables import failure_reports, reports
 from dmarc_milter.journal.rollups import DAY
+from dmarc_milter.reporting.claim import MadeReport, queue
 from dmarc_milter.reporting.failure import PendingFailure, failure_mail
 from dmarc_milter.reporting.making import SECONDS, Sender
 from dmarc_milter.reporting.planning import Rules, chosen
 from dmarc_milter.reporting.signing import signed
-from dmarc_milter.reporting.store import MadeReport, Store
+from dmarc_milter.reporting.store import Store
 
 HOUR = 3_600.0
 KEEP_SECONDS = DAY
@@ -132,7 +133,7 @@ class FailureMaker:
         """In one transaction. What is left over is one failure, which stands for all of them."""
         table = failure_reports
         with self._store.writing.begin() as connection:
-            self._store.queue(connection, made)
+            queue(connection, made)
             for each in done:
                 connection.execute(table.delete().where(table.c.uid == each.uid))
             if len(left) > 1:

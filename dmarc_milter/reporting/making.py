@@ -25,13 +25,14 @@ from dmarc_milter.journal.report_tables import JobState
 from dmarc_milter.journal.reported import Aligned, Content
 from dmarc_milter.journal.rollups import DAY
 from dmarc_milter.reporting.alignments import Alignments, UnansweredError
+from dmarc_milter.reporting.claim import Claim, Job, JobOutcome, MadeReport
 from dmarc_milter.reporting.document import Part, Record, Reporter, parts
 from dmarc_milter.reporting.identity import ReportIdentity
 from dmarc_milter.reporting.mail import aggregate_mail
 from dmarc_milter.reporting.planning import Pair, Plan, PolicyDay, Rules, look_into, plan
 from dmarc_milter.reporting.records import Counted, pairs, records
 from dmarc_milter.reporting.signing import SigningKey, signed
-from dmarc_milter.reporting.store import Claim, Job, JobOutcome, MadeReport, Store
+from dmarc_milter.reporting.store import Store
 from dmarc_milter.telemetry.log import logger
 
 BATCH = 64

@@ -7,20 +7,16 @@ host; it holds no transaction while it works, so that mail is written meanwhile.
 
 import fcntl
 import os
-import secrets
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import Connection
 
 from dmarc_milter.dmarc.record import parse
 from dmarc_milter.journal.database import open_for_both
 from dmarc_milter.journal.report_tables import (
-    DeliveryState,
     JobState,
     policy_records,
     report_days,
@@ -34,6 +30,7 @@ from dmarc_milter.journal.report_tables import (
 from dmarc_milter.journal.reported import PASS, VARIANTS
 from dmarc_milter.journal.rollups import DAY
 from dmarc_milter.journal.schema import check
+from dmarc_milter.reporting.claim import Claim, Job, insert_new
 from dmarc_milter.reporting.planning import PolicyDay
 from dmarc_milter.reporting.records import Counted
 
@@ -46,32 +43,6 @@ _OWN_KIND = [number for number, each in VARIANTS.items() if each.is_report]
 
 class BusyError(Exception):
     """Somebody else works on the queue now."""
-
-
-class Job(NamedTuple):
-    """One domain of a closed day."""
-
-    day: int
-    policy_domain: str
-    tries: int
-
-
-class MadeReport(NamedTuple):
-    """A report, and the addresses that it goes to."""
-
-    id: str
-    day: int
-    policy_domain: str
-    policy: str
-    part: int
-    kind: str
-    messages: int
-    records: int
-    made: float
-    is_signed: bool
-    message: bytes
-    """The whole mail; empty where it is kept already."""
-    to: tuple[str, ...]
 
 
 class Store:
@@ -149,14 +120,13 @@ class Store:
         ).where(reported_policies.c.day == day)
         columns = ["day", "policy_domain", "state", "tries", "next_try", "messages"]
         with self.writing.begin() as connection:
-            self._insert_once(connection, report_days, [{"day": day, "closed": now}])
-            insert = self._insert(report_jobs).from_select(columns, domains.distinct()).on_conflict_do_nothing()
-            connection.execute(insert)
+            connection.execute(insert_new(connection, report_days), {"day": day, "closed": now})
+            connection.execute(insert_new(connection, report_jobs).from_select(columns, domains.distinct()))
 
     @contextmanager
     def claimed_jobs(
         self, limit: int, now: float, domain: str | None, day: int | None, after: Job | None = None
-    ) -> Iterator["Claim"]:
+    ) -> Iterator[Claim]:
         """At most `limit` open jobs that are nobody else's while the block runs, in order.
 
         With `after`, those behind it: who goes on where it was need not look at all that is done, again and again.
@@ -177,7 +147,7 @@ class Store:
             query = query.where(sa.tuple_(report_jobs.c.day, report_jobs.c.policy_domain) > place)
         with self.reading.connect() as connection, connection.begin() as transaction:
             jobs = [Job(*each) for each in connection.execute(query)]
-            yield Claim(self, jobs, connection if self.is_shared else None)
+            yield Claim(jobs, self.writing, connection if self.is_shared else None)
             transaction.commit()
 
     def open_jobs(self, day: int | None = None) -> int:
@@ -287,11 +257,6 @@ class Store:
             told = {int(day): int(n) for day, n in connection.execute(then.where(report_jobs.c.day.in_(done)))}
         return {day: count - told.get(day, 0) for day, count in counted.items()}
 
-    def queue(self, connection: Connection, made: Sequence["MadeReport"]) -> None:
-        """Have reports sent; those that are there already stay as they are."""
-        self._insert_once(connection, reports, [_report_row(each) for each in made if each.message])
-        self._insert_once(connection, report_deliveries, [row for each in made for row in _deliveries(each)])
-
     # Suppression
 
     def suppressed(self, now: float) -> dict[str, Any]:
@@ -300,109 +265,3 @@ class Store:
         query = sa.select(table).where(sa.or_(table.c.until.is_(None), table.c.until > now))
         with self.reading.connect() as connection:
             return {row.address: row for row in connection.execute(query)}
-
-    # Helpers
-
-    def _insert(self, table: sa.Table) -> Any:
-        return (postgresql if self.is_shared else sqlite).insert(table)
-
-    def _insert_once(self, connection: Connection, table: sa.Table, rows: Sequence[Mapping[str, Any]]) -> None:
-        if rows:
-            connection.execute(self._insert(table).on_conflict_do_nothing(), rows)
-
-
-class Claim:
-    """Jobs in hand. What comes of them is written at once: all of it, or nothing."""
-
-    def __init__(self, store: Store, jobs: Sequence[Job], connection: Connection | None) -> None:
-        self.jobs = jobs
-        self._store = store
-        self._connection = connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        if self._connection is not None:
-            yield self._connection
-        else:
-            with self._store.writing.begin() as connection:
-                yield connection
-
-    def keep(self, made: Sequence["MadeReport"]) -> None:
-        """Keep reports of a job that is not finished yet: nobody gets them before it is."""
-        with self._writing() as connection:
-            self._store._insert_once(connection, reports, [_report_row(each) for each in made])
-
-    def begin(self, day: int, domains: Sequence[str]) -> None:
-        """Forget what somebody kept for these jobs who was ended before they were finished."""
-        has_deliveries = sa.exists().where(report_deliveries.c.report == reports.c.id)
-        with self._writing() as connection:
-            connection.execute(
-                reports.delete().where(reports.c.day == day, reports.c.policy_domain.in_(domains), ~has_deliveries)
-            )
-
-    def finish(self, outcomes: Sequence["JobOutcome"]) -> None:
-        """Keep the reports, and what became of the jobs. A report that is there already stays as it is."""
-        made = [report for each in outcomes for report in each.reports]
-        with self._writing() as connection:
-            self._store.queue(connection, made)
-            if outcomes:
-                connection.execute(_FINISH, [_finished(each) for each in outcomes])
-
-
-_FINISH = (
-    report_jobs.update()
-    .where(
-        report_jobs.c.day == sa.bindparam("the_day"), report_jobs.c.policy_domain == sa.bindparam("the_policy_domain")
-    )
-    .values(
-        state=sa.bindparam("state"),
-        tries=sa.bindparam("tries"),
-        next_try=sa.bindparam("next_try"),
-        messages=sa.bindparam("messages"),
-        note=sa.bindparam("note"),
-    )
-)
-
-
-def _finished(outcome: "JobOutcome") -> dict[str, Any]:
-    return {
-        "the_day": outcome.job.day,
-        "the_policy_domain": outcome.job.policy_domain,
-        "state": outcome.state.value,
-        "tries": outcome.job.tries + 1,
-        "next_try": outcome.next_try,
-        "messages": outcome.messages,
-        "note": outcome.note,
-    }
-
-
-class JobOutcome(NamedTuple):
-    """What became of one job."""
-
-    job: Job
-    state: JobState
-    messages: int = 0
-    reports: tuple[MadeReport, ...] = ()
-    note: str | None = None
-    next_try: float = 0.0
-
-
-def _report_row(report: MadeReport) -> dict[str, Any]:
-    row = report._asdict()
-    del row["to"]
-    return row
-
-
-def _deliveries(report: MadeReport) -> Iterator[dict[str, Any]]:
-    for address in report.to:
-        yield {
-            "report": report.id,
-            "address": address,
-            "token": secrets.token_hex(16),
-            "host": address.rpartition("@")[2].lower(),
-            "state": DeliveryState.PENDING.value,
-            "tries": 0,
-            "next_try": report.made,
-            "changed": report.made,
-            "reply": None,
-        }

@@ -1,7 +1,5 @@
 """check_host(), RFC 7208 section 4: from a client address and an identity to a result, and why."""
 
-from dataclasses import dataclass
-from enum import Enum
 from typing import Any, NamedTuple, TypeVar
 
 from dmarc_milter.common.network import in_network, unmapped
@@ -17,65 +15,13 @@ from dmarc_milter.dns.answer import (
 )
 from dmarc_milter.dns.name import is_at_or_below, to_identifier
 from dmarc_milter.spf import macro, record
+from dmarc_milter.spf.check import Check, Explanation, SpfResult, Step
 from dmarc_milter.spf.limits import MAX_DNS_TERMS, MAX_EXCHANGES, MAX_VOID_LOOKUPS
 from dmarc_milter.spf.macro import MacroString, MacroValues
 from dmarc_milter.spf.prefetch import Prefetcher
 from dmarc_milter.spf.reasons import SpfReason
 from dmarc_milter.spf.record import IP, MX, PTR, A, All, Directive, Exists, Include, Qualifier, SpfRecord
 from dmarc_milter.spf.validated import address_type, advised_name, validated_names
-
-
-class SpfResult(Enum):
-    """The results of check_host() (RFC 7208 2.6)."""
-
-    NONE = "none"
-    NEUTRAL = "neutral"
-    PASS = "pass"  # noqa: S105 - an SPF result
-    FAIL = "fail"
-    SOFTFAIL = "softfail"
-    TEMPERROR = "temperror"
-    PERMERROR = "permerror"
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """Where the explanation of a fail is published: ask with :func:`dmarc_milter.spf.explanation.explain`."""
-
-    domain: MacroString
-    values: MacroValues
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """What check_host() found."""
-
-    result: SpfResult
-    reason: Reason
-    """The term that matched, or what was wrong: a code of :class:`~dmarc_milter.spf.reasons.SpfReason`."""
-    explanation: Explanation | None = None
-    dns_terms: int = 0
-    void_lookups: int = 0
-    is_senders_failure: bool = False
-    """Of a temperror: it is the DNS of a name that the sender chose (by HELO, say), not of the domain's owner."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One step of an evaluation, for whoever wants to know why."""
-
-    depth: int
-    """0 for the domain's own record, one more within each include."""
-    domain: str
-    """Whose record."""
-    term: str
-    """The term as written, or ``record`` for the look-up of the record itself."""
-    target: str
-    """The domain that the term's domain-spec expanded to, or empty."""
-    note: Reason
-    """What was found."""
-    dns_terms: int
-    void_lookups: int
-
 
 _BY_QUALIFIER = {
     Qualifier.PASS: SpfResult.PASS,

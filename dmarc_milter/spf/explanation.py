@@ -4,7 +4,7 @@ from dmarc_milter.common.reason import Unreadable
 from dmarc_milter.common.text import plain
 from dmarc_milter.dns.answer import AnswerOutcome, Resolver, text_records
 from dmarc_milter.spf import macro
-from dmarc_milter.spf.evaluation import Explanation
+from dmarc_milter.spf.check import Explanation
 from dmarc_milter.spf.validated import advised_name
 
 MAX_SHOWN = 300

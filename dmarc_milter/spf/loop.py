@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dmarc_milter.spf.evaluation import Step
+from dmarc_milter.spf.check import Step
 from dmarc_milter.spf.reasons import SpfReason
 
 

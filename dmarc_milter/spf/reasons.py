@@ -8,7 +8,7 @@ from dmarc_milter.common.reason import ReasonCode
 
 
 class SpfReason(ReasonCode):
-    """The reason of a :class:`~dmarc_milter.spf.evaluation.Check`, and those below it."""
+    """The reason of a :class:`~dmarc_milter.spf.check.Check`, and those below it."""
 
     # What decided
     TERM_MATCHED = "term-matched"

@@ -12,7 +12,7 @@ from dmarc_milter.journal.rollups import HOUR
 from dmarc_milter.journal.summary import Period
 from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.verdict import Action, Disposition, OverrideType, SpfFinding, SpfIdentity
-from dmarc_milter.spf.evaluation import Check, SpfResult
+from dmarc_milter.spf.check import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
 from tests.support.records import FAILS, NOW, as_row, record
 from tests.support.verdicts import verdict

@@ -10,7 +10,7 @@ from dmarc_milter.dmarc.record import Policy
 from dmarc_milter.judging.verdict import Envelope, SpfFinding, SpfIdentity, Verdict
 from dmarc_milter.message.author import Author
 from dmarc_milter.message.reasons import Unusable
-from dmarc_milter.spf.evaluation import Check, SpfResult
+from dmarc_milter.spf.check import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
 
 WHY = DmarcReason.NOTHING_AUTHENTICATED()

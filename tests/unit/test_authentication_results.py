@@ -19,7 +19,7 @@ from dmarc_milter.fields import authentication_results as results
 from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.judging.verdict import Action, Disposition, Envelope, OverrideType, SpfFinding, SpfIdentity, Verdict
 from dmarc_milter.message.author import Author
-from dmarc_milter.spf.evaluation import Check, SpfResult
+from dmarc_milter.spf.check import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
 
 DONE = {

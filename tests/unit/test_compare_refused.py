@@ -17,7 +17,7 @@ from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.verdict import Envelope, SpfFinding, SpfIdentity
 from dmarc_milter.settings.database_url import database_url
 from dmarc_milter.settings.journal import JournalSection
-from dmarc_milter.spf.evaluation import Check, SpfResult
+from dmarc_milter.spf.check import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
 from tests.support import moving_in
 from tests.support.records import NOW, REFUSED, SPARED, record, write

@@ -33,7 +33,7 @@ from dmarc_milter.message.mailing_list import MailingList, list_pattern
 from dmarc_milter.message.reasons import ReceivedReason, Unusable
 from dmarc_milter.message.received import HandOver, Relayed
 from dmarc_milter.settings.policy import ReplySection
-from dmarc_milter.spf.evaluation import Check, SpfResult
+from dmarc_milter.spf.check import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
 from tests.support.verdicts import WHY, verdict
 

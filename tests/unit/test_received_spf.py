@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dmarc_milter.fields.received_spf import field_value
 from dmarc_milter.judging.verdict import Envelope, SpfFinding, SpfIdentity, Verdict
-from dmarc_milter.spf.evaluation import Check, SpfResult
+from dmarc_milter.spf.check import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
 from tests.support.verdicts import verdict as judged
 

@@ -12,7 +12,8 @@ from dmarc_milter.dns.answer import RecordType
 from dmarc_milter.dns.name import MAX_NAME
 from dmarc_milter.dns.zone import ZoneResolver, records_of
 from dmarc_milter.spf import macro, record
-from dmarc_milter.spf.evaluation import Check, SpfResult, check_host
+from dmarc_milter.spf.check import Check, SpfResult
+from dmarc_milter.spf.evaluation import check_host
 from dmarc_milter.spf.explanation import MAX_SHOWN, explain
 from dmarc_milter.spf.macro import MacroValues
 from tests.support.keys import strings

@@ -13,7 +13,8 @@ from dmarc_milter import wording
 from dmarc_milter.common.reason import Reason, ReasonCode
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, OnAnswer, Question, RecordType
 from dmarc_milter.dns.zone import ZoneResolver, records_of
-from dmarc_milter.spf.evaluation import Check, Step, check_host
+from dmarc_milter.spf.check import Check, Step
+from dmarc_milter.spf.evaluation import check_host
 from dmarc_milter.spf.reasons import SpfReason
 from tests.support.keys import strings
 

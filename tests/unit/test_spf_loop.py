@@ -6,7 +6,8 @@ import pytest
 
 from dmarc_milter.dns.answer import RecordType
 from dmarc_milter.dns.zone import ZoneResolver, records_of
-from dmarc_milter.spf.evaluation import Step, check_host
+from dmarc_milter.spf.check import Step
+from dmarc_milter.spf.evaluation import check_host
 from dmarc_milter.spf.loop import loop
 
 CASES: dict[str, tuple[dict[str, str], tuple[str, ...]]] = {

@@ -29,7 +29,7 @@ from dmarc_milter.judging.verdict import Action, Disposition, OverrideType
 from dmarc_milter.message.mailing_list import MailingList
 from dmarc_milter.settings import config
 from dmarc_milter.settings.database_url import DatabaseUrl
-from dmarc_milter.spf.evaluation import SpfResult
+from dmarc_milter.spf.check import SpfResult
 from tests.support.records import ENVELOPE, FAILS, NOW, SPARED, as_row, fill, record
 from tests.support.verdicts import verdict
 

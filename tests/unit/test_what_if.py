@@ -29,7 +29,7 @@ from dmarc_milter.judging.verdict import Action, Disposition, Envelope, Override
 from dmarc_milter.message.mailing_list import MailingList, list_pattern
 from dmarc_milter.settings import config
 from dmarc_milter.settings.database_url import DatabaseUrl
-from dmarc_milter.spf.evaluation import Check, SpfResult
+from dmarc_milter.spf.check import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
 from tests.support.journals import what_if
 from tests.support.records import ENVELOPE, FAILS, NOW, REFUSED, SPARED, as_row, fill, record, sent_on

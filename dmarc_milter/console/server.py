@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import stat
 from collections.abc import Mapping
@@ -36,7 +37,7 @@ class _Protocol(H11Protocol):
 
 
 def serve(settings: ConsoleSettings) -> int:
-    """Until SIGTERM; the exit status. Raises ConfigError."""
+    """Until SIGTERM; the exit status. What it prints says that it listens. Raises ConfigError."""
     names = _passwords(settings)
     listener = _listener(settings.console.listen)
     server: uvicorn.Server | None = None
@@ -55,6 +56,9 @@ def serve(settings: ConsoleSettings) -> int:
         backlog=_BACKLOG,
     )
     server = uvicorn.Server(config)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        # Newer versions of uvicorn send it to the process again once the server has ended: that must not kill us.
+        signal.signal(each, lambda _number, _frame: None)
     print(f"dmarc-milter console {VERSION}: {address(settings)}", flush=True)
     try:
         server.run(sockets=[listener])
@@ -87,6 +91,7 @@ def _inet(where: InetAddress) -> socket.socket:
     made = socket.socket(socket.AF_INET6 if where.is_ipv6 else socket.AF_INET)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     made.bind((where.host, where.port))
+    made.listen(_BACKLOG)
     return made
 
 
@@ -101,4 +106,5 @@ def _unix(path: str) -> socket.socket:
         made.bind(path)
     finally:
         os.umask(before)
+    made.listen(_BACKLOG)
     return made

@@ -184,6 +184,14 @@ def test_figures_lead_to_as_many_messages(rows: list[dict[str, Any]], url: Datab
         assert count == figure, address
 
 
+def test_the_last_second_of_a_bar_belongs_to_it(engine: Engine, url: DatabaseUrl) -> None:
+    (row,) = month(1, time.time())
+    insert(url, [row | {"time": time.time() // 3600 * 3600 - 0.5}])
+    app = console(url)
+    (address,) = re.findall(r'"(/messages\?since=[^"&]+&amp;until=[^"&]+)">1</a>', ask(app, "/").text)
+    assert 'id="count">1 message,' in ask(app, address.replace("&amp;", "&")).text
+
+
 def test_page_and_command_say_the_same(
     rows: list[dict[str, Any]], url: DatabaseUrl, capsys: pytest.CaptureFixture[str]
 ) -> None:

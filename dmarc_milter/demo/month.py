@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from dmarc_milter.columns.column import Row
+from dmarc_milter.demo.reports import write_reports
 from dmarc_milter.journal import insertion, schema
 from dmarc_milter.journal.database import open_engine
 from dmarc_milter.journal.row import TABLE
@@ -161,9 +162,10 @@ def _alignments(sender: Sender, envelope: str) -> list[dict[str, Any]]:
 
 
 def write(url: str, count: int, until: float) -> None:
-    """A journal at `url` that holds it."""
+    """A new journal at `url` that holds it, and reports."""
     engine = open_engine(url, create=True)
     schema.prepare(engine)
+    write_reports(engine, until)
     engine.dispose()
     database = insertion.connect(url)
     rows = month(count, until)

@@ -32,10 +32,11 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _without(error: ModuleNotFoundError) -> int:
-    if str(error.name).startswith("dmarc_milter"):
+    name = str(error.name)
+    if name.startswith("dmarc_milter") and name != "dmarc_milter.console":
         raise error
     advice = "install the package dmarc-milter-console, or the extra 'console'"
-    print(f"dmarc-milter: {error.name} is missing: {advice}", file=sys.stderr)
+    print(f"dmarc-milter: {name} is missing: {advice}", file=sys.stderr)
     return USAGE_ERROR
 
 
@@ -60,7 +61,10 @@ def serve_demo() -> int:
 def _password(name: str) -> int:
     import getpass
 
-    from dmarc_milter.console.passwords import line
+    try:
+        from dmarc_milter.console.passwords import line
+    except ModuleNotFoundError as error:
+        return _without(error)
 
     given = getpass.getpass("Password: ") if sys.stdin.isatty() else sys.stdin.readline().rstrip("\n")
     try:

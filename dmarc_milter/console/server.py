@@ -18,6 +18,7 @@ from dmarc_milter.console.app import application
 from dmarc_milter.console.passwords import Hash
 from dmarc_milter.console.settings import ConsoleSettings
 from dmarc_milter.console.site import Site
+from dmarc_milter.service.systemd import Notifier
 from dmarc_milter.settings.addresses import InetAddress, UnixAddress
 from dmarc_milter.settings.error import ConfigError
 
@@ -60,6 +61,9 @@ def serve(settings: ConsoleSettings) -> int:
         # Newer versions of uvicorn send it to the process again once the server has ended: that must not kill us.
         signal.signal(each, lambda _number, _frame: None)
     print(f"dmarc-milter console {VERSION}: {address(settings)}", flush=True)
+    # From here on connections wait, at least.
+    listener.listen(_BACKLOG)
+    Notifier().ready(f"serving on {settings.console.listen}")
     try:
         server.run(sockets=[listener])
     finally:

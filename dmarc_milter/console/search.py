@@ -14,6 +14,7 @@ from dmarc_milter.columns.origin import KINDS
 from dmarc_milter.common.moments import moment, written
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.journal.criteria import Criteria, Network, Place
+from dmarc_milter.wording.actions import DONE
 
 MAX_TEXT = 500
 ACTIONS = ("accept", "quarantine", "reject", "tempfail")
@@ -192,7 +193,10 @@ def within(since: float, until: float) -> dict[str, str]:
     return {"since": written(since), "until": written(until)}
 
 
-_LABELS = {"q": "", "from": "From ", "client": "client ", "spared": "spared by ", "rule": "rule ", "list": "list "}
+_LABELS = {
+    **{"q": "", "from": "From ", "client": "client ", "spared": "spared by ", "rule": "rule ", "list": "list "},
+    **{"dmarc": "DMARC ", "spf": "SPF ", "dkim": "DKIM ", "arc": "ARC ", "action": "", "wanted": "enforce: "},
+}
 _YES_NO = {
     ("judged", "yes"): "judged",
     ("judged", "no"): "not judged",
@@ -206,5 +210,6 @@ def chips(found: Search) -> Iterable[tuple[str, str]]:
     """For each thing that is asked for: words, and the address without it."""
     for name, value in found.values.items():
         rest = {other: said for other, said in found.values.items() if other != name}
-        words = _YES_NO.get((name, value)) or f"{_LABELS.get(name, f'{name} ')}{value}"
+        said = DONE[value] if name in ("action", "wanted") else value
+        words = _YES_NO.get((name, value)) or f"{_LABELS.get(name, f'{name} ')}{said}"
         yield words, link("/messages", rest)

@@ -41,10 +41,12 @@ def environment() -> jinja2.Environment:
         when=when,
         clock=clock,
         day=day,
+        mark_of_time=mark_of_time,
         number=lambda count: f"{count:,}",
         percent=percent,
         change=change,
         both_labels=both_labels,
+        first_upper=lambda text: text[:1].upper() + text[1:],
         result=shown_result,
         dkim=dkim_result,
         client=client,
@@ -65,6 +67,11 @@ def clock(seconds: float) -> Markup:
 def day(seconds: float) -> str:
     """The day, and what the local time is called."""
     return f"{local(seconds):%A, %Y-%m-%d} ({zone(seconds)})"
+
+
+def mark_of_time(seconds: float, step: int) -> str:
+    """Below a chart whose bars are of `step` seconds: no finer than they are."""
+    return told(seconds)[: 10 if step >= 86_400 else 16]
 
 
 def percent(part: int, whole: int) -> str:

@@ -61,7 +61,7 @@ def filled(make_console: MakeConsole, month_of_mail: str, tmp_path_factory: pyte
     settings = tmp_path_factory.mktemp("filter") / "filter.toml"
     settings.write_text(
         f'[policy]\nmode = "enforce"\n[journal]\ndatabase = "{month_of_mail}"\n'
-        '[[override]]\nname = "old-crm"\nauthor_domain = ["bank.example"]\naction = "accept"\n'
+        '[[override]]\nname = "old-crm"\nfrom_domain = ["bank.example"]\naction = "accept"\n'
     )
     return make_console(month_of_mail, f'filter_settings = "{settings}"\n')
 

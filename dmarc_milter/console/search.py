@@ -194,8 +194,18 @@ def within(since: float, until: float) -> dict[str, str]:
 
 
 _LABELS = {
-    **{"q": "", "from": "From ", "client": "client ", "spared": "spared by ", "rule": "rule ", "list": "list "},
-    **{"dmarc": "DMARC ", "spf": "SPF ", "dkim": "DKIM ", "arc": "ARC ", "action": "", "wanted": "enforce: "},
+    "q": "",
+    "from": "From ",
+    "client": "client ",
+    "spared": "spared by ",
+    "rule": "rule ",
+    "list": "list ",
+    "dmarc": "DMARC ",
+    "spf": "SPF ",
+    "dkim": "DKIM ",
+    "arc": "ARC ",
+    "action": "",
+    "wanted": "enforce: ",
 }
 _YES_NO = {
     ("judged", "yes"): "judged",

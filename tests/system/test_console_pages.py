@@ -52,6 +52,8 @@ GONE = {
     "reports": ("/reports", 503),
 }
 WIDTHS = (320, 360, 1280)
+BETWEEN = (640, 700, 1024)
+"""Where tables have little room: looked at for their width alone."""
 KEY_COLUMNS = ("time", "done", "DMARC", "From", "queue id")
 
 
@@ -92,6 +94,9 @@ def is_legible(page: Any, address: str, status: int) -> None:
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
             assert violations(page) == [], (width, scheme)
+    for width in BETWEEN:
+        page.set_viewport_size({"width": width, "height": 800})
+        assert sideways(page) == [], width
     assert complaints == []
     page.close()
 

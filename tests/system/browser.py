@@ -16,7 +16,7 @@ _WIDE = """() => {
   const found = [...document.querySelectorAll("body *")].filter((each) =>
     each.getBoundingClientRect().right > wide + 1 && !each.closest(".scroll"));
   const scrolls = document.documentElement.scrollWidth > wide;
-  return scrolls ? ["the page scrolls", ...found.map((each) => each.outerHTML.slice(0, 200))] : [];
+  return scrolls ? ["the page scrolls", ...found.slice(0, 5).map((each) => each.outerHTML.slice(0, 200))] : [];
 }"""
 
 

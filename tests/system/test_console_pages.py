@@ -52,7 +52,7 @@ GONE = {
     "reports": ("/reports", 503),
 }
 WIDTHS = (320, 360, 1280)
-BETWEEN = (640, 700, 1024)
+BETWEEN = (640, 700, 900, 1024)
 """Where tables have little room: looked at for their width alone."""
 KEY_COLUMNS = ("time", "done", "DMARC", "From", "queue id")
 

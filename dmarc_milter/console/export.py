@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,7 +18,9 @@ COLUMNS = (
     *("mode", "action", "wanted", "override", "rule", "reason", "reply", "uid"),
 )
 """Of the CSV file. JSON has what `trace --json` has."""
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA = re.compile(r"(^\s*|[;\t\r\n] *)(?=[\t\r\n=+@\uff1d\uff0b\uff0d\uff20-])")
+"""Where a spreadsheet would begin to calculate: in the first place, and behind what some take for the end of a cell.
+The signs that are twice as wide are the same to those of East Asia."""
 
 
 def without_local_parts(row: Row) -> Row:
@@ -42,7 +45,7 @@ def cell(value: Any) -> str:
         # Signatures: who signed, and what came of it.
         value = " ".join(f"{each['result']}:{each['domain'] or '?'}" for each in value)
     text = "" if value is None else str(value)
-    return f"'{text}" if text.startswith(_FORMULA) else text
+    return _FORMULA.sub(r"\1'", text)
 
 
 def as_json(rows: Iterable[Row]) -> str:

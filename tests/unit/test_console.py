@@ -17,6 +17,7 @@ from sqlalchemy.engine import Engine
 from dmarc_milter.cli.main import main
 from dmarc_milter.console import passwords
 from dmarc_milter.console.access import MAX_FAILURES, SECURITY
+from dmarc_milter.console.export import cell
 from dmarc_milter.console.settings import ConsoleSection, load
 from dmarc_milter.demo.month import month
 from dmarc_milter.settings.addresses import ip_network
@@ -153,14 +154,27 @@ def test_what_a_sender_wrote_is_text_on_every_page(engine: Engine, url: Database
     assert "&lt;script&gt;" in ask(app, "/messages").text
 
 
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"], ids=["equals", "plus", "minus", "at", "tab", "cr"])
+@pytest.mark.parametrize(
+    "start",
+    ["=", "+", "-", "@", "\t", "\r", " =", "\uff1d"],
+    ids=["equals", "plus", "minus", "at", "tab", "cr", "blank", "wide"],
+)
 def test_no_cell_is_calculated(engine: Engine, url: DatabaseUrl, start: str) -> None:
     (row,) = month(1, time.time())
     insert(url, [row | {"helo": f'{start}HYPERLINK("http://evil.example")'}])
     answer = ask(console(url), "/messages.csv")
     (told,) = csv.DictReader(io.StringIO(answer.text, newline=""))
-    assert told["helo"].startswith("'")
+    assert told["helo"].lstrip().startswith("'")
     assert answer.headers["content-disposition"].startswith("attachment")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [("a;=1", "a;'=1"), ("a; @x", "a; '@x"), ("a-b", "a-b"), ("p=reject; rua=x", "p=reject; rua=x"), (-1, "'-1")],
+    ids=["semicolon", "blank", "hyphen", "tags", "number"],
+)
+def test_cells_that_end_early(value: object, shown: str) -> None:
+    assert cell(value) == shown
 
 
 def test_pages_hold_every_message_once(rows: list[dict[str, Any]], url: DatabaseUrl) -> None:

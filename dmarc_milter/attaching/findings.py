@@ -132,7 +132,8 @@ def _is_on_loopback(service: Service) -> bool:
     return host == "localhost" or host.startswith("127.") or host == "::1"
 
 
-def _is_submission(service: Service) -> bool:
+def is_submission(service: Service) -> bool:
+    """Whether users send their own mail there."""
     names = ("submission", "submissions", "smtps", "587", "465")
     is_authenticating = service.overrides.get("smtpd_sasl_auth_enable") == "yes"
     return service.name.rpartition(":")[2] in names or is_authenticating
@@ -148,7 +149,7 @@ def _authentication(postfix: Configuration) -> Iterator[str]:
 
 def _submission(postfix: Configuration, address: str) -> Iterator[str]:
     for service in postfix.services:
-        if service.is_smtpd and _is_submission(service) and _asks(service, address):
+        if service.is_smtpd and is_submission(service) and _asks(service, address):
             has_login = (
                 service.overrides.get("smtpd_sasl_auth_enable", postfix.values["smtpd_sasl_auth_enable"]) == "yes"
             )
@@ -201,4 +202,4 @@ def _is_spared_the_filter(service: Service) -> bool:
     """Whether its mail must not go to the content filter: it comes from there, unless users or strangers send it."""
     names = ("content_filter", "smtpd_proxy_filter")
     is_spared = any(service.overrides.get(name) == "" for name in names)
-    return is_spared and not _is_submission(service) and not _is_for_strangers(service)
+    return is_spared and not is_submission(service) and not _is_for_strangers(service)

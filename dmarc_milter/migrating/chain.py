@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from dmarc_milter.migrating import authentication_milter, opendkim, opendmarc, rspamd, spf_programs
+from dmarc_milter.migrating import amavis, authentication_milter, opendkim, opendmarc, rspamd, spf_programs
 from dmarc_milter.migrating.tree import Tree, TreeError
 from dmarc_milter.migrating.values import Place, Problem, Program, Reading
 
@@ -51,6 +51,9 @@ def _readings(tree: Tree) -> Iterator[Reading]:
     yield from _first(tree, spf_programs.PYSPF_FILES, partial(spf_programs.read, name=spf_programs.PYSPF))
     yield from _first(tree, opendkim.FILES, partial(_with_tree, opendkim.read, tree))
     yield from _first(tree, opendkim.DKIMPY_FILES, partial(_with_tree, _dkimpy, tree))
+    found = amavis.read(tree)
+    if found is not None:
+        yield found
 
 
 def _with_tree(read: Callable[[str, str, Tree], Reading], tree: Tree, text: str, path: str) -> Reading:

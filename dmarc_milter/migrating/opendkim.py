@@ -37,6 +37,7 @@ def read(text: str, path: str, tree: Tree, *, name: str = NAME) -> Reading:
         stays=signs,
         becomes="Mode s" if signs and verifies else "",
         becomes_line=_line_of_mode(text),
+        becomes_why="It signs as before, and no longer verifies",
     )
     if verifies:
         _carry(options, tree, notes, name, is_alone=not signs)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from dmarc_milter.attaching.findings import reinjected
+from dmarc_milter.attaching.findings import is_submission, reinjected
 from dmarc_milter.attaching.milter_address import Places, places
 from dmarc_milter.attaching.milters import MilterEntry, entries, expanded, parameter_names
 from dmarc_milter.attaching.postfix import Service
@@ -48,11 +48,12 @@ class Replaced:
     """Of these, those that judge DMARC: their place becomes ours."""
 
 
-def beside(setup: PostfixSetup) -> tuple[Command, ...]:
-    """This filter in front of all others: so it sees what they refuse, too."""
+def beside(setup: PostfixSetup, *, is_last: bool = False) -> tuple[Command, ...]:
+    """This filter in front of all others, so it sees what they refuse, too; or behind one that removes its field."""
     present = setup.values.get("smtpd_milters", "")
-    value = _separator(present).join([OURS, *(each.text for each in entries(present))])
-    return (Command(_set("smtpd_milters", value), "ours in front of the others"),)
+    others = [each.text for each in entries(present)]
+    value = _separator(present).join([*others, OURS] if is_last else [OURS, *others])
+    return (Command(_set("smtpd_milters", value), f"ours {'behind' if is_last else 'in front of'} the others"),)
 
 
 def take_over(setup: PostfixSetup, replaced: Replaced) -> tuple[Command, ...]:
@@ -174,17 +175,29 @@ def _is_smtpd_milters(entry: MilterEntry) -> bool:
 
 def _per_service(setup: PostfixSetup, replaced: Replaced) -> Iterator[Command]:
     """Services of master.cf with filters of their own; and those that a content filter gives mail back to."""
+    filters = (setup.values.get("content_filter", ""), setup.values.get("smtpd_proxy_filter", ""))
+    given_back = tuple(reinjected(setup.services, filters))
     for service in setup.services:
         value = service.overrides.get("smtpd_milters")
-        if service.is_smtpd and value and "$smtpd_milters" not in value:
+        if service not in given_back and service.is_smtpd and value and "$smtpd_milters" not in value:
             after = _of_service(setup, service, value, replaced)
             if after != value:
                 yield Command(_override(service.path, "smtpd_milters", after), f"the filters of {service.path}")
-    filters = (setup.values.get("content_filter", ""), setup.values.get("smtpd_proxy_filter", ""))
-    for service in reinjected(setup.services, filters):
-        if setup.expanded(service.overrides.get("smtpd_milters", "$smtpd_milters")):
+    for service in given_back:
+        value = service.overrides.get("smtpd_milters", "$smtpd_milters")
+        after = _given_back(setup, value, replaced)
+        if setup.expanded(value) and after != value:
             why = f"mail that a content filter gives back to {service.name} would be judged a second time"
-            yield Command(_override(service.path, "smtpd_milters", ""), why)
+            yield Command(_override(service.path, "smtpd_milters", after), why)
+
+
+def _given_back(setup: PostfixSetup, value: str, replaced: Replaced) -> str:
+    """The filters for mail that a content filter gives back: none, unless mail of users is signed here alone."""
+    if "$smtpd_milters" not in value:
+        return _without(setup, value, replaced)
+    others = (each for each in setup.services if is_submission(each))
+    is_signed_here = any(each.overrides.get("smtpd_milters") == "" for each in others)
+    return _without(setup, "$smtpd_milters", replaced) if is_signed_here else ""
 
 
 def _of_service(setup: PostfixSetup, service: Service, value: str, replaced: Replaced) -> str:

@@ -63,7 +63,7 @@ def _program(program: Program) -> str:
     listens = f", at {', '.join(program.sockets)}" if program.sockets else ""
     fate = "stays" if program.stays else "goes"
     if program.becomes:
-        fate = f"stays, to sign; {program.file.rpartition('/')[2]}: {program.becomes}"
+        fate = f"stays; {program.file.rpartition('/')[2]}: {program.becomes}"
     return f"{program.name} ({program.file}{listens}): {fate}"
 
 

@@ -39,8 +39,17 @@ def read(tree: Tree) -> Reading:
     notes = Notebook()
     blocks = {name: _read(name, tree, notes) for name in _FILES}
     socket = blocks["worker-proxy.inc"].text("bind_socket") or "localhost:11332"
-    by_hand = _BY_HAND if "actions" in blocks["dmarc.conf"].values else ""
-    notes.program = Program(NAME, FOLDER, "rspamd", (_milter_address(socket),), stays=True, by_hand=by_hand)
+    commented_out = tuple(_actions(tree))
+    notes.program = Program(
+        NAME,
+        FOLDER,
+        "rspamd",
+        (_milter_address(socket),),
+        stays=True,
+        commented_out=tuple(each for each in commented_out if each is not None),
+        removes_fields=_writes_results(blocks["milter_headers.conf"]),
+        by_hand=_BY_HAND if None in commented_out or _is_included(blocks, commented_out) else "",
+    )
     _policy(blocks["dmarc.conf"], notes)
     _hosts(blocks["options.inc"], tree, notes)
     _relays(blocks["spf.conf"], tree, notes)
@@ -78,6 +87,25 @@ def _file(path: str, tree: Tree, notes: Notebook, depth: int) -> Block:
         else:
             included = included.with_overrides(_file(there, tree, notes, depth + 1))
     return included.with_overrides(found)
+
+
+def _actions(tree: Tree) -> Iterator[tuple[str, int, int] | None]:
+    """The lines by which rspamd refuses for DMARC, file by file; None where they cannot be told from others."""
+    for folder in ("local.d", "override.d"):
+        path = f"{FOLDER}/{folder}/dmarc.conf"
+        try:
+            text = tree.text(path) or ""
+            if "actions" in ucl.parse(text).values:
+                lines = ucl.lines_of(text, "actions")
+                yield None if lines is None else (path, *lines)
+        except (TreeError, UclError):
+            # Said where the settings are read.
+            continue
+
+
+def _is_included(blocks: dict[str, Block], found: tuple[object, ...]) -> bool:
+    """Whether the actions stand in a file that dmarc.conf includes."""
+    return not found and "actions" in blocks["dmarc.conf"].values
 
 
 def _milter_address(bind_socket: str) -> str:
@@ -193,11 +221,15 @@ def _lists(blocks: dict[str, Block], tree: Tree, notes: Notebook) -> None:
             notes.rules.append(Rule(f"{module}-whitelist", {"client": client}, "accept", reason, str(place)))
 
 
+def _writes_results(block: Block) -> bool:
+    """Whether the routine is on: it removes fields even where it is told not to, by rspamd's version."""
+    return "authentication-results" in (block.texts("use") or ()) or _is_extended(block)
+
+
 def _headers(block: Block, notes: Notebook) -> None:
-    used = block.texts("use") or ()
     routine = block.block("routines").block("authentication-results")
     removes = routine.text("remove") not in ("false", "no", "off")
-    if "authentication-results" not in used and not _is_extended(block):
+    if not _writes_results(block):
         return
     place = _place("milter_headers.conf", block, "use")
     if removes:

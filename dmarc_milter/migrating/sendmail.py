@@ -58,11 +58,11 @@ def _filter(match: re.Match[str]) -> MailFilter:
     )
 
 
-def beside(setup: SendmailSetup) -> tuple[Command, ...]:
-    """This filter in front of the others."""
-    lines = [Command(_line(None), "in front of the other filters' lines")]
+def beside(setup: SendmailSetup, *, is_last: bool = False) -> tuple[Command, ...]:
+    """This filter in front of the others, or behind one that removes its field."""
+    lines = [Command(_line(None), f"{'behind' if is_last else 'in front of'} the other filters' lines")]
     if setup.order:
-        lines.append(Command(_order_line((_NAME, *setup.order))))
+        lines.append(Command(_order_line((*setup.order, _NAME) if is_last else (_NAME, *setup.order))))
     return tuple(lines)
 
 

@@ -53,19 +53,23 @@ def steps(site: Site) -> tuple[Step, ...]:
 
 def _beside(site: Site) -> Step:
     commands: list[Command] = []
+    removing = [each.name for each in site.programs if each.removes_fields]
     if site.written != SETTINGS:
         commands.append(Command(f"cp {shlex.quote(site.written)} {SETTINGS}", "the settings to their place"))
     commands.append(Command(_own_id(site), "a name of its own, while both write"))
     commands.append(Command("systemctl restart dmarc-milter"))
     if site.postfix is not None:
-        commands += postfix.beside(site.postfix)
+        commands += postfix.beside(site.postfix, is_last=bool(removing))
     elif site.sendmail is not None:
-        commands += sendmail.beside(site.sendmail)
+        commands += sendmail.beside(site.sendmail, is_last=bool(removing))
     commands += _reload_mta(site)
     return Step(
         "Step 1, beside",
-        "The new filter runs first beside the old chain: in front of it, under a name of its own, in mode monitor. It "
-        "refuses nothing, and sees what the others refuse, too.",
+        f"The new filter runs first beside the old chain: behind it, for {removing[0]} would remove its field, under a "
+        f"name of its own, in mode monitor. It refuses nothing. What {removing[0]} refuses, it does not see."
+        if removing
+        else "The new filter runs first beside the old chain: in front of it, under a name of its own, in mode "
+        "monitor. It refuses nothing, and sees what the others refuse, too.",
         tuple(commands),
         "After a week or two, see where the two differ: dmarc-milter compare. What would be refused: "
         "dmarc-milter what-if.",
@@ -84,15 +88,14 @@ def _take_over(site: Site) -> Step:
     if site.draft.mode == "enforce":
         commands.append(Command(f'sed -i \'s/^mode = "monitor"/mode = "enforce"/\' {SETTINGS}', "as it was before"))
     commands.append(Command("systemctl reload dmarc-milter"))
-    for program in site.programs:
-        commands += _becomes(program)
-        if program.by_hand:
-            commands.append(Command(f"systemctl reload {program.service}", f"by hand: {program.by_hand} Then"))
     if site.postfix is not None:
         commands += postfix.take_over(site.postfix, site.replaced)
     elif site.sendmail is not None:
         commands += sendmail.take_over(site.sendmail, site.replaced)
     commands += _reload_mta(site)
+    # Not before: OpenDMARC refuses what only DKIM lets pass, once OpenDKIM no longer tells it.
+    for program in site.programs:
+        commands += _becomes(program)
     return Step(
         "Step 2, take over",
         "What signs stays, and this filter takes the place of what verified.",
@@ -111,10 +114,18 @@ def _final_id(site: Site) -> str:
 
 
 def _becomes(program: Program) -> Iterator[Command]:
+    for path, first, last in program.commented_out:
+        where = str(first) if first == last else f"{first},{last}"
+        why = f"{path.rpartition('/')[2]}: {program.name} no longer refuses by its own verdict"
+        yield Command(f"sed -i '{where}s/^/#/' {path}", why)
+    if program.by_hand:
+        yield Command(f"systemctl restart {program.service}", f"by hand: {program.by_hand} Then")
+    elif program.commented_out:
+        yield Command(f"systemctl restart {program.service}")
     if not program.becomes:
         return
     name = program.file.rpartition("/")[2]
-    why = f"{name}: {program.becomes}. It signs as before, and no longer verifies"
+    why = f"{name}: {program.becomes} {program.becomes_why}"
     if program.becomes_line is None:
         yield Command(f"sed -i '$a {program.becomes}' {program.file}", why)
     else:

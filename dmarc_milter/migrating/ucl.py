@@ -3,6 +3,7 @@
 Other macros are passed over; numbers' units stay text.
 """
 
+import contextlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -74,6 +75,27 @@ _TOKEN = re.compile(
 def parse(text: str) -> Block:
     """The outermost block. Raises UclError."""
     return _Parser(text).all()
+
+
+def lines_of(text: str, key: str) -> tuple[int, int] | None:
+    """The first and the last line of an outermost key, where they hold nothing else: commented out, they leave the rest
+    as it was. None where there is no such key, or other text beside it. Raises UclError."""
+    before = parse(text)
+    first = before.line(key)
+    if first is None:
+        return None
+    wanted = {name: found for name, found in before.values.items() if name != key}
+    lines = text.splitlines(keepends=True)
+    for last in range(first, min(first + _MAX_LINES, len(lines) + 1)):
+        commented = [f"#{line}" if first <= number <= last else line for number, line in enumerate(lines, 1)]
+        with contextlib.suppress(UclError):
+            after = parse("".join(commented))
+            if (after.values, after.includes) == (wanted, before.includes):
+                return first, last
+    return None
+
+
+_MAX_LINES = 100
 
 
 class _Parser:

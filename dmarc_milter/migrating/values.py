@@ -94,6 +94,12 @@ class Program:
     """The one line of its settings that changes, where it stays and verifies, too."""
     becomes_line: int | None = None
     """The line that it takes the place of; None: it is added at the end."""
+    becomes_why: str = ""
+    """What that line does: a sentence without its stop."""
+    commented_out: tuple[tuple[str, int, int], ...] = ()
+    """Lines that go when this filter takes over: a file, the first and the last."""
+    removes_fields: bool = False
+    """Whether it takes out the fields of all others, where it stands behind them."""
     by_hand: str = ""
     """What the operator changes in its settings when this filter takes over: a sentence."""
     judges_dmarc: bool = False

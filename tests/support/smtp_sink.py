@@ -27,9 +27,12 @@ class SmtpSink:
     """Serves on a port of its own until the ``with`` block ends."""
 
     def __init__(
-        self, script: Script = lambda command, argument: None, certificate: tuple[Path, Path] | None = None
+        self,
+        script: Script = lambda command, argument: None,
+        certificate: tuple[Path, Path] | None = None,
+        port: int = 0,
     ) -> None:
-        """With `certificate` (and its key), STARTTLS and AUTH PLAIN are offered."""
+        """With `certificate` (and its key), STARTTLS and AUTH PLAIN are offered; `port` 0 is any that is free."""
         self.taken: list[Taken] = []
         self.logins: list[str] = []
         """User and password, NUL between them, of those who logged in."""
@@ -49,7 +52,7 @@ class SmtpSink:
                 self.request.close()
 
         socketserver.ThreadingTCPServer.allow_reuse_address = True
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", port), Handler)
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
 

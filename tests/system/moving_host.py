@@ -21,78 +21,18 @@ from pathlib import Path
 from dmarc_milter.demo.examples import EXAMPLES, zone_text
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.testing.name_server import NameServerThread
+from tests.support.smtp_sink import SmtpSink
 from tests.support.waiting import is_listening, wait_for
+from tests.system.moving_shapes import SHAPES, Daemon, Shape
 
 OURS = [sys.executable, "-m", "dmarc_milter"]
 SETTINGS = Path("/etc/dmarc-milter/dmarc-milter.toml")
+_FILTER = Daemon((*OURS, "serve", "--config", str(SETTINGS)), "/var/spool/postfix/dmarc-milter/dmarc-milter.sock")
+MAILBOX_PORT = 10026
+"""Where the mailboxes take mail by LMTP, if not from Postfix itself."""
 OUTGOING = b"From: me@example.org\r\nTo: you@example.org\r\nSubject: out\r\n\r\nx\r\n"
 
 
-@dataclass(frozen=True)
-class Shape:
-    """Files below /etc, and the daemons that listen; the keys of signing are made."""
-
-    main_cf: str
-    files: dict[str, str]
-    daemons: dict[str, tuple[list[str], str]]
-    """By unit: the command, and where it listens."""
-    master_cf: str = ""
-
-
-_DKIM = (
-    "Domain example.org\nSelector s\nKeyFile /etc/dkimkeys/s.private\nSyslog no\nUserID root\nNameservers 127.0.0.1\n"
-)
-_DMARC = (
-    "RejectFailures true\nSyslog no\nUserID root\nIgnoreAuthenticatedClients true\nTrustedAuthservIDs mx.example.org\n"
-)
-_POLICYD = "Header_Type = AR\nAuthserv_Id = mx.example.org\ndebugLevel = 0\n"
-_SPF_SERVICE = "policyd-spf unix - n n - 0 spawn\n  user=nobody argv=/usr/bin/policyd-spf\n"
-_RESTRICTIONS = (
-    "smtpd_recipient_restrictions = reject_unauth_destination, check_policy_service unix:private/policyd-spf\n"
-)
-_INET = {
-    "opendkim": (["opendkim", "-f", "-x", "/etc/opendkim.conf"], "inet:8891"),
-    "opendmarc": (["opendmarc", "-f", "-c", "/etc/opendmarc.conf"], "inet:8893"),
-}
-SHAPES = {
-    # A tutorial's: three programs, and one list for everything.
-    "tutorial": Shape(
-        "smtpd_milters = inet:localhost:8891, inet:localhost:8893\nnon_smtpd_milters = $smtpd_milters\n"
-        + _RESTRICTIONS,
-        {
-            "opendkim.conf": f"Mode sv\nAuthservID mx.example.org\nSocket inet:8891@localhost\n{_DKIM}",
-            "opendmarc.conf": f"AuthservID mx.example.org\nSocket inet:8893@localhost\n{_DMARC}",
-            "postfix-policyd-spf-python/policyd-spf.conf": _POLICYD + "Mail_From_reject = False\nHELO_reject = False\n",
-        },
-        _INET,
-        _SPF_SERVICE,
-    ),
-    # docker-mailserver's: parameters name the filters.
-    "parameters": Shape(
-        "dkim_milter = inet:localhost:8891\ndmarc_milter = inet:localhost:8893\n"
-        "smtpd_milters = $dkim_milter $dmarc_milter\nnon_smtpd_milters = $dkim_milter\n" + _RESTRICTIONS,
-        {
-            "opendkim.conf": f"Mode sv\nSocket inet:8891@localhost\n{_DKIM}",
-            "opendmarc.conf": f"AuthservID mx.example.org\nSocket inet:8893@localhost\n{_DMARC}",
-            "postfix-policyd-spf-python/policyd-spf.conf": _POLICYD + "Mail_From_reject = False\nHELO_reject = False\n",
-        },
-        _INET,
-        _SPF_SERVICE,
-    ),
-    # Debian's page: sockets below the queue directory; OpenDMARC checks SPF itself.
-    "sockets": Shape(
-        "smtpd_milters = local:opendkim/opendkim.sock,local:opendmarc/opendmarc.sock\nnon_smtpd_milters = $smtpd_milters\n",
-        {
-            "opendkim.conf": "Mode sv\nSocket local:/var/spool/postfix/opendkim/opendkim.sock\nUMask 000\n" + _DKIM,
-            "opendmarc.conf": "AuthservID OpenDMARC\nSPFIgnoreResults true\nSPFSelfValidate true\nUMask 000\n"
-            f"Socket local:/var/spool/postfix/opendmarc/opendmarc.sock\n{_DMARC}",
-        },
-        {
-            "opendkim": (_INET["opendkim"][0], "/var/spool/postfix/opendkim/opendkim.sock"),
-            "opendmarc": (_INET["opendmarc"][0], "/var/spool/postfix/opendmarc/opendmarc.sock"),
-        },
-    ),
-}
 MAIN_CF = """compatibility_level = 3.6
 myhostname = mx.example.org
 mydestination =
@@ -138,14 +78,10 @@ class Host:
             subprocess.run(["postfix", "start"], check=True, capture_output=True)
             wait_for(_postfix_answers, "Postfix")
             return
-        command, where = (
-            ([*OURS, "serve", "--config", str(SETTINGS)], "/var/spool/postfix/dmarc-milter/dmarc-milter.sock")
-            if unit == "dmarc-milter"
-            else self.shape.daemons[unit]
-        )
+        daemon = _FILTER if unit == "dmarc-milter" else self.shape.daemons[unit]
         with open(f"/var/log/{unit}.log", "ab") as log:
-            self.processes[unit] = subprocess.Popen(command, stdout=log, stderr=log)
-        wait_for(lambda: _listens(where), unit)
+            self.processes[unit] = subprocess.Popen(daemon.command, stdout=log, stderr=log)
+        wait_for(lambda: _listens(daemon.where), unit)
 
     def stop(self, unit: str) -> None:
         """The same."""
@@ -162,7 +98,7 @@ class Host:
                 subprocess.run(["postfix", "reload"], check=True, capture_output=True)
                 # Servers that run finish their session; ours have none.
                 wait_for(_postfix_answers, "Postfix")
-            elif verb == "reload":
+            elif (verb, unit) == ("reload", "dmarc-milter"):
                 seen = _said(unit)
                 self.processes[unit].send_signal(signal.SIGHUP)
                 wait_for(partial(_has_said_more, unit, seen), "the reload")
@@ -213,6 +149,8 @@ BOX = Path("/var/mail/box/new")
 class Sender:
     """Messages over SMTP, each with what became of it."""
 
+    mailboxes: SmtpSink
+    """Where mail arrives by LMTP."""
     seen: set[str] = field(default_factory=set)
 
     def all(self) -> dict[str, object]:
@@ -244,42 +182,64 @@ class Sender:
         return self._delivered() if code == 250 else [code, text.decode()]
 
     def _delivered(self) -> str:
-        wait_for(lambda: BOX.is_dir() and set(os.listdir(BOX)) - self.seen, "the delivery")
-        (new,) = set(os.listdir(BOX)) - self.seen
-        self.seen.add(new)
-        return (BOX / new).read_text()
+        """The one message that is new."""
+        wait_for(self._new, "the delivery")
+        ((name, message),) = self._new().items()
+        self.seen.add(name)
+        return message
+
+    def _new(self) -> dict[str, str]:
+        there = {str(number): taken.message.decode() for number, taken in enumerate(self.mailboxes.taken)}
+        if BOX.is_dir():
+            there |= {name: (BOX / name).read_text() for name in os.listdir(BOX)}
+        return {name: message for name, message in there.items() if name not in self.seen}
 
 
 def _bind(source: Path, target: str) -> None:
     subprocess.run(["mount", "--bind", str(source), target], check=True)
 
 
+def _copied(folder: Path, original: Path, owner: str) -> None:
+    """A copy in the place of a folder of the system."""
+    copy = folder / original.name
+    subprocess.run(["cp", "-a", str(original), str(copy)], check=True)
+    shutil.chown(copy, owner)
+    _bind(copy, str(original))
+
+
 def _set_up(folder: Path, shape: Shape) -> None:
     subprocess.run(["mount", "--make-rprivate", "/"], check=True)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    subprocess.run(["hostname", "mx.example.org"], check=True)
     shutil.copytree("/etc", folder / "etc", symlinks=True)
     for name in ("run", "spool", "log", "mail", "lib"):
         (folder / name).mkdir()
     etc = folder / "etc"
     (etc / "resolv.conf").unlink(missing_ok=True)
     (etc / "resolv.conf").write_text("nameserver 127.0.0.1\n")
+    (etc / "mailname").write_text("mx.example.org\n")
     for name in ("opendkim.conf", "opendmarc.conf"):
         (etc / name).unlink(missing_ok=True)
     for name in (
         "postfix-policyd-spf-python",
         "default/opendkim",
         "default/opendmarc",
-        "rspamd",
         "pyspf-milter",
         "dkimpy-milter",
     ):
         path = etc / name
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    for unit in ("rspamd", "amavis"):
+        if unit not in shape.daemons:
+            shutil.rmtree(etc / unit, ignore_errors=True)
     for name, text in shape.files.items():
         (etc / name).parent.mkdir(parents=True, exist_ok=True)
         (etc / name).write_text(text)
     (etc / "dkimkeys").mkdir(exist_ok=True)
     subprocess.run(["opendkim-genkey", "-D", str(etc / "dkimkeys"), "-d", "example.org", "-s", "s"], check=True)
+    if "rspamd" in shape.daemons:
+        for path in (etc / "dkimkeys", etc / "dkimkeys/s.private"):
+            shutil.chown(path, "_rspamd")
     (etc / "postfix/main.cf").write_text(MAIN_CF + shape.main_cf)
     (etc / "postfix/master.cf").write_text(MASTER_CF + shape.master_cf)
     for name, target in {
@@ -293,6 +253,8 @@ def _set_up(folder: Path, shape: Shape) -> None:
         (folder / name).chmod(0o755)
         _bind(folder / name, target)
     shutil.chown("/var/lib/postfix", "postfix", "postfix")
+    for name, owner in shape.folders.items():
+        _copied(folder, Path(name), owner)
     subprocess.run(["postfix", "set-permissions", "create-missing"], check=False, capture_output=True)
     for unit in ("opendkim", "opendmarc", "dmarc-milter"):
         Path(f"/var/spool/postfix/{unit}").mkdir(mode=0o755, exist_ok=True)
@@ -303,8 +265,11 @@ def main() -> None:
     """See the module."""
     folder, shape = Path(sys.argv[1]), SHAPES[sys.argv[2]]
     _set_up(folder, shape)
-    host, sender = Host(shape), Sender()
-    with NameServerThread(ZoneResolver.from_text(zone_text()), port=53):
+    with (
+        NameServerThread(ZoneResolver.from_text(zone_text()), port=53),
+        SmtpSink(port=MAILBOX_PORT) as mailboxes,
+    ):
+        host, sender = Host(shape), Sender(mailboxes)
         for unit in (*shape.daemons, "postfix"):
             host.start(unit)
         found: dict[str, object] = {"before": sender.all()}
@@ -316,6 +281,8 @@ def main() -> None:
                 host.obey(command["line"])
             found[name] = sender.all()
         found["main.cf"] = subprocess.run(["postconf", "-n"], capture_output=True, text=True, check=True).stdout
+        found["report"] = report
+        found["bounced"] = [line for line in Path("/var/log/postfix.log").read_text().splitlines() if "bounced" in line]
         subprocess.run(["postfix", "stop"], check=False, capture_output=True)
         for unit in list(host.processes):
             host.stop(unit)

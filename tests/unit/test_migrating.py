@@ -18,35 +18,12 @@ from dmarc_milter.migrating.chain import read_chain
 from dmarc_milter.migrating.fitting import fitting
 from dmarc_milter.migrating.hosts import as_text, hosts
 from dmarc_milter.migrating.lists import Entry
-from dmarc_milter.migrating.migration import Migration, migrate
 from dmarc_milter.migrating.order import order_notes
 from dmarc_milter.migrating.tree import Tree, TreeError
 from dmarc_milter.migrating.ucl import Block, UclError
 from dmarc_milter.migrating.values import Place, Reading, Rule
 from dmarc_milter.settings import config
-
-Files = Mapping[str, str]
-
-
-def tree(folder: Path, files: Files) -> Tree:
-    for name, text in files.items():
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return Tree(folder)
-
-
-def found(folder: Path, files: Files) -> Migration:
-    return migrate(tree(folder, files), "/x.toml")
-
-
-def written(folder: Path, files: Files) -> dict[str, object]:
-    migration = found(folder, files)
-    assert migration.problems == ()
-    data = tomllib.loads(migration.draft.text())
-    config.parse(data)
-    return data
-
+from tests.support.old_hosts import Files, found, tree, written
 
 # Hosts
 

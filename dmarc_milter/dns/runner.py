@@ -1,11 +1,10 @@
-"""Those who step coroutines that judge mail: on threads, under asyncio, or at once where every answer is at hand.
+"""Who steps coroutines that judge mail: on threads, or at once where every answer is at hand.
 
 A coroutine yields a :class:`~dmarc_milter.dns.source.Need` at each answer that is missing, and nothing else. A runner
 hands it to the source and sends the answer back in. No task has to be cancelled: the source answers by the deadline of
 each need.
 """
 
-import asyncio
 from collections.abc import Coroutine
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -49,28 +48,6 @@ class Runner:
             future.set_result(end.value)
         except Exception as error:  # noqa: BLE001 - handed on
             future.set_exception(error)
-
-
-async def run_in_asyncio(coroutine: Judging[T], source: Source) -> T:
-    """The result of `coroutine`, stepped by the running event loop of asyncio."""
-    loop = asyncio.get_running_loop()
-    answer: Answer[Any] | None = None
-    try:
-        while True:
-            arrived: asyncio.Future[Answer[Any]] = loop.create_future()
-
-            def tell(_question: Question, later: Answer[Any], arrived: asyncio.Future[Answer[Any]] = arrived) -> None:
-                loop.call_soon_threadsafe(_settle, arrived, later)
-
-            answer = source.ask(coroutine.send(answer), tell) or await arrived
-    except StopIteration as end:
-        result: T = end.value
-        return result
-
-
-def _settle(arrived: "asyncio.Future[Answer[Any]]", answer: Answer[Any]) -> None:
-    if not arrived.cancelled():
-        arrived.set_result(answer)
 
 
 def run(coroutine: Judging[T], source: Source) -> T:

@@ -7,11 +7,12 @@ import pytest
 
 from dmarc_milter.dns import wire
 from dmarc_milter.dns.answer import Answer, AnswerOutcome, OnAnswer, Question, RecordType
+from dmarc_milter.dns.asyncio_runner import run_in_asyncio
 from dmarc_milter.dns.caching import CachingResolver, QuestionLimits
 from dmarc_milter.dns.loop import Loop
 from dmarc_milter.dns.message import MessageQuestions, MessageResolver
 from dmarc_milter.dns.reasons import DnsReason
-from dmarc_milter.dns.runner import Runner, run_in_asyncio
+from dmarc_milter.dns.runner import Runner
 from dmarc_milter.dns.source import Asker, Need
 
 FOREVER = float("inf")

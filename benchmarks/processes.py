@@ -29,3 +29,12 @@ def peak_megabytes(pid: int) -> float:
     """The most memory that this process had at once."""
     found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
     return int(found.group(1)) / 1024 if found else 0.0
+
+
+def proportional_megabytes(pid: int) -> float:
+    """Memory of the whole tree: what several processes share is counted once (proportional set size)."""
+    total = 0
+    for each in tree(pid):
+        found = re.search(r"Pss:\s+(\d+) kB", Path(f"/proc/{each}/smaps_rollup").read_text())
+        total += int(found.group(1)) if found else 0
+    return total / 1024

@@ -1,4 +1,6 @@
-"""Whether a worker's memory stays flat: the same mail again and again, and senders that are never seen again.
+"""Whether memory stays flat: the same mail again and again, and senders that are never seen again.
+
+For each worker its resident memory, 'in all' the proportional set size of supervisor and workers.
 
 sudo .venv/bin/python -m benchmarks.soak [--messages N]
 """
@@ -13,7 +15,7 @@ from pathlib import Path
 from benchmarks import corpus, load
 from benchmarks.contenders import ours
 from benchmarks.peers import CONNECTIONS, name_server
-from benchmarks.processes import tree
+from benchmarks.processes import proportional_megabytes, tree
 
 STEP = 10_000
 
@@ -61,7 +63,7 @@ def main() -> None:
                 memory = ", ".join(f"{megabytes_now(each):.1f}" for each in workers_of(pids[0]))
                 size = (folder / "journal.sqlite").stat().st_size / ((number + 1) * STEP)
                 print(
-                    f"{(number + 1) * STEP} messages: workers {memory} MB; {STEP / seconds:.0f} messages/s; "
+                    f"{(number + 1) * STEP} messages: workers {memory} MB, in all {proportional_megabytes(pids[0]):.1f} MB; {STEP / seconds:.0f} messages/s; "
                     f"journal {size:.0f} octets per record",
                     flush=True,
                 )

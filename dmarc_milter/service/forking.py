@@ -4,6 +4,7 @@ import os
 import socket
 from typing import NamedTuple
 
+from dmarc_milter.service.memory import share_with_children
 from dmarc_milter.telemetry.log import logger
 
 TRY_AGAIN_SECONDS = 5.0
@@ -25,6 +26,7 @@ def fork(what: str) -> Forked | None:
     except OSError as error:
         logger.error("%s could not be started: %s", what, error.strerror)
         return None
+    share_with_children()
     try:
         return Forked(os.fork(), ours, theirs)
     except OSError as error:

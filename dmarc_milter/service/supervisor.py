@@ -15,6 +15,7 @@ from dmarc_milter.journal.preparation import prepare_local
 from dmarc_milter.service.accept_gate import WorkerSessions
 from dmarc_milter.service.descriptors import raise_limit
 from dmarc_milter.service.heartbeat import LOOK_SECONDS, Hang, RunningTime
+from dmarc_milter.service.memory import use_one_arena
 from dmarc_milter.service.metrics_process import MetricsProcess
 from dmarc_milter.service.pruning_process import PruningProcess
 from dmarc_milter.service.report import Report
@@ -39,6 +40,7 @@ class Supervisor:
 
     def __init__(self, settings: Settings, reload: Callable[[], Settings], config: Path | None = None) -> None:
         """`config` is where the settings come from, for whoever asks; `reload` reads them again. Raises ListenError."""
+        use_one_arena()
         self._settings = settings
         self._reload = reload
         self._systemd = Notifier()

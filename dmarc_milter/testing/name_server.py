@@ -1,6 +1,7 @@
 """A small authoritative name server over UDP and TCP on loopback, answering from a zone: for the demo and the tests."""
 
 import asyncio
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -90,11 +91,13 @@ class NameServerThread:
                 return
 
     async def _serve_tcp(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        length = int.from_bytes(await reader.readexactly(2), "big")
-        answer = self.answer(await reader.readexactly(length), 65_535)
-        if answer is not None:
-            writer.write(len(answer).to_bytes(2, "big") + answer)
-            await writer.drain()
+        # Who asks may open a connection and leave it unused.
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            length = int.from_bytes(await reader.readexactly(2), "big")
+            answer = self.answer(await reader.readexactly(length), 65_535)
+            if answer is not None:
+                writer.write(len(answer).to_bytes(2, "big") + answer)
+                await writer.drain()
         writer.close()
 
     def answer(self, packet: bytes, most: int) -> bytes | None:

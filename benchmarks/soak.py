@@ -63,8 +63,8 @@ def main() -> None:
                 memory = ", ".join(f"{megabytes_now(each):.1f}" for each in workers_of(pids[0]))
                 size = (folder / "journal.sqlite").stat().st_size / ((number + 1) * STEP)
                 print(
-                    f"{(number + 1) * STEP} messages: workers {memory} MB, in all {proportional_megabytes(pids[0]):.1f} MB; {STEP / seconds:.0f} messages/s; "
-                    f"journal {size:.0f} octets per record",
+                    f"{(number + 1) * STEP} messages: workers {memory} MB, in all {proportional_megabytes(pids[0]):.1f} MB; "
+                    f"{STEP / seconds:.0f} messages/s; journal {size:.0f} octets per record",
                     flush=True,
                 )
 

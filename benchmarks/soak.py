@@ -60,10 +60,11 @@ def main() -> None:
         with name_server(folder / "zone", 0), ours(folder) as (pids, paths):
             for number in range(options.messages // STEP):
                 seconds, _ = load.run(paths, batch(known, number), CONNECTIONS)
-                memory = ", ".join(f"{megabytes_now(each):.1f}" for each in workers_of(pids[0]))
+                workers = ", ".join(f"{megabytes_now(each):.1f}" for each in workers_of(pids[0]))
+                memory = f"workers {workers} MB, in all {proportional_megabytes(pids[0]):.1f} MB"
                 size = (folder / "journal.sqlite").stat().st_size / ((number + 1) * STEP)
                 print(
-                    f"{(number + 1) * STEP} messages: workers {memory} MB, in all {proportional_megabytes(pids[0]):.1f} MB; "
+                    f"{(number + 1) * STEP} messages: {memory}; "
                     f"{STEP / seconds:.0f} messages/s; journal {size:.0f} octets per record",
                     flush=True,
                 )

@@ -1,5 +1,6 @@
 """Who may ask what, before any page is made; and the header fields of every answer, whatever its status."""
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -38,6 +39,11 @@ SECURITY = (
     (b"permissions-policy", b"camera=(), geolocation=(), microphone=()"),
 )
 METHODS = ("GET", "HEAD")
+STREAM = "/stream"
+AT_ONCE = 60
+"""Requests, without those that follow: more wait longer than anybody does."""
+TRIED_AT_ONCE = 2
+"""Passwords: each takes 16 MB and 50 ms of a processor."""
 MAX_FAILURES, FORGIVEN_SECONDS, MAX_PEERS = 10, 60.0, 1_000
 _KNOWN_SECONDS = 300.0
 
@@ -53,6 +59,8 @@ class Gate:
         self._failures: OrderedDict[str, list[float]] = OrderedDict()
         self._known: dict[bytes, float] = {}
         self._key = secrets.token_bytes(32)
+        self._trying = asyncio.Semaphore(TRIED_AT_ONCE)
+        self._at_work = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
@@ -68,7 +76,17 @@ class Gate:
         if refusal is not None:
             await _refuse(send_safe, *refusal)
             return
-        await self._app(scope, receive, send_safe)
+        if scope["path"] == STREAM:
+            await self._app(scope, receive, send_safe)
+            return
+        if self._at_work >= AT_ONCE:
+            await _refuse(send_safe, 503, "Too many ask at once: try again in a moment.", ((b"retry-after", b"10"),))
+            return
+        self._at_work += 1
+        try:
+            await self._app(scope, receive, send_safe)
+        finally:
+            self._at_work -= 1
 
     async def _refusal(self, scope: Scope) -> "tuple[int, str, tuple[tuple[bytes, bytes], ...]] | None":
         """Status, what is wrong, more header fields; None where the request may pass."""
@@ -110,7 +128,9 @@ class Gate:
         # Counted before it is known: many at once must not all be tried.
         self._note(peer, [*failures, now])
         name, password = _credentials(given[0])
-        if not await run_in_threadpool(passwords.get(name, NOBODY).fits, password):
+        async with self._trying:
+            fits = await run_in_threadpool(passwords.get(name, NOBODY).fits, password)
+        if not fits:
             return 401, "Name or password is wrong.", ask
         self._note(peer, failures)
         self._known = {each: until for each, until in self._known.items() if until > now}

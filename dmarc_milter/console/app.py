@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from dmarc_milter.console.access import Gate
+from dmarc_milter.console.access import STREAM, Gate
 from dmarc_milter.console.asking import BusyError, JournalError, TooLongError
 from dmarc_milter.console.pages import domains, messages, overview, rest, story
 from dmarc_milter.console.passwords import Hash
@@ -29,7 +29,7 @@ PAGES: Mapping[str, Page] = {
     "/what-if": rest.what_if,
     "/reports": rest.reports,
     "/health": rest.health,
-    "/stream": stream,
+    STREAM: stream,
 }
 
 
@@ -46,6 +46,8 @@ def application(site: Site, passwords: Mapping[str, Hash] | None = None) -> Gate
             ),
         },
     )
+    # Where it would lead is made of Host and of a path that anybody may write.
+    app.router.redirect_slashes = False
     return Gate(app, site.settings.console, passwords)
 
 

@@ -9,12 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from dmarc_milter.common.version import VERSION
 from dmarc_milter.console import passwords
-from dmarc_milter.console.access import SECURITY
 from dmarc_milter.console.app import application
+from dmarc_milter.console.connection import Connection
 from dmarc_milter.console.passwords import Hash
 from dmarc_milter.console.settings import ConsoleSettings
 from dmarc_milter.console.site import Site
@@ -25,18 +24,6 @@ from dmarc_milter.settings.error import ConfigError
 _BACKLOG = 64
 
 
-class _Protocol(H11Protocol):
-    """With our header fields also where a request cannot be read."""
-
-    def send_400_response(self, msg: str) -> None:
-        body = b"This is no request that can be read.\n"
-        fields = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close"), *SECURITY]
-        fields.append((b"content-length", str(len(body)).encode()))
-        head = b"".join(name + b": " + value + b"\r\n" for name, value in fields)
-        self.transport.write(b"HTTP/1.1 400 Bad Request\r\n" + head + b"\r\n" + body)
-        self.transport.close()
-
-
 def serve(settings: ConsoleSettings) -> int:
     """Until SIGTERM; the exit status. What it prints says that it listens. Raises ConfigError."""
     names = _passwords(settings)
@@ -45,7 +32,7 @@ def serve(settings: ConsoleSettings) -> int:
     site = Site(settings, lambda: server is not None and server.should_exit)
     config = uvicorn.Config(
         application(site, names),
-        http=_Protocol,
+        http=Connection,
         ws="none",
         lifespan="off",
         loop="asyncio",

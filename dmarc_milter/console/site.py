@@ -19,6 +19,8 @@ from dmarc_milter.settings.error import ConfigError
 
 _T = TypeVar("_T")
 _MAX_KEPT = 32
+FILES = 8
+"""Each may be 20 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,33 @@ class FilterSettings:
     problem: str = ""
 
 
+class Room:
+    """For so many at a time."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._taken = 0
+        self._lock = threading.Lock()
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is room for none."""
+        return self._taken >= self._size
+
+    def enter(self, *, is_let_in: bool = False) -> bool:
+        """Whether there was room, which is taken; also for one too many, if it `is_let_in`."""
+        with self._lock:
+            if self.is_full and not is_let_in:
+                return False
+            self._taken += 1
+            return True
+
+    def leave(self) -> None:
+        """Whoever was let in."""
+        with self._lock:
+            self._taken -= 1
+
+
 class Site:
     """One console."""
 
@@ -36,7 +65,9 @@ class Site:
         self.settings = settings
         self.journal = Journal(settings.journal)
         self.is_stopping = is_stopping
-        self.streams = 0
+        self.streams = Room(settings.console.streams)
+        self.files = Room(FILES)
+        """Lists that are made and sent as files."""
         self._templates = environment()
         self._kept: dict[object, tuple[float, object]] = {}
         self._lock = threading.Lock()

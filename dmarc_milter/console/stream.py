@@ -26,6 +26,8 @@ POLL_SECONDS, LIFE_SECONDS, OVERLAP_SECONDS = 1.0, 1_800.0, 60.0
 """A record comes some time after its message: a little is read again."""
 AT_ONCE = 100
 _TICK = 0.1
+_FULL = "Too many pages follow already."
+_ENDED = "Ended after half an hour: follow again."
 
 
 def stream(site: Site, request: Request) -> Response:
@@ -34,13 +36,16 @@ def stream(site: Site, request: Request) -> Response:
         wanted = search(request.query_params, time.time())
     except SearchError as error:
         return Response(f"{error}\n", 400, media_type="text/plain")
-    if site.streams >= site.settings.console.streams:
-        return Response("Too many pages follow already.\n", 503, {"retry-after": "60"}, "text/plain")
+    if site.streams.is_full:
+        return Response(f"{_FULL}\n", 503, {"retry-after": "60"}, "text/plain")
     return StreamingResponse(_events(site, wanted), media_type="text/event-stream", headers={"x-accel-buffering": "no"})
 
 
 async def _events(site: Site, wanted: Search) -> AsyncIterator[str]:
-    site.streams += 1
+    # Many may have come at once.
+    if not site.streams.enter():
+        yield f"event: over\ndata: {json.dumps(_FULL)}\n\n"
+        return
     try:
         yield "retry: 3000\n\n"
         criteria, began, seen = _from_now(wanted.criteria), time.time(), dict[str, float]()
@@ -60,9 +65,9 @@ async def _events(site: Site, wanted: Search) -> AsyncIterator[str]:
             yield ": here\n\n"
             if await _stops(site):
                 return
-        yield "event: over\ndata: 0\n\n"
+        yield f"event: over\ndata: {json.dumps(_ENDED)}\n\n"
     finally:
-        site.streams -= 1
+        site.streams.leave()
 
 
 def _from_now(criteria: Criteria) -> Criteria:

@@ -15,10 +15,11 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from dmarc_milter.cli.main import main
-from dmarc_milter.console import passwords
+from dmarc_milter.console import access, passwords
 from dmarc_milter.console.access import MAX_FAILURES, SECURITY
 from dmarc_milter.console.export import cell
 from dmarc_milter.console.settings import ConsoleSection, load
+from dmarc_milter.console.site import Room
 from dmarc_milter.demo.month import month
 from dmarc_milter.settings.addresses import ip_network
 from dmarc_milter.settings.database_url import DatabaseUrl
@@ -307,6 +308,40 @@ def test_passwords(engine: Engine, url: DatabaseUrl, tmp_path: Path) -> None:
     assert refused.status == 429
     assert refused.headers["retry-after"] == "60"
     assert ask(app, "/", peer="192.0.2.1", authorization=basic("anna", "wrong")).status == 401
+
+
+def test_more_than_can_be_answered_are_refused(
+    engine: Engine, url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = console(url, stops=True)
+    monkeypatch.setattr(access, "AT_ONCE", 0)
+    found = ask(app, "/")
+    assert found.status == 503
+    assert found.headers["retry-after"] == "10"
+    assert found.headers["x-content-type-options"] == "nosniff"
+    assert ask(app, "/stream").status == 200
+
+
+def test_as_many_follow_as_may(engine: Engine, url: DatabaseUrl) -> None:
+    section = ConsoleSection(streams=1, filter_settings="")
+    app = console(url, section, stops=True)
+    for _ in range(3):
+        # Whoever has gone leaves room.
+        assert ask(app, "/stream").status == 200
+    refused = ask(console(url, ConsoleSection(streams=0, filter_settings="")), "/stream")
+    assert refused.status == 503
+
+
+def test_room() -> None:
+    room = Room(1)
+    assert room.enter()
+    assert room.is_full
+    assert not room.enter()
+    assert room.enter(is_let_in=True)
+    room.leave()
+    assert room.is_full
+    room.leave()
+    assert not room.is_full
 
 
 def test_only_a_trusted_proxy_says_who_asks(engine: Engine, url: DatabaseUrl) -> None:

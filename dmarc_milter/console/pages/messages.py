@@ -1,13 +1,13 @@
 """/messages - a search, page by page, and as a file."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy.engine import Engine
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response, StreamingResponse
 
 from dmarc_milter.columns.origin import KINDS
 from dmarc_milter.console import search as searching
@@ -19,6 +19,7 @@ from dmarc_milter.journal.reader import count, find
 
 SHOWN = 50
 COUNTED = 10_000
+_PIECE = 65_536
 
 
 def messages(site: Site, request: Request) -> Response:
@@ -67,9 +68,25 @@ def exported(site: Site, request: Request) -> Response:
         wanted = searching.search(request.query_params, time.time())
     except SearchError as error:
         return Response(f"{error}\n", 400, media_type="text/plain")
-    with site.journal.asked() as engine:
-        rows = find(engine, replace(wanted.criteria, below=None), MAX_ROWS)
     is_csv = request.url.path.endswith(".csv")
+    if not site.files.enter():
+        return Response("Others take lists already: try again in a moment.\n", 503, {"retry-after": "10"}, "text/plain")
+    try:
+        with site.journal.asked() as engine:
+            rows = find(engine, replace(wanted.criteria, below=None), MAX_ROWS)
+        text = (as_csv if is_csv else as_json)(rows)
+    finally:
+        site.files.leave()
     ending, media = ("csv", "text/csv; header=present") if is_csv else ("json", "application/json")
     headers = {"content-disposition": f'attachment; filename="messages.{ending}"'}
-    return Response((as_csv if is_csv else as_json)(rows), headers=headers, media_type=media)
+    return StreamingResponse(_pieces(site, text), headers=headers, media_type=media)
+
+
+async def _pieces(site: Site, text: str) -> AsyncIterator[str]:
+    """Of a file, which waits for its reader here: it counts until it is read."""
+    site.files.enter(is_let_in=True)
+    try:
+        for start in range(0, len(text), _PIECE):
+            yield text[start : start + _PIECE]
+    finally:
+        site.files.leave()

@@ -75,7 +75,7 @@ function follow(button) {
       live.textContent = `Following: ${count} new.`;
     };
     source.addEventListener("trouble", (event) => { live.textContent = JSON.parse(event.data); });
-    source.addEventListener("over", () => stop("Ended after half an hour: follow again."));
+    source.addEventListener("over", (event) => stop(JSON.parse(event.data)));
     source.onerror = () => {
       if (source && source.readyState === EventSource.CLOSED) stop("The console does not answer, or too many follow.");
     };

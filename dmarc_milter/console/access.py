@@ -94,6 +94,8 @@ class Gate:
         named = [value.decode("latin-1") for name, value in headers if name == b"host"]
         if len(named) != 1 or _without_port(named[0]) not in self._hosts:
             return 421, "This name is not among those of the console: see [console] hosts in console.toml.", ()
+        if "\0" in scope["path"]:
+            return 400, "This is no address of a page.", ()
         if scope["method"] not in METHODS:
             return 405, "These pages are only read: GET and HEAD.", ((b"allow", b"GET, HEAD"),)
         if self._section.trusted_proxies:

@@ -19,7 +19,19 @@ _PRIVATE = (
     "fe80::/10",
     "169.254.0.0/16",
 )
-_OTHER_HANDLERS = ("IPRev", "PTR", "ReturnOK", "BIMI", "TLS", "AddID", "AlignedFrom", "XGoogleDKIM", "Size", "SenderID")
+_OTHER_HANDLERS = (
+    "RBLDNS",
+    "IPRev",
+    "PTR",
+    "ReturnOK",
+    "BIMI",
+    "TLS",
+    "AddID",
+    "AlignedFrom",
+    "XGoogleDKIM",
+    "Size",
+    "SenderID",
+)
 
 Table = Mapping[str, Any]
 
@@ -79,7 +91,7 @@ def _dmarc(handlers: Table, place: Place, notes: Notebook) -> None:
     hard = _is_on(dmarc, "hard_reject")
     source = "DMARC.hard_reject" if "hard_reject" in dmarc else "DMARC.hard_reject not set"
     notes.settings.append(Setting("policy", "mode", "enforce" if hard else "monitor", source))
-    if _is_on(dmarc, "no_list_reject"):
+    if _is_on(dmarc, "no_list_reject") and dmarc.get("detect_list_id", 1) not in (0, "0", False):
         done = dmarc.get("no_list_reject_disposition", "none")
         becomes = {"quarantine": "quarantine", "reject": "reject"}.get(str(done), "accept")
         source = "DMARC.no_list_reject, no_list_reject_disposition"
@@ -161,8 +173,14 @@ _NO_COUNTERPART = {
         "skip_on_multifrom": 'Several domains in From are refused; unusable_from = "accept" is nearest.',
         "policy_rbl_lookup": "Lists in the DNS are not asked; rules ([[override]]) name domains.",
         "use_arc": "A sealer is believed only where [policy.indirect] trusted_sealers names it.",
+        "arc_before_list": "A trusted sealer always counts before a list.",
+        "config_file": "Mail::DMARC's file is not read: reports and their storage are set in [report] and [journal].",
+        "no_strict": "What the standards forbid never counts.",
     },
-    "ARC": {"rbl_whitelist": "Lists in the DNS are not asked; name the sealers in [policy.indirect] trusted_sealers."},
+    "ARC": {
+        "no_strict": "Keys below 1,024 bits and rsa-sha1 never count (RFC 8301).",
+        "rbl_whitelist": "Lists in the DNS are not asked; name the sealers in [policy.indirect] trusted_sealers.",
+    },
     "SPF": {
         "helo_check": "HELO is checked where MAIL FROM is empty, or where a rule has helo_spf.",
         "spfu_detection": "SPF upgrades are not looked for.",
@@ -181,6 +199,10 @@ def _others(top: Table, handlers: Table, place: Place, notes: Notebook) -> None:
         for option, meaning in meanings.items():
             if _is_on(_table(handlers, handler), option):
                 notes.left.append(_left(place, f"{handler}.{option}", meaning))
+    for handler in handlers:
+        if _is_on(_table(handlers, handler), "hide_none"):
+            meaning = "Every method is told in our field, also where its result is none."
+            notes.left.append(_left(place, f"{handler}.hide_none", meaning))
     if top.get("protocol") == "smtp":
         meaning = "This filter is a milter: have Postfix ask it by smtpd_milters instead of a proxy filter."
         notes.left.append(_left(place, "protocol smtp", meaning))

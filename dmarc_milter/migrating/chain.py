@@ -47,8 +47,8 @@ def _readings(tree: Tree) -> Iterator[Reading]:
     yield from _first(tree, authentication_milter.FILES, authentication_milter.read)
     if rspamd.is_there(tree):
         yield rspamd.read(tree)
-    yield from _first(tree, spf_programs.POLICYD_FILES, partial(spf_programs.read, name=spf_programs.POLICYD))
-    yield from _first(tree, spf_programs.PYSPF_FILES, partial(spf_programs.read, name=spf_programs.PYSPF))
+    yield from _first(tree, spf_programs.POLICYD_FILES, partial(_with_tree, _policyd, tree))
+    yield from _first(tree, spf_programs.PYSPF_FILES, partial(_with_tree, _pyspf, tree))
     yield from _first(tree, opendkim.FILES, partial(_with_tree, opendkim.read, tree))
     yield from _first(tree, opendkim.DKIMPY_FILES, partial(_with_tree, _dkimpy, tree))
     found = amavis.read(tree)
@@ -62,6 +62,14 @@ def _with_tree(read: Callable[[str, str, Tree], Reading], tree: Tree, text: str,
 
 def _dkimpy(text: str, path: str, tree: Tree) -> Reading:
     return opendkim.read(text, path, tree, name=opendkim.DKIMPY)
+
+
+def _policyd(text: str, path: str, tree: Tree) -> Reading:
+    return spf_programs.read(text, path, tree, name=spf_programs.POLICYD)
+
+
+def _pyspf(text: str, path: str, tree: Tree) -> Reading:
+    return spf_programs.read(text, path, tree, name=spf_programs.PYSPF)
 
 
 def _first(tree: Tree, paths: Sequence[str], read: Reader) -> Iterator[Reading]:

@@ -123,7 +123,9 @@ def _with_policy_service(chain: Chain, tree: Tree, postfix: PostfixSetup | None)
             text = tree.text(path) or ""
         except TreeError as error:
             return replace(chain, readings=(*chain.readings, Reading(problems=(Problem(Place(path), str(error)),))))
-        return replace(chain, readings=(*chain.readings, spf_programs.read(text, path, name=spf_programs.POLICYD)))
+        return replace(
+            chain, readings=(*chain.readings, spf_programs.read(text, path, tree, name=spf_programs.POLICYD))
+        )
     return chain
 
 

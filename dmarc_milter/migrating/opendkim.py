@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dmarc_milter.migrating import lists
 from dmarc_milter.migrating.hosts import hosts
 from dmarc_milter.migrating.hosts import name as domain_name
+from dmarc_milter.migrating.opendkim_left import left
 from dmarc_milter.migrating.options import Option, Options, default_sockets, gathered, parse
 from dmarc_milter.migrating.tree import Tree, TreeError
 from dmarc_milter.migrating.values import Left, Notebook, Place, Problem, Program, Reading, Rule, Setting, Trusted
@@ -16,7 +17,6 @@ DKIMPY_FILES = ("/etc/dkimpy-milter/dkimpy-milter.conf", "/etc/dkimpy-milter.con
 
 _SIGNING = ("Domain", "KeyFile", "KeyFileEd25519", "KeyTable", "KeyTableEd25519", "SigningTable")
 _MAX_INCLUDES = 16
-_LEAST_KEY_BITS = 1024
 
 
 def read(text: str, path: str, tree: Tree, *, name: str = NAME) -> Reading:
@@ -89,7 +89,7 @@ def _carry(options: Options, tree: Tree, notes: Notebook, name: str, *, is_alone
     suggestion = _refusing(options, name)
     if suggestion is not None:
         notes.rules.append(suggestion)
-    notes.left += _left(options)
+    notes.left += left(options, frozenset(each.name.lower() for each in _refusals(options)))
 
 
 def _identities(options: Options, tree: Tree, notes: Notebook) -> None:
@@ -211,71 +211,3 @@ def _refusals(options: Options) -> Iterator[Option]:
         option = options.get(name)
         if option is not None and option.value[:1].lower() in ("r", "t", "d", "q"):
             yield option
-
-
-_ALONE = (
-    "RFC 6376 6.3 advises against refusing for DKIM alone: lists and forwarders break signatures, and SPF may still "
-    "pass. DMARC refuses where the Domain Owner asks for it. The rule dkim-alone in the file, a comment, would "
-    "refuse as before."
-)
-_MEANINGS = {
-    **dict.fromkeys(("On-Default", "On-BadSignature", "On-SignatureError", "On-KeyNotFound", "On-NoSignature"), _ALONE),
-    "On-DNSError": (
-        "A message is deferred only where its outcome depends on the answer: [policy] temperror. "
-        "For DKIM alone (RFC 6376 6.3), the rule dkim-alone in the file, a comment, would do it."
-    ),
-    "On-Security": "A signature that costs too much is an error of its own, and counts as none.",
-    "RedirectFailuresTo": "Nothing is redirected. Postfix can do it: milter_header_checks with the action REDIRECT.",
-    "MustBeSigned": "There is no such list; a rule with from_domain and dkim can refuse.",
-    "TrustSignaturesFrom": "Every signature is told; which one counts is decided by alignment with From (DMARC).",
-    "RequiredHeaders": "A From without exactly one domain is refused; other fields are left to your spam filter.",
-    "StrictHeaders": "A From without exactly one domain is refused; other fields are left to your spam filter.",
-    "SetupPolicyScript": "Lua is not run. Look into the script: what it decides may be a rule ([[override]]).",
-    "ScreenPolicyScript": "Lua is not run. Look into the script: what it decides may be a rule ([[override]]).",
-    "FinalPolicyScript": "Lua is not run. Look into the script: what it decides may be a rule ([[override]]).",
-    "TrustAnchorFile": "Your resolver validates DNSSEC: what is bogus is a temporary error here.",
-    "ReportAddress": "Reports about signatures (RFC 6651) are not sent; [report.failure] has those of DMARC.",
-    "Quarantine": "A signature that fails puts nothing into quarantine by itself; a rule with dkim can.",
-    "ReplaceRules": "Fields are verified as they came.",
-    "SenderHeaders": "The Author Domain is that of From (RFC 9989 5.3.1).",
-    "SendReports": "Reports about signatures (RFC 6651) are not sent; [report.failure] has those of DMARC.",
-    "DiagnosticDirectory": "dmarc-milter check shows what was signed and what came, and --save-zone keeps the answers.",
-    "Diagnostics": "dmarc-milter check shows what was signed and what came.",
-    "DNSOverride": "dmarc-milter check --zone answers from a file.",
-    "Statistics": "What became of each message is in the journal: dmarc-milter trace, summary.",
-    "BogusKey": "Your resolver validates DNSSEC: what is bogus is a temporary error here.",
-    "UnprotectedKey": "Whether a key's zone is signed makes no difference here.",
-    "ClockDrift": "A signature may be 300 s in the future, as there by default.",
-    "MaximumHeaders": "A header section may have 4 MB and 20,000 fields; what has more is refused.",
-}
-
-
-def _left(options: Options) -> Iterator[Left]:
-    refusing = {each.name.lower() for each in _refusals(options)}
-    for name, meaning in _MEANINGS.items():
-        option = options.get(name)
-        if option is None or not option.value:
-            continue
-        if name.startswith("On-") and name != "On-Security" and name.lower() not in refusing:
-            continue
-        yield Left(option.place, option.name, option.value, meaning)
-    bits = options.get("MinimumKeyBits")
-    if bits is not None and bits.value.isdecimal() and int(bits.value) > _LEAST_KEY_BITS:
-        yield Left(
-            bits.place,
-            f"{bits.name} {bits.value}",
-            "",
-            f"Keys of 1024 bits up count (RFC 8301 3.2): signatures by keys of 1024 to {int(bits.value) - 1} bits "
-            f"pass here.",
-        )
-    if options.get("MTA") or options.get("MacroList") or options.get("MacroListVerify"):
-        option = options.get("MTA") or options.get("MacroList") or options.get("MacroListVerify")
-        assert option is not None
-        yield Left(
-            option.place,
-            option.name,
-            option.value,
-            "Which service of the MTA a message comes from is not asked. Authenticated mail is never judged; give "
-            "other "
-            "services a list of filters of their own: postconf -P 'SERVICE/inet/smtpd_milters='.",
-        )

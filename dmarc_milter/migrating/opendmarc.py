@@ -223,6 +223,7 @@ _MEANINGS = {
         "What became of each message is in the journal: dmarc-milter trace, summary. Aggregate reports are made from "
         "it: [report] enabled = true, docs/reporting.md."
     ),
+    "RecordAllMessages": "The journal has every message, whoever sent it.",
     "FailureReports": "Failure reports are sent for the domains that you name in [report.failure] only.",
     "FailureReportsBcc": "Failure reports ([report.failure]) go to those alone whom the Domain Owner names.",
     "FailureReportsOnNone": "A failure report tells of mail that a policy asks reports for: [report.failure].",

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dmarc_milter.migrating import ucl
 from dmarc_milter.migrating.hosts import as_text, hosts
 from dmarc_milter.migrating.lists import Entry, lines, short, split, texts
+from dmarc_milter.migrating.rspamd_left import acts, stays, without_counterpart
+from dmarc_milter.migrating.rspamd_left import place as where
 from dmarc_milter.migrating.tree import Tree, TreeError
 from dmarc_milter.migrating.ucl import Block, UclError
 from dmarc_milter.migrating.values import Left, Notebook, Place, Problem, Program, Reading, Rule, Setting, Trusted
@@ -24,6 +26,7 @@ _FILES = (
 )
 _OWN_NETWORKS = ("192.168.0.0/16", "10.0.0.0/8", "172.16.0.0/12", "fd00::/8", "169.254.0.0/16", "fe80::/10")
 _REFUSES = ("reject",)
+_MARKS = ("add_header", "add header", "quarantine", "rewrite_subject", "rewrite subject")
 MAX_INCLUDES = 8
 """Files that include each other, one within the other."""
 _BY_HAND = "take the block actions out of dmarc.conf, or rspamd refuses as before, by its own verdict."
@@ -52,11 +55,13 @@ def read(tree: Tree) -> Reading:
     )
     _policy(blocks["dmarc.conf"], notes)
     _hosts(blocks["options.inc"], tree, notes)
+    _own_mail(blocks, notes)
     _relays(blocks["spf.conf"], tree, notes)
     _lists(blocks, tree, notes)
     _headers(blocks["milter_headers.conf"], notes)
-    _stays(blocks, notes)
-    _without_counterpart(blocks, notes)
+    stays(blocks, notes)
+    without_counterpart(blocks, notes)
+    acts(tree, FOLDER, notes)
     return notes.reading()
 
 
@@ -116,10 +121,6 @@ def _milter_address(bind_socket: str) -> str:
     return f"inet:{'localhost' if host in ('*', '*v4', '*v6', '') else host}:{port}"
 
 
-def _place(name: str, block: Block, key: str) -> Place:
-    return Place(name, block.line(key))
-
-
 def _policy(block: Block, notes: Notebook) -> None:
     actions = block.block("actions")
     reject, quarantine = actions.text("reject"), actions.text("quarantine")
@@ -128,17 +129,20 @@ def _policy(block: Block, notes: Notebook) -> None:
     notes.settings.append(Setting("policy", "mode", mode, source))
     if quarantine in _REFUSES:
         notes.settings.append(Setting("policy", "quarantine", "reject", "dmarc.conf: actions.quarantine"))
+    elif quarantine and quarantine not in _MARKS:
+        meaning = "What p=quarantine asks for is told by a header field here; [policy] quarantine can hold or reject."
+        notes.left.append(Left(where("dmarc.conf", block, "actions"), "actions.quarantine", quarantine, meaning))
     softfail = actions.text("softfail")
     if softfail:
         meaning = "A policy of none changes nothing (RFC 9989 5.4); a rule with dmarc and policy can."
-        notes.left.append(Left(_place("dmarc.conf", block, "actions"), "actions.softfail", softfail, meaning))
+        notes.left.append(Left(where("dmarc.conf", block, "actions"), "actions.softfail", softfail, meaning))
     if reject and reject not in _REFUSES:
         meaning = "p=reject is refused here in mode enforce, and nothing else; rspamd may go on to score it."
-        notes.left.append(Left(_place("dmarc.conf", block, "actions"), "actions.reject", reject, meaning))
+        notes.left.append(Left(where("dmarc.conf", block, "actions"), "actions.reject", reject, meaning))
 
 
 def _hosts(block: Block, tree: Tree, notes: Notebook) -> None:
-    place = _place("options.inc", block, "local_addrs")
+    place = where("options.inc", block, "local_addrs")
     is_set = "local_addrs" in block.values
     source = str(place) if is_set else "local_addrs not set: rspamd's own"
     own = _entries("options.inc", block, "local_addrs", tree, notes)
@@ -147,15 +151,23 @@ def _hosts(block: Block, tree: Tree, notes: Notebook) -> None:
     if found.ignored or found.names:
         meaning = "Only networks are carried over."
         notes.left.append(Left(place, "local_addrs", ", ".join((*found.names, *found.ignored)), meaning))
-    for key in ("check_local", "check_authed"):
-        if block.text(key) in ("true", "yes", "on"):
-            meaning = "Mail of trusted networks and of users who log in is not judged here."
-            notes.left.append(Left(_place("options.inc", block, key), key, str(block.text(key)), meaning))
+
+
+def _own_mail(blocks: dict[str, Block], notes: Notebook) -> None:
+    """What every module may say for itself, too."""
+    for name in ("options.inc", "dmarc.conf", "spf.conf", "dkim.conf", "arc.conf"):
+        for key in ("check_local", "check_authed"):
+            if blocks[name].text(key) in _TRUE:
+                meaning = "Mail of trusted networks and of users who log in is not judged here."
+                notes.left.append(Left(where(name, blocks[name], key), key, str(blocks[name].text(key)), meaning))
+
+
+_TRUE = ("true", "yes", "on")
 
 
 def _relays(block: Block, tree: Tree, notes: Notebook) -> None:
     relays = _entries("spf.conf", block, "external_relay", tree, notes)
-    found, place = hosts(relays), _place("spf.conf", block, "external_relay")
+    found, place = hosts(relays), where("spf.conf", block, "external_relay")
     if found.networks:
         value = tuple(map(as_text, found.networks))
         notes.settings.append(Setting("policy", "trusted_relays", value, str(place)))
@@ -169,7 +181,7 @@ def _entries(name: str, block: Block, key: str, tree: Tree, notes: Notebook) -> 
     values = block.texts(key)
     if values is None:
         return ()
-    place = _place(name, block, key)
+    place = where(name, block, key)
     found: list[Entry] = []
     for value in values:
         if "://" in value and not value.startswith("file://"):
@@ -208,7 +220,7 @@ def _map(value: str, place: Place, key: str, tree: Tree, notes: Notebook) -> Ite
 def _lists(blocks: dict[str, Block], tree: Tree, notes: Notebook) -> None:
     sealers = _entries("arc.conf", blocks["arc.conf"], "whitelisted_signers_map", tree, notes)
     if sealers:
-        place = _place("arc.conf", blocks["arc.conf"], "whitelisted_signers_map")
+        place = where("arc.conf", blocks["arc.conf"], "whitelisted_signers_map")
         domains = tuple(each.lower() for each in texts(sealers))
         notes.settings.append(Setting("policy.indirect", "trusted_sealers", domains, str(place)))
     for module in ("spf", "dkim"):
@@ -217,8 +229,12 @@ def _lists(blocks: dict[str, Block], tree: Tree, notes: Notebook) -> None:
         found = hosts(clients)
         if found.networks:
             client = tuple(map(as_text, found.networks))
-            reason, place = f"whitelist of rspamd's {module} module", _place(name, blocks[name], "whitelist")
+            reason, place = f"whitelist of rspamd's {module} module", where(name, blocks[name], "whitelist")
             notes.rules.append(Rule(f"{module}-whitelist", {"client": client}, "accept", reason, str(place)))
+        others = ", ".join((*found.names, *found.ignored))
+        if others:
+            meaning = "These are no networks; a rule ([[override]]) can name domains: from_domain, dkim_domain."
+            notes.left.append(Left(where(name, blocks[name], "whitelist"), "whitelist", others, meaning))
 
 
 def _writes_results(block: Block) -> bool:
@@ -229,9 +245,13 @@ def _writes_results(block: Block) -> bool:
 def _headers(block: Block, notes: Notebook) -> None:
     routine = block.block("routines").block("authentication-results")
     removes = routine.text("remove") not in ("false", "no", "off")
+    names = routine.texts("remove_ar_from")
+    if names:
+        place = where("milter_headers.conf", block, "routines")
+        notes.settings.append(Setting("milter", "strip_authserv_ids", names, f"{place} remove_ar_from"))
     if not _writes_results(block):
         return
-    place = _place("milter_headers.conf", block, "use")
+    place = where("milter_headers.conf", block, "use")
     if removes:
         meaning = (
             "The routine authentication-results removes our field where rspamd stands behind us, and writes one of "
@@ -246,48 +266,4 @@ def _headers(block: Block, notes: Notebook) -> None:
 
 
 def _is_extended(block: Block) -> bool:
-    return block.text("extended_spam_headers") in ("true", "yes", "on")
-
-
-_STAY = (
-    "rspamd goes on to check SPF, DKIM, DMARC and ARC for its scores (R_SPF_ALLOW, R_DKIM_ALLOW, DMARC_POLICY_*), "
-    "and refuses nothing for DMARC once its actions are taken out of dmarc.conf. To have it ask less, set enabled = "
-    "false there; then rules and whitelists that need these symbols no longer match."
-)
-
-
-_NO_COUNTERPART = {
-    ("dmarc.conf", "no_reporting_domains"): "[report] exclude_domains has them; rspamd's list is not carried over.",
-    ("dkim.conf", "time_jitter"): "A signature may be 300 s in the future.",
-    ("dkim.conf", "trusted_only"): "Every signature is verified; which one counts is decided by alignment with From.",
-    ("dkim.conf", "trusted_domains"): "Every signature is verified; rules ([[override]]) can name dkim_domain.",
-    ("dkim.conf", "skip_multi"): "All signatures are verified, up to [dkim] max_signatures.",
-    ("arc.conf", "adjust_dmarc"): "A sealer is believed where [policy.indirect] trusted_sealers names it.",
-}
-
-
-def _without_counterpart(blocks: dict[str, Block], notes: Notebook) -> None:
-    for (name, key), meaning in _NO_COUNTERPART.items():
-        if key in blocks[name].values:
-            value = ", ".join(blocks[name].texts(key) or ())
-            notes.left.append(Left(_place(name, blocks[name], key), key, value, meaning))
-    most = blocks["dkim.conf"].text("max_sigs")
-    if most is not None and most.isdecimal():
-        place = _place("dkim.conf", blocks["dkim.conf"], "max_sigs")
-        notes.settings.append(Setting("dkim", "max_signatures", int(most), str(place)))
-
-
-def _stays(blocks: dict[str, Block], notes: Notebook) -> None:
-    notes.notes.append(_STAY)
-    dmarc = blocks["dmarc.conf"]
-    if "reporting" in dmarc.values:
-        meaning = (
-            "rspamd's aggregate reports tell what rspamd saw. Ours are switched on by [report] enabled = true "
-            "(docs/reporting.md); then switch these off, so that nobody gets two."
-        )
-        notes.left.append(Left(_place("dmarc.conf", dmarc, "reporting"), "reporting", "", meaning))
-    if blocks["dkim_signing.conf"].values:
-        notes.notes.append("dkim_signing stays as it is: this filter never signs your mail.")
-    if "munging" in dmarc.values:
-        meaning = "From is not rewritten here; that is left to rspamd, or to the list's own software."
-        notes.left.append(Left(_place("dmarc.conf", dmarc, "munging"), "munging", "", meaning))
+    return block.text("extended_spam_headers") in _TRUE

@@ -4,7 +4,9 @@ from collections.abc import Iterator
 
 from dmarc_milter.migrating import lists
 from dmarc_milter.migrating.hosts import as_text, hosts
+from dmarc_milter.migrating.opendkim_left import FROM_A_SERVICE
 from dmarc_milter.migrating.options import Option, Options, gathered, parse
+from dmarc_milter.migrating.tree import Tree
 from dmarc_milter.migrating.values import Left, Notebook, Place, Program, Reading, Rule, Setting, Trusted
 from dmarc_milter.settings.policy import LOOPBACK
 
@@ -18,15 +20,15 @@ PYSPF = "pyspf-milter"
 PYSPF_FILES = ("/etc/pyspf-milter/pyspf-milter.conf", "/etc/pyspf-milter.conf")
 
 
-def read(text: str, path: str, *, name: str) -> Reading:
-    """`name` is POLICYD or PYSPF."""
+def read(text: str, path: str, tree: Tree, *, name: str) -> Reading:
+    """`text` is that of the file at `path`; `name` is POLICYD or PYSPF."""
     file = lists.short(path)
     options = gathered(parse(text, file), file)
     notes = Notebook(notes=list(options.overridden()))
     sockets = (options.value("Socket", "inet:8893@localhost"),) if name == PYSPF else ()
     notes.program = Program(name, path, name, sockets)
     _header(options, notes, name)
-    _hosts(options, notes, name)
+    _hosts(options, tree, notes, name)
     refuses = options.value("TestOnly", options.value("defaultSeedOnly", "1")) != "0"
     suggestions = tuple(_refusing(options, name)) if refuses else ()
     notes.rules += [each for each, _ in suggestions]
@@ -49,12 +51,18 @@ def _header(options: Options, notes: Notebook, name: str) -> None:
         notes.settings.append(Setting("dns", "deadline", float(patience.value), str(patience.place)))
 
 
-def _hosts(options: Options, notes: Notebook, name: str) -> None:
+def _hosts(options: Options, tree: Tree, notes: Notebook, name: str) -> None:
     for option_name in ("skip_addresses", "InternalHosts"):
         option = options.get(option_name)
         if option is not None:
-            found = hosts(lists.between_commas(option))
+            listed = lists.data_set(option, tree)
+            notes.problems += [listed.problem] if listed.problem is not None else []
+            found = hosts(listed.entries)
             notes.trusted.append(Trusted(found.networks, f"{option.place} {option_name}"))
+            others = ", ".join((*found.names, *found.ignored))
+            if others:
+                meaning = "These are no networks, and are not carried over. Name their addresses in trusted_networks."
+                notes.left.append(Left(option.place, option_name, others, meaning))
         elif option_name == "skip_addresses":
             notes.trusted.append(Trusted(LOOPBACK, f"skip_addresses of {name} not set"))
     for option_name in ("HELO_Whitelist", "Domain_Whitelist_PTR"):
@@ -138,6 +146,7 @@ _MEANINGS = {
     "Reason_Message": "Replies have templates of their own: [policy.reply].",
     "HELO_pass_restriction": "What Postfix does on an SPF pass (no greylisting) needs a policy service; keep it.",
     "Mail_From_pass_restriction": "What Postfix does on an SPF pass needs a policy service; keep it for that.",
+    "MacroList": FROM_A_SERVICE,
     "Mock": "dmarc-milter check judges a message without sending it.",
 }
 

@@ -10,6 +10,8 @@ from dmarc_milter.settings import config
 
 Files = Mapping[str, str]
 """By the path below the root."""
+LISTS: Files = {"etc/hosts.list": "192.0.2.0/30\n!192.0.2.1\nmail.example.org\n", "etc/names.list": "a.example\n"}
+"""Lists that options may name."""
 
 
 def tree(folder: Path, files: Files) -> Tree:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 HEIGHT = 100.0
 _GAP = 0.12
+_LEAST = 1.6
+"""What is there is seen, however little it is: a line keeps the pieces apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,7 @@ def _bar(number: int, start: int, counts: "Counter[str]", names: Sequence[str], 
     found, top = [], HEIGHT
     for name in names:
         if counts[name]:
-            # What is there is seen, however little it is.
-            height = max(0.8, HEIGHT * counts[name] / most)
+            height = max(_LEAST, HEIGHT * counts[name] / most)
             top = max(0.0, top - height)
             found.append(Piece(name, round(top, 2), round(height, 2)))
     return Bar(start, sum(counts.values()), number + _GAP / 2, 1 - _GAP, tuple(found), counts)

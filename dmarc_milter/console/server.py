@@ -36,7 +36,8 @@ def serve(settings: ConsoleSettings) -> int:
         ws="none",
         lifespan="off",
         loop="asyncio",
-        log_level="warning",
+        # Warnings are of requests that cannot be read, some with a page of traceback: anybody could fill the log.
+        log_level="error",
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -70,6 +70,8 @@ class Site:
         """Lists that are made and sent as files."""
         self._templates = environment()
         self._kept: dict[object, tuple[float, object]] = {}
+        self._making: dict[object, threading.Lock] = {}
+        """For each kind of answer; there are few."""
         self._lock = threading.Lock()
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -89,10 +91,16 @@ class Site:
             return FilterSettings(Settings(), str(error))
 
     def kept(self, key: object, seconds: float, make: Callable[[], _T]) -> tuple[float, _T]:
-        """What `make` returned at most so long ago, and when (seconds since 1970)."""
-        now = time.time()
+        """What `make` returned at most so long ago, and when (seconds since 1970). `key` is one of a few."""
         with self._lock:
-            found = self._kept.get(key)
+            making = self._making.setdefault(key, threading.Lock())
+        # Whoever asks meanwhile waits for the same answer: it may be dear.
+        with making:
+            return self._kept_or_made(key, seconds, make)
+
+    def _kept_or_made(self, key: object, seconds: float, make: Callable[[], _T]) -> tuple[float, _T]:
+        now = time.time()
+        found = self._kept.get(key)
         if found is not None and now - seconds <= found[0] <= now:
             return found[0], found[1]  # type: ignore[return-value]
         made = make()

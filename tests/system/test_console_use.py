@@ -176,6 +176,17 @@ def test_pages_have_keys(page: Any, key: str, path: str) -> None:
     assert page.url.removeprefix(page.evaluate("location.origin")) == path
 
 
+def test_a_command_is_copied(page: Any) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto("/messages?action=reject")
+    page.locator("a.open").first.click()
+    page.bring_to_front()
+    page.locator("button.copy").first.focus()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("button:has-text('Copied')")
+    assert page.evaluate("navigator.clipboard.readText()") == page.locator(".commands code").first.inner_text()
+
+
 def test_keys_are_told_and_do_not_disturb_who_writes(page: Any) -> None:
     page.goto("/messages")
     page.keyboard.press("?")

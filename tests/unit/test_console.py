@@ -5,7 +5,9 @@ import csv
 import io
 import json
 import re
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,13 @@ from dmarc_milter.cli.main import main
 from dmarc_milter.console import access, passwords
 from dmarc_milter.console.access import MAX_FAILURES, SECURITY
 from dmarc_milter.console.export import cell
-from dmarc_milter.console.settings import ConsoleSection, load
-from dmarc_milter.console.site import Room
+from dmarc_milter.console.settings import ConsoleSection, ConsoleSettings, load
+from dmarc_milter.console.site import Room, Site
 from dmarc_milter.demo.month import month
 from dmarc_milter.settings.addresses import ip_network
 from dmarc_milter.settings.database_url import DatabaseUrl
 from dmarc_milter.settings.error import ConfigError
+from dmarc_milter.settings.journal import JournalSection
 from tests.support.console import ask, console
 from tests.support.journals import insert
 
@@ -330,6 +333,24 @@ def test_as_many_follow_as_may(engine: Engine, url: DatabaseUrl) -> None:
         assert ask(app, "/stream").status == 200
     refused = ask(console(url, ConsoleSection(streams=0, filter_settings="")), "/stream")
     assert refused.status == 503
+
+
+def test_who_asks_at_the_same_time_waits_for_the_same_answer(url: DatabaseUrl) -> None:
+    settings = ConsoleSettings(ConsoleSection(filter_settings=""), JournalSection(database=url))
+    site, makes, begun, may_end = Site(settings), list[int](), threading.Event(), threading.Event()
+
+    def make() -> str:
+        makes.append(1)
+        begun.set()
+        may_end.wait(10)
+        return "answer"
+
+    with ThreadPoolExecutor(4) as pool:
+        asked = [pool.submit(site.kept, "key", 60.0, make) for _ in range(4)]
+        begun.wait(10)
+        may_end.set()
+        assert {each.result()[1] for each in asked} == {"answer"}
+    assert len(makes) == 1
 
 
 def test_room() -> None:

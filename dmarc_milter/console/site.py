@@ -19,8 +19,8 @@ from dmarc_milter.settings.error import ConfigError
 
 _T = TypeVar("_T")
 _MAX_KEPT = 32
-FILES = 8
-"""Each may be 20 MB."""
+FILES = 3
+"""Each takes up to 40 MB while it is made."""
 
 
 @dataclass(frozen=True, slots=True)

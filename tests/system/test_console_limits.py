@@ -12,6 +12,7 @@ import pytest
 
 from dmarc_milter.console.access import SECURITY
 from dmarc_milter.console.connection import MAX_CONNECTIONS, PATIENCE_SECONDS
+from dmarc_milter.console.site import FILES
 from tests.system.conftest import MakeConsole
 from tests.system.running_console import RunningConsole
 
@@ -106,6 +107,18 @@ def test_who_does_not_read_is_closed(console: RunningConsole, opened: ExitStack)
     while len(list(file.iterdir())) >= before:
         assert time.monotonic() < limit
         time.sleep(0.2)
+
+
+def test_files_that_are_not_read_are_few(console: RunningConsole, opened: ExitStack) -> None:
+    request = b"GET /messages.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    for _ in range(FILES):
+        assert status(connect(console, opened, request, receives=4096).recv(15)) == 200
+    assert answers(console, "/messages.csv") == 503
+    assert answers(console, "/messages") == 200
+    opened.close()
+    limit = time.monotonic() + 10
+    while answers(console, "/messages.csv") != 200:
+        assert time.monotonic() < limit
 
 
 def test_streams_are_few_however_many_come_at_once(console: RunningConsole, opened: ExitStack) -> None:

@@ -109,7 +109,8 @@ class Postfix:
             done = subprocess.run(  # noqa: S603 - a program of the system, no shell
                 [self._postconf, *self._options, *arguments],
                 capture_output=True,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 check=False,
                 timeout=PATIENCE_SECONDS,
             )

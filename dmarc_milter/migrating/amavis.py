@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from dmarc_milter.migrating.lists import short
-from dmarc_milter.migrating.tree import Tree, TreeError
+from dmarc_milter.migrating.tree import Tree, TreeError, numbered
 from dmarc_milter.migrating.values import Left, Place, Program, Reading
 
 NAME = "Amavis"
@@ -51,5 +51,5 @@ def _lines(tree: Tree) -> Iterator[tuple[str, int, str]]:
             text = tree.text(path) or ""
         except TreeError:
             continue
-        for number, line in enumerate(text.splitlines(), 1):
+        for number, line in numbered(text):
             yield path, number, line

@@ -76,6 +76,7 @@ def _first(tree: Tree, paths: Sequence[str], read: Reader) -> Iterator[Reading]:
     """The settings of one program, from the first of its usual files that is there."""
     for path in paths:
         try:
+            tree.must_be_there(path)
             text = tree.text(path)
         except TreeError as error:
             yield Reading(problems=(Problem(Place(path.rpartition("/")[2]), str(error)),))

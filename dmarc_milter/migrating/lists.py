@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dmarc_milter.migrating.options import Option
-from dmarc_milter.migrating.tree import Tree, TreeError
+from dmarc_milter.migrating.tree import Tree, TreeError, numbered
 from dmarc_milter.migrating.values import Place, Problem
 
 MAX_ENTRIES = 20_000
@@ -75,7 +75,7 @@ def split(value: str, place: Place) -> Iterator[Entry]:
 
 def lines(text: str, name: str) -> Iterator[Entry]:
     """One value per line, comments left out; `name` is the file's."""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in numbered(text):
         words = line.partition("#")[0].split()
         if words:
             yield Entry(words[0], Place(name, number))

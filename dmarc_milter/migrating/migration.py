@@ -1,18 +1,22 @@
 """The move of one host: its files read, our settings drafted, the steps made."""
 
+import os
 import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from dmarc_milter.attaching.milter_address import same
 from dmarc_milter.attaching.milters import entries
 from dmarc_milter.attaching.postfix import AttachError, Postfix
+from dmarc_milter.common.text import printable
 from dmarc_milter.migrating import opendkim, opendmarc, sendmail, spf_programs
 from dmarc_milter.migrating.chain import Chain, read_chain
 from dmarc_milter.migrating.fitting import fitting, why_not
 from dmarc_milter.migrating.postfix import SOCKET, PostfixSetup, policy_services
+from dmarc_milter.migrating.postfix_notes import postfix_notes
 from dmarc_milter.migrating.readers import TextReader, readers
 from dmarc_milter.migrating.sendmail import SendmailSetup
 from dmarc_milter.migrating.settings_file import Draft, draft
@@ -88,9 +92,13 @@ def _refused(found: Draft) -> Iterator[Problem]:
 
 
 def _mta(tree: Tree) -> _Mta:
-    for folder in ("/etc/postfix", "/"):
-        if tree.exists(f"{folder}/main.cf"):
-            return _postfix(tree.root / folder.lstrip("/"))
+    for folder in ("/etc/postfix", ""):
+        try:
+            tree.must_be_there(f"{folder}/main.cf")
+            if tree.exists(f"{folder}/main.cf"):
+                return _postfix(tree, folder)
+        except TreeError as error:
+            return _Mta(problems=(Problem(Place("main.cf"), str(error)),))
     for path in sendmail.FILES:
         try:
             text = tree.text(path)
@@ -101,15 +109,31 @@ def _mta(tree: Tree) -> _Mta:
     return _Mta()
 
 
-def _postfix(folder: Path) -> _Mta:
-    try:
-        tools = Postfix(folder)
-        now = tools.read()
-        values = tools.parameters()
-        arguments = tools.commands()
-    except AttachError as error:
-        return _Mta(problems=(Problem(Place("main.cf"), str(error)),))
+def _postfix(tree: Tree, folder: str) -> _Mta:
+    """Read through postconf, from a copy: a link of a host that was copied here would lead it astray."""
+    with TemporaryDirectory(prefix="dmarc-milter") as copy:
+        for name in ("main.cf", "master.cf"):
+            text = tree.text(f"{folder}/{name}")
+            if text is not None:
+                _copied(text, Path(copy, name))
+        try:
+            tools = Postfix(Path(copy))
+            now = tools.read()
+            values = tools.parameters()
+            arguments = tools.commands()
+        except AttachError as error:
+            why = printable(str(error).replace(copy, folder), _MAX_ERROR)
+            return _Mta(problems=(Problem(Place("main.cf"), why),))
     return _Mta(PostfixSetup(values, now.services, arguments, now.queue_directory))
+
+
+def _copied(text: str, path: Path) -> None:
+    path.write_text(text, "utf-8")
+    # postconf waits where a file has just been written.
+    os.utime(path, (0, 0))
+
+
+_MAX_ERROR = 300
 
 
 def _with_policy_service(chain: Chain, tree: Tree, postfix: PostfixSetup | None) -> Chain:
@@ -161,16 +185,20 @@ def _base(chain: Chain, mta: _Mta, host_name: str) -> Iterator[Setting]:
     yield from _identities(chain, host_name)
 
 
+def _is_a_name(name: str) -> bool:
+    return why_not({"milter": {"strip_authserv_ids": [name]}}) is None
+
+
 def _identities(chain: Chain, host_name: str) -> Iterator[Setting]:
     """The name that readers know, where it is a host's; other names that nobody else may use from now on."""
     found: dict[str, Place] = {}
     for reading in chain.readings:
         for name, place in reading.authserv_ids:
             found.setdefault(host_name if name == "HOSTNAME" else name, place)
-    hosts = [name for name in found if "." in name]
+    hosts = [name for name in found if _HOST_NAME.fullmatch(name)]
     if hosts:
         yield Setting("milter", "authserv_id", hosts[0], str(found[hosts[0]]))
-    others = [name for name in found if name and name not in hosts[:1]]
+    others = [name for name in found if name and name not in hosts[:1] and _is_a_name(name)]
     if others:
         source = ", ".join(f"{found[name]} {name}" for name in others)
         yield Setting("milter", "strip_authserv_ids", tuple(others), f"{source}: no longer written, so nobody's")
@@ -187,6 +215,11 @@ def _notes(chain: Chain, tree: Tree, mta: _Mta, host_name: str) -> Iterator[str]
             yield f"{program.name} takes no keys: goes altogether, once this filter has taken over."
     yield from _never_counted(chain, tree, host_name)
     yield from _not_asked(chain, mta)
+    yield from postfix_notes(mta.postfix) if mta.postfix is not None else ()
+    for reading in chain.readings:
+        for name, place in reading.authserv_ids:
+            if name and not _is_a_name(name):
+                yield f"{place}: {name!a} is no name for our field, and is not carried over: [milter] authserv_id."
     if mta.postfix is not None and mta.postfix.values.get("milter_protocol") in _OLD_PROTOCOLS:
         version = mta.postfix.values["milter_protocol"]
         yield (

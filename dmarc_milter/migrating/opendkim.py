@@ -33,7 +33,7 @@ def read(text: str, path: str, tree: Tree, *, name: str = NAME) -> Reading:
         name,
         path,
         service,
-        (*named, *default_sockets(service, tree)),
+        (*named, *default_sockets(service, tree, notes.problems)),
         stays=signs,
         becomes="Mode s" if signs and verifies else "",
         becomes_line=_line_of_mode(text),

@@ -53,7 +53,6 @@ _KNOWN = _BOOLEANS | frozenset(
         "IgnoreHosts",
         "IgnoreMailFrom",
         "IgnoreMailTo",
-        "Include",
         "MilterDebug",
         "NoReportsList",
         "PidFile",
@@ -80,7 +79,7 @@ def read(text: str, path: str, tree: Tree) -> Reading:
     notes.problems += unknown(options, _KNOWN, NAME)
     notes.problems += wrong_booleans(options, _BOOLEANS)
     named = (options.value("Socket"),) if options.get("Socket") else ()
-    sockets = named + default_sockets("opendmarc", tree)
+    sockets = named + default_sockets("opendmarc", tree, notes.problems)
     notes.program = Program(NAME, path, "opendmarc", sockets, judges_dmarc=True)
     _identity(options, notes)
     _policy(options, notes)
@@ -245,9 +244,6 @@ def _left(options: Options) -> Iterator[Left]:
         option = options.get(name)
         if option is not None and option.value and not (name in _BOOLEANS and not options.is_true(name)):
             yield Left(option.place, option.name, option.value, meaning)
-    include = options.get("Include")
-    if include is not None:
-        yield Left(include.place, include.name, include.value, "This file is not read; look into it yourself.")
     if options.get("IgnoreAuthenticatedClients") is None or not options.is_true("IgnoreAuthenticatedClients"):
         yield Left(
             options.place("IgnoreAuthenticatedClients"),

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dmarc_milter.migrating.tree import Tree, TreeError
+from dmarc_milter.migrating.tree import Tree, TreeError, numbered
 from dmarc_milter.migrating.values import Place, Problem
 
 _WORDS = re.compile(r"""(?P<name>[^\s=]+)(?:\s*=\s*|\s+)(?P<value>.*)""")
@@ -63,7 +63,7 @@ class Options:
 
 def parse(text: str, file: str) -> Iterator[Option]:
     """The lines that set something: ``Name value`` or ``Name = value``; `#` begins a comment outside of quotes."""
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in numbered(text):
         match = _WORDS.fullmatch(_without_comment(line).strip() + " ")
         if match is not None:
             yield Option(match["name"], _unquoted(match["value"].strip()), Place(file, number))
@@ -99,11 +99,13 @@ def wrong_booleans(options: Options, names: frozenset[str]) -> Iterator[Problem]
             yield Problem(option.place, f'{option.name} is "{option.value}"; it has to be true or false')
 
 
-def default_sockets(service: str, tree: Tree) -> tuple[str, ...]:
+def default_sockets(service: str, tree: Tree, problems: list[Problem]) -> tuple[str, ...]:
     """SOCKET of a service's file in /etc/default, which Debian hands over on the command line; $RUNDIR is left out."""
+    path = f"/etc/default/{service}"
     try:
-        text = tree.text(f"/etc/default/{service}") or ""
-    except TreeError:
+        text = tree.text(path) or ""
+    except TreeError as error:
+        problems.append(Problem(Place(path), str(error)))
         return ()
     found = [option.value.strip("'\"") for option in parse(text, "") if option.name == "SOCKET"]
     return tuple(each for each in found if each and "$" not in each)

@@ -1,6 +1,7 @@
 """What main.cf and master.cf have to say once this filter has taken the place of others. Pure."""
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -66,12 +67,12 @@ def clean_up(setup: PostfixSetup, replaced: Replaced) -> tuple[Command, ...]:
     commands = []
     for service in policy_services(setup):
         name = service.partition("/")[0]
-        commands.append(Command(f"postconf -MX {service}", "the policy service"))
+        commands.append(Command(f"postconf -MX {shlex.quote(service)}", "the policy service"))
         limit = f"{name}_time_limit"
         if limit in setup.values:
-            commands.append(Command(f"postconf -X {limit}"))
+            commands.append(Command(f"postconf -X {shlex.quote(limit)}"))
     for name in _unused(setup, replaced):
-        commands.append(Command(f"postconf -X {name}"))
+        commands.append(Command(f"postconf -X {shlex.quote(name)}"))
     return tuple(commands)
 
 
@@ -209,20 +210,21 @@ def _restrictions(setup: PostfixSetup) -> Iterator[Command]:
     """The SPF policy services out of main.cf's and master.cf's restrictions."""
     names = policy_services(setup)
     for parameter, value in setup.values.items():
-        after = _without_service(value, names)
+        after = without_service(value, names)
         if "check_policy_service" in value and after != value:
             # A class of the operator's own may not be empty.
-            is_class = parameter in setup.values.get("smtpd_restriction_classes", "")
+            is_class = parameter in setup.values.get("smtpd_restriction_classes", "").replace(",", " ").split()
             wanted = after or ("check_client_access static:DUNNO" if is_class else "")
             yield Command(_set(parameter, wanted), "the SPF policy service refuses on SPF alone")
     for service in setup.services:
         for parameter, value in service.overrides.items():
-            after = _without_service(value, names)
+            after = without_service(value, names)
             if "check_policy_service" in value and after != value:
                 yield Command(_override(service.path, parameter, after), "the SPF policy service")
 
 
-def _without_service(value: str, names: Sequence[str]) -> str:
+def without_service(value: str, names: Sequence[str]) -> str:
+    """Restrictions that do not ask these services of master.cf."""
     for service in names:
         name, _, kind = service.partition("/")
         before = "inet:" if kind == "inet" else r"unix:(?:private/|/[^\s,]*/private/)?"

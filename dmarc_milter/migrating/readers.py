@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dmarc_milter.common.text import printable
-from dmarc_milter.migrating.tree import Tree, TreeError
+from dmarc_milter.migrating.tree import Tree, TreeError, numbered
 from dmarc_milter.migrating.values import Place
 
 _FOLDERS = (
@@ -51,7 +51,7 @@ def _in_file(tree: Tree, path: str) -> Iterator[TextReader]:
         text = tree.text(path) or ""
     except TreeError:
         return
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in numbered(text):
         if _FIELDS.search(line) and not line.lstrip().startswith(("#", "//")):
             place = Place(path.removeprefix("/etc/").lstrip("/"), number)
             yield TextReader(place, _shown(line), _meaning(line))

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from dmarc_milter.migrating.tree import Tree, TreeError
+from dmarc_milter.migrating.tree import Tree, TreeError, numbered
 from dmarc_milter.migrating.ucl import Block
 from dmarc_milter.migrating.values import Left, Notebook, Place, Setting
 
@@ -84,5 +84,5 @@ def _symbols(tree: Tree, path: str) -> list[tuple[int, str]]:
         text = tree.text(path) or ""
     except TreeError:
         return []
-    lines = enumerate(text.splitlines(), 1)
+    lines = numbered(text)
     return [(number, match[0]) for number, line in lines if (match := _SYMBOL.search(line.partition("#")[0]))]

@@ -129,7 +129,7 @@ def _becomes(program: Program) -> Iterator[Command]:
     if program.becomes_line is None:
         yield Command(f"sed -i '$a {program.becomes}' {program.file}", why)
     else:
-        yield Command(f"sed -i '{program.becomes_line}s/.*/{program.becomes}/' {program.file}", why)
+        yield Command(f"sed -i '{program.becomes_line}s/.*/{program.becomes}/' {shlex.quote(program.file)}", why)
     yield Command(f"systemctl restart {program.service}")
 
 

@@ -1,5 +1,6 @@
 """The files of a host, below its root folder; nothing outside of that is ever opened."""
 
+import codecs
 import errno
 import os
 from collections import deque
@@ -16,6 +17,11 @@ class TreeError(Exception):
     """A file is there and cannot be read: its path below the root, and why."""
 
 
+def numbered(text: str) -> Iterator[tuple[int, str]]:
+    """The lines with their numbers, as sed counts them: what else Python takes for the end of a line is none."""
+    return enumerate(text.split("\n"), 1)
+
+
 class Tree:
     """Files by their paths on the host, like ``/etc/opendkim.conf``."""
 
@@ -24,7 +30,8 @@ class Tree:
         self.root = root
 
     def text(self, path: str) -> str | None:
-        """The contents; None where there is no such file. Raises TreeError where it cannot be read."""
+        """The contents, with lines as on Unix; None where there is no such file. Raises TreeError where it is not to be
+        read."""
         try:
             found = self._resolved(path)
             if not found.is_file():
@@ -38,7 +45,12 @@ class Tree:
             raise TreeError(f"{path}: larger than {MAX_OCTETS // 1_000_000} MB")
         if b"\0" in octets:
             raise TreeError(f"{path}: no text")
-        return octets.decode("utf-8", "replace")
+        return octets.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace").replace("\r\n", "\n")
+
+    def must_be_there(self, path: str) -> None:
+        """Raises TreeError where a link of that name leads to nothing below the root: what it stood for is unknown."""
+        if not self.exists(path) and (self.root / path.lstrip("/")).is_symlink():
+            raise TreeError(f"{path}: a link that leads to nothing below {self.root}")
 
     def exists(self, path: str) -> bool:
         """Whether there is a file or folder that can be reached."""

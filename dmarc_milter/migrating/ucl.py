@@ -85,11 +85,11 @@ def lines_of(text: str, key: str) -> tuple[int, int] | None:
     if first is None:
         return None
     wanted = {name: found for name, found in before.values.items() if name != key}
-    lines = text.splitlines(keepends=True)
+    lines = text.split("\n")
     for last in range(first, min(first + _MAX_LINES, len(lines) + 1)):
         commented = [f"#{line}" if first <= number <= last else line for number, line in enumerate(lines, 1)]
         with contextlib.suppress(UclError):
-            after = parse("".join(commented))
+            after = parse("\n".join(commented))
             if (after.values, after.includes) == (wanted, before.includes):
                 return first, last
     return None

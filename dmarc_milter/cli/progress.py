@@ -1,32 +1,30 @@
 """How far a long command is: a bar on standard error, where that is a terminal."""
 
 import sys
-
-from dmarc_milter.common.terminal import is_terminal
-
-_WIDTH = 30
+from typing import Any
 
 
 class Progress:
     """Without `total`, only a count is shown."""
 
     def __init__(self, total: int | None, what: str = "messages") -> None:
-        self._is_shown = is_terminal(sys.stderr)
+        self._is_shown = sys.stderr.isatty()
         self._total = total
         self._what = what
+        self._bar: Any = None
 
     def show(self, done: int) -> None:
         """So many are done."""
         if not self._is_shown:
             return
-        if self._total:
-            filled = min(_WIDTH, _WIDTH * done // self._total)
-            bar = f"[{'#' * filled}{'.' * (_WIDTH - filled)}] {done}/{self._total}"
-        else:
-            bar = f"{done} {self._what}"
-        print(f"\r{bar}", end="", file=sys.stderr, flush=True)
+        if self._bar is None:
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=self._total, unit=f" {self._what}", initial=done, leave=False, file=sys.stderr)
+        self._bar.update(done - self._bar.n)
 
     def hide(self) -> None:
         """Before anything else is printed, and at the end."""
-        if self._is_shown:
-            print("\r\033[K", end="", file=sys.stderr)
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

@@ -1,7 +1,7 @@
 """The bar of a long command: on a terminal alone, and gone before anything else is printed."""
 
 import io
-import sys
+from contextlib import redirect_stderr
 
 import pytest
 
@@ -13,41 +13,28 @@ class Terminal(io.StringIO):
         return True
 
 
-@pytest.fixture
-def terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    found = Terminal()
-    monkeypatch.setattr(sys, "stderr", found)
-    return found
+def said(stream: io.StringIO, total: int | None, *counts: int, what: str = "messages") -> str:
+    """What is written where each count is shown, and hidden for something else to be printed."""
+    with redirect_stderr(stream):
+        progress = Progress(total, what)
+        for count in counts:
+            progress.show(count)
+            progress.hide()
+    return stream.getvalue()
 
 
-def shown(progress: Progress, *counts: int) -> None:
-    for count in counts:
-        progress.show(count)
-    progress.hide()
+@pytest.mark.parametrize(
+    ("total", "counts", "what", "shown"),
+    [(40, (10,), "messages", "10/40"), (40, (10, 20), "messages", "20/40"), (None, (7,), "mails", "7 mails")],
+    ids=["how much of all", "it goes on where it was", "a count alone"],
+)
+def test_on_a_terminal(total: int | None, counts: tuple[int, ...], what: str, shown: str) -> None:
+    found = said(Terminal(), total, *counts, what=what)
+    assert shown in found
+    # The line is empty again.
+    assert found.endswith("\r")
+    assert not found.split("\r")[-2].strip()
 
 
-def test_on_a_terminal_it_says_how_much_is_done_and_leaves_an_empty_line(terminal: Terminal) -> None:
-    shown(Progress(40), 10)
-    said = terminal.getvalue()
-    assert "10/40" in said
-    assert said.endswith("\r")
-    assert not said.rsplit("\r", 2)[1].strip()
-
-
-def test_without_a_total_it_counts(terminal: Terminal) -> None:
-    shown(Progress(None, "mails"), 7)
-    assert "7 mails" in terminal.getvalue()
-
-
-def test_what_was_hidden_goes_on_where_it_was(terminal: Terminal) -> None:
-    progress = Progress(40)
-    shown(progress, 10)
-    shown(progress, 20)
-    assert "20/40" in terminal.getvalue()
-
-
-def test_in_a_pipe_it_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    found = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", found)
-    shown(Progress(40), 10, 40)
-    assert found.getvalue() == ""
+def test_in_a_pipe_it_says_nothing() -> None:
+    assert said(io.StringIO(), 40, 10, 40) == ""

@@ -4,6 +4,7 @@ Every state of a page is its address: so it can be kept, sent to somebody, and g
 """
 
 import ipaddress
+import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -13,31 +14,37 @@ from urllib.parse import urlencode
 from dmarc_milter.columns.origin import KINDS
 from dmarc_milter.common.moments import moment, written
 from dmarc_milter.dns.name import to_identifier
-from dmarc_milter.journal.criteria import Criteria, Network, Place
+from dmarc_milter.journal.criteria import ERROR, UNKNOWN, Criteria, Network, Place
+from dmarc_milter.journal.what_if import Method
 from dmarc_milter.wording.actions import DONE
 
 MAX_TEXT = 500
 ACTIONS = ("accept", "quarantine", "reject", "tempfail")
-DMARC = ("pass", "fail", "none", "temperror", "permerror")
+DMARC = ("pass", "fail", "none", "temperror", "permerror", ERROR)
 SPF = ("pass", "fail", "softfail", "neutral", "none", "temperror", "permerror")
 DKIM = ("pass", "fail", "temperror", "none")
 ARC = ("pass", "fail", "none")
 NONE = "none"
 """Instead of a domain or an address: messages that have none."""
+UNWANTED = "not-accept"
+"""Instead of what enforce does: anything but to accept."""
+NOBODY = "nobody"
 _CHOICES = {
     "action": ACTIONS,
-    "wanted": ACTIONS,
+    "wanted": (*ACTIONS, UNWANTED),
     "dmarc": DMARC,
     "spf": SPF,
     "dkim": DKIM,
     "arc": ARC,
-    "kind": KINDS,
+    "kind": (*KINDS, UNKNOWN),
     "judged": ("yes", "no"),
     "done": ("yes", "no"),
-    "failing": ("1",),
+    "failing": ("1", "list"),
 }
+_WITH_INDEX = {"since", "from", "client", "rule", "list"}
+_SHORT = "24h"
 _TEXTS = ("spared", "rule", "list", "host")
-NAMES = ("q", "from", "client", "since", "until", *_CHOICES, *_TEXTS)
+NAMES = ("q", "from", "client", "mail_from", "as", "since", "until", *_CHOICES, *_TEXTS)
 """What an address may say of messages."""
 _WORDS = {
     "accepted": ("action", "accept"),
@@ -71,6 +78,9 @@ def search(query: Mapping[str, str], now: float) -> Search:
     values = {name: query[name].strip() for name in NAMES if query.get(name, "").strip()}
     if any(len(each) > MAX_TEXT or not each.isprintable() for each in values.values()):
         raise SearchError(f"Something to search for has {MAX_TEXT} printable characters at most.")
+    if "mail_from" in values and not values.keys() & _WITH_INDEX:
+        # All of the journal would be read: whoever wants more says so.
+        values["since"] = _SHORT
     criteria = Criteria()
     for name, value in values.items():
         criteria = replace(criteria, **_of(name, value, now))
@@ -93,7 +103,13 @@ def _of(name: str, value: str, now: float) -> dict[str, Any]:
     if name in ("judged", "done"):
         return {f"is_{name}": value == "yes"}
     if name == "failing":
-        return {"stands_out": True}
+        return {"is_failing_list": True} if value == "list" else {"stands_out": True}
+    if name == "mail_from":
+        return {"mail_from": "" if value == NONE else _domain(value)}
+    if name == "as":
+        return {"proves": _proves(value)}
+    if (name, value) == ("wanted", UNWANTED):
+        return {"is_unwanted": True}
     if name == "q":
         return {}
     field = {"spared": "override", "list": "list_id"}.get(name, name)
@@ -105,6 +121,18 @@ def _domain(text: str) -> str:
     if found is None:
         raise SearchError(f"{text} is no domain.")
     return found
+
+
+def _proves(text: str) -> tuple[Method, str]:
+    method, _, domain = text.partition(":")
+    if text != NOBODY and (method not in ("dkim", "spf") or not domain):
+        raise SearchError("as is dkim:DOMAIN, spf:DOMAIN or nobody.")
+    return Method(method), domain
+
+
+def proves(method: Method, identifier: str) -> str:
+    """For links to the messages that it authenticated."""
+    return f"{method.value}:{identifier}" if identifier else NOBODY
 
 
 def _network(text: str) -> Network:
@@ -193,10 +221,20 @@ def within(since: float, until: float) -> dict[str, str]:
     return {"since": written(since), "until": written(until)}
 
 
+def from_exactly(since: float) -> dict[str, str]:
+    """For links to all messages from the one of this moment on: of whole seconds there may be more."""
+    whole = math.floor(since)
+    micros = max(0, math.floor((since - whole) * 1e6) - 1)
+    told = written(whole)
+    return {"since": f"{told[:19]}.{micros:06}{told[19:]}"}
+
+
 _LABELS = {
     "q": "",
     "from": "From ",
     "client": "client ",
+    "mail_from": "MAIL FROM ",
+    "as": "authenticated as ",
     "spared": "spared by ",
     "rule": "rule ",
     "list": "list ",
@@ -213,6 +251,8 @@ _YES_NO = {
     ("done", "no"): "enforce would have done otherwise",
     ("done", "yes"): "done as enforce does",
     ("failing", "1"): "fails, or acted on",
+    ("failing", "list"): "a list's, fails under a policy",
+    ("wanted", UNWANTED): "enforce does not accept it",
 }
 
 
@@ -220,6 +260,6 @@ def chips(found: Search) -> Iterable[tuple[str, str]]:
     """For each thing that is asked for: words, and the address without it."""
     for name, value in found.values.items():
         rest = {other: said for other, said in found.values.items() if other != name}
-        said = DONE[value] if name in ("action", "wanted") else value
+        said = DONE.get(value, value) if name in ("action", "wanted") else value
         words = _YES_NO.get((name, value)) or f"{_LABELS.get(name, f'{name} ')}{said}"
         yield words, link("/messages", rest)

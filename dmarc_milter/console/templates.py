@@ -9,7 +9,7 @@ from markupsafe import Markup
 from dmarc_milter.columns.column import Row
 from dmarc_milter.common.moments import local, told, written, zone
 from dmarc_milter.common.version import VERSION
-from dmarc_milter.console.search import NONE, link
+from dmarc_milter.console.search import NONE, UNWANTED, link, proves
 from dmarc_milter.journal.rollups import dkim_result
 from dmarc_milter.journal.summary import Figure
 from dmarc_milter.journal.summary_words import NO_FROM, NO_NETWORK, change
@@ -35,7 +35,15 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     made.globals.update(
-        version=VERSION, link=link, NONE=NONE, NO_FROM=NO_FROM, NO_NETWORK=NO_NETWORK, DONE=DONE, KIND_WORDS=KIND_WORDS
+        version=VERSION,
+        link=link,
+        proves=proves,
+        UNWANTED=UNWANTED,
+        NONE=NONE,
+        NO_FROM=NO_FROM,
+        NO_NETWORK=NO_NETWORK,
+        DONE=DONE,
+        KIND_WORDS=KIND_WORDS,
     )
     made.filters.update(
         when=when,

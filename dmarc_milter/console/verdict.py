@@ -7,7 +7,6 @@ from dmarc_milter.journal.summary import Figure, Summary
 
 LEAST = 50
 """Fewer messages are chance."""
-_ERRORS = ("temperror", "permerror")
 
 
 class Remark(NamedTuple):
@@ -22,7 +21,8 @@ def remarks(found: Summary) -> Iterator[Remark]:
     """What is not as it was, the most urgent first; none where all is well."""
     dmarc = found.results["dmarc"]
     judged = sum(each.now for each in dmarc.values())
-    errors = sum(dmarc.get(each, Figure()).now for each in _ERRORS)
+    # What is a permerror is the sender's own fault (RFC 9989 5.3.1).
+    errors = dmarc.get("temperror", Figure()).now
     if judged and errors >= LEAST and errors / judged >= 0.01:
         text = f"The DNS did not answer for {errors:,} messages ({errors / judged:.1%}): an attack, or our resolver?"
         yield Remark(text, "/health", {})

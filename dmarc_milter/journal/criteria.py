@@ -1,6 +1,7 @@
 """Which messages are meant, as values and as conditions of a query."""
 
 import ipaddress
+import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -12,8 +13,15 @@ from sqlalchemy.engine import Connection
 from dmarc_milter.columns.origin import octets
 from dmarc_milter.journal.rollups import HOUR
 from dmarc_milter.journal.schema import STANDS_OUT, UNFILLED, messages, rollups
+from dmarc_milter.journal.what_if import Method
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+ERROR = "error"
+"""Instead of a result of DMARC: any that says that it could not be found out."""
+UNKNOWN = "unknown"
+"""Instead of a kind: that of records of older versions, which are not counted yet."""
+_ERRORS = ("temperror", "permerror")
+_STRICT = ("quarantine", "reject")
 
 
 class Place(NamedTuple):
@@ -40,6 +48,7 @@ class Criteria:
     """The same; the last moment that is meant."""
     action: str | None = None
     dmarc: str | None = None
+    """A result, or ERROR."""
     spf: str | None = None
     rule: str | None = None
     list_id: str | None = None
@@ -56,6 +65,14 @@ class Criteria:
     """Whether what enforce wants was done."""
     stands_out: bool = False
     """Only what fails, and what was acted on or would have been."""
+    is_unwanted: bool = False
+    """Only what enforce does not accept, or would not."""
+    is_failing_list: bool = False
+    """Only what journal/seen_lists.py counts: lists' mail that fails under a policy."""
+    proves: tuple[Method, str] | None = None
+    """What authenticated it, as what_if.best_identifier() has it. The conditions of a query leave more than that."""
+    mail_from: str | None = None
+    """The domain of MAIL FROM; empty: those that have none. No index has it."""
     is_unknown_client: bool = False
     """Only those without a known client."""
     excluded_domains: tuple[str, ...] = ()
@@ -96,9 +113,11 @@ def _counted(criteria: Criteria) -> "Iterator[sa.Select[Any]]":
     hours, results = rollups["hours"].c, rollups["results"].c
     decided = [
         hours[name] == value
-        for name in ("dmarc", "action", "wanted", "rule", "override", "host")
+        for name in ("action", "wanted", "rule", "override", "host")
         if (value := getattr(criteria, name)) is not None
     ]
+    if criteria.dmarc is not None:
+        decided.append(hours.dmarc.in_(_results(criteria.dmarc)))
     if criteria.is_done is False:
         decided.append(hours.wanted != hours.action)
     if criteria.is_judged is False:
@@ -120,18 +139,26 @@ def _within(hour: "sa.ColumnElement[int]", criteria: Criteria) -> "Iterator[sa.C
         yield hour <= criteria.until
 
 
-_EQUAL = ("message_id", "action", "dmarc", "spf", "rule", "list_id", "host", "override", "wanted", "arc", "kind")
+def _results(dmarc: str) -> tuple[str, ...]:
+    return _ERRORS if dmarc == ERROR else (dmarc,)
+
+
+_EQUAL = ("message_id", "action", "spf", "rule", "list_id", "host", "override", "wanted", "arc", "kind")
 
 
 def fitting(query: "sa.Select[Any]", criteria: Criteria) -> "sa.Select[Any]":
     """`query`, of these messages alone."""
     query = query.where(*_conditions(criteria), *_excluding(criteria))
-    if criteria.stands_out or criteria.dmarc == "fail" or criteria.action not in (None, "accept"):
+    if _stands_out(criteria):
         # It follows from the others, and has the index of what stands out read.
         query = query.where(STANDS_OUT)
-    elif criteria.wanted not in (None, "accept") or criteria.is_done is False:
-        query = query.where(STANDS_OUT)
     return query
+
+
+def _stands_out(criteria: Criteria) -> bool:
+    is_failing = criteria.stands_out or criteria.dmarc == "fail" or criteria.is_failing_list
+    is_acted_on = any(each not in (None, "accept") for each in (criteria.action, criteria.wanted))
+    return is_failing or is_acted_on or criteria.is_unwanted or criteria.is_done is False
 
 
 def _conditions(criteria: Criteria) -> "Iterator[sa.ColumnElement[bool]]":
@@ -139,7 +166,18 @@ def _conditions(criteria: Criteria) -> "Iterator[sa.ColumnElement[bool]]":
     for name in _EQUAL:
         value = getattr(criteria, name)
         if value is not None:
-            yield columns[name] == value
+            yield columns[name].is_(None) if (name, value) == ("kind", UNKNOWN) else columns[name] == value
+    if criteria.dmarc is not None:
+        results = _results(criteria.dmarc)
+        yield columns.dmarc.in_(results) if len(results) > 1 else columns.dmarc == results[0]
+    if criteria.is_unwanted:
+        yield columns.wanted != "accept"
+    if criteria.is_failing_list:
+        yield _is_failing_list()
+    if criteria.proves is not None:
+        yield from _may_prove(*criteria.proves)
+    if criteria.mail_from is not None:
+        yield _is_mail_from(criteria.mail_from)
     if criteria.queue_ids:
         yield columns.queue_id.in_(criteria.queue_ids)
     if criteria.author_domain is not None:
@@ -173,11 +211,36 @@ def _is_in(network: Network) -> "sa.ColumnElement[bool]":
     return messages.c.source.between(octets(network[0]), octets(network[-1]))
 
 
+def _is_mail_from(domain: str) -> "sa.ColumnElement[bool]":
+    """With `[journal] addresses`, the local part is before it."""
+    if not domain:
+        return messages.c.mail_from == ""
+    told = sa.func.lower(messages.c.mail_from)
+    return sa.or_(told == domain, told.endswith(f"@{domain}", autoescape=True))
+
+
+def _is_failing_list() -> "sa.ColumnElement[bool]":
+    columns = messages.c
+    is_list = sa.or_(columns.list_has_address.is_(None), columns.list_has_address.is_(True))
+    return sa.and_(columns.list_id.is_not(None), is_list, columns.dmarc == "fail", columns.policy.in_(_STRICT))
+
+
+def _may_prove(method: Method, domain: str) -> "Iterator[sa.ColumnElement[bool]]":
+    """Nearly the same as best_identifier(), which knows what comes first: few rows are read in vain."""
+    columns = messages.c
+    if method is Method.DKIM:
+        yield sa.cast(columns.dkim, sa.Text).contains(f'"domain": {json.dumps(domain)}', autoescape=True)
+    elif method is Method.SPF:
+        yield sa.and_(columns.spf == "pass", columns.spf_domain == domain)
+    else:
+        yield dkim_result() != "pass"
+
+
 def _excluding(criteria: Criteria) -> "Iterator[sa.ColumnElement[bool]]":
     columns = messages.c
     for column, values in (
         (columns.author_domain, criteria.excluded_domains),
-        (columns.dmarc, criteria.excluded_results),
+        (columns.dmarc, tuple(value for each in criteria.excluded_results for value in _results(each))),
         (columns.action, criteria.excluded_actions),
     ):
         if values:

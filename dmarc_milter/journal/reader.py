@@ -1,16 +1,19 @@
 """Asking the journal."""
 
+import itertools
 import math
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from dmarc_milter.columns.column import Row
 from dmarc_milter.journal.criteria import Criteria, fitting, narrowed
 from dmarc_milter.journal.rollups import HOUR
 from dmarc_milter.journal.schema import STANDS_OUT, messages, rollups, told_columns
+from dmarc_milter.journal.what_if import best_identifier
 
 __all__ = ["Criteria", "count", "find", "judged", "message", "rejudged", "what_if"]
 
@@ -22,7 +25,17 @@ def find(engine: Engine, criteria: Criteria, limit: int) -> list[Row]:
         if found is None:
             return []
         query = fitting(sa.select(*told_columns), found).order_by(messages.c.time.desc(), messages.c.uid.desc())
+        if found.proves is not None:
+            return list(itertools.islice(_proving(connection, query, found), limit))
         return [dict(each) for each in connection.execute(query.limit(limit)).mappings()]
+
+
+def _proving(connection: Connection, query: "sa.Select[Any]", criteria: Criteria) -> Iterator[Row]:
+    """What comes first of several signatures is more than a condition of a query says."""
+    for each in connection.execution_options(stream_results=True).execute(query).mappings():
+        row = dict(each)
+        if best_identifier(row) == criteria.proves:
+            yield row
 
 
 def count(engine: Engine, criteria: Criteria, limit: int) -> int:
@@ -31,6 +44,9 @@ def count(engine: Engine, criteria: Criteria, limit: int) -> int:
         found = narrowed(connection, criteria)
         if found is None:
             return 0
+        if found.proves is not None:
+            query = fitting(sa.select(*(messages.c[name] for name in ("dkim", "spf", "spf_domain", "list_id"))), found)
+            return sum(1 for _ in itertools.islice(_proving(connection, query, found), limit + 1))
         some = fitting(sa.select(sa.literal(1)), found).limit(limit + 1).subquery()
         return int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar() or 0)
 

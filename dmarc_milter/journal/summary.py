@@ -112,10 +112,13 @@ class Summary:
     lists: tuple[MailingList, ...]
 
 
-def summary(engine: Engine, period: Period, author_domain: str | None = None) -> Summary:
-    """The figures of `period` and of the one before it: of all mail, or of that of one Author Domain."""
+def summary(engine: Engine, period: Period, author_domain: str | None = None, *, host: str | None = None) -> Summary:
+    """The figures of `period` and of the one before it: of all mail, or of that of one Author Domain, or of one host.
+
+    Of one host, domains, networks and lists are not told: they would be read from the records of all hosts.
+    """
     with engine.connect() as connection:
-        asking = _Asking(connection, period, author_domain)
+        asking = _Asking(connection, period, author_domain, host)
         decisions, results = asking.counts()
         return Summary(
             period=period,
@@ -134,9 +137,9 @@ def summary(engine: Engine, period: Period, author_domain: str | None = None) ->
             rules=_by(decisions, "rule"),
             results={"dmarc": _by(decisions, "dmarc"), **{name: _of_method(results, name) for name in METHODS[1:]}},
             hourly=asking.hourly(),
-            domains=asking.domains(),
-            networks=asking.networks(),
-            lists=asking.lists(),
+            domains=asking.domains() if host is None else (),
+            networks=asking.networks() if host is None else (),
+            lists=asking.lists() if host is None else (),
         )
 
 
@@ -194,10 +197,11 @@ def _network_text(octets: bytes | None) -> str | None:
 class _Asking:
     """The questions of one summary."""
 
-    def __init__(self, connection: Connection, period: Period, author_domain: str | None) -> None:
+    def __init__(self, connection: Connection, period: Period, author_domain: str | None, host: str | None) -> None:
         self._connection = connection
         self._period = period
         self._domain = author_domain
+        self._host = host
 
     def _rows(self, query: Any) -> list[dict[str, Any]]:
         return [dict(each) for each in self._connection.execute(query).mappings()]
@@ -244,11 +248,15 @@ class _Asking:
         table = rollups[name]
         columns = [each for each in table.c if each.name not in ("hour", "messages")]
         total = sa.func.sum(table.c.messages).label("messages")
-        query = sa.select(*columns, total).where(table.c.hour >= first, table.c.hour < last).group_by(*columns)
+        query = sa.select(*columns, total).where(table.c.hour >= first, table.c.hour < last, *self._of_host(table))
+        query = query.group_by(*columns)
         return [{**each, "messages": int(each["messages"]), "is_now": is_now} for each in self._rows(query)]
 
+    def _of_host(self, table: sa.Table) -> "list[sa.ColumnElement[bool]]":
+        return [] if self._host is None else [table.c.host == self._host]
+
     def _within(self, period: Period) -> "list[sa.ColumnElement[bool]]":
-        found = [messages.c.time >= period.since, messages.c.time < period.until]
+        found = [messages.c.time >= period.since, messages.c.time < period.until, *self._of_host(messages)]
         return found if self._domain is None else [messages.c.author_domain == self._domain, *found]
 
     def hourly(self) -> tuple[tuple[int, int], ...]:
@@ -258,7 +266,8 @@ class _Asking:
         if self._domain is None:
             table = rollups["hours"]
             query = sa.select(table.c.hour, sa.func.sum(table.c.messages).label("messages"))
-            query = query.where(table.c.hour >= since, table.c.hour < until).group_by(table.c.hour)
+            query = query.where(table.c.hour >= since, table.c.hour < until, *self._of_host(table))
+            query = query.group_by(table.c.hour)
         else:
             query = sa.select(self._hour().label("hour"), sa.func.count().label("messages")).where(
                 *self._within(Period(since, until))

@@ -8,15 +8,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from dmarc_milter.console.chart import chart
-from dmarc_milter.console.pages.overview import RANGES
-from dmarc_milter.console.search import within
+from dmarc_milter.console.pages.overview import FILTERS, RANGES
+from dmarc_milter.console.search import from_exactly, within
 from dmarc_milter.console.site import Site
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.journal.domain import domain
 from dmarc_milter.journal.summary import Period
+from dmarc_milter.journal.timeline import BARS
 from dmarc_milter.reporting.listing import listed
-
-_BARS = ("pass", "none", "fail", "error")
 
 
 def one(site: Site, request: Request) -> Response:
@@ -41,11 +40,12 @@ def one(site: Site, request: Request) -> Response:
         found=found,
         range=chosen,
         ranges=tuple(RANGES),
-        chart=chart(bars, _BARS),
+        chart=chart(bars, BARS),
         total=sum(found.kinds.values()),
         period=within(period.since, period.until),
-        sample=within(found.sampled_since, until) if found.sampled_since is not None else {},
+        sample={**within(0, until), **from_exactly(found.sampled_since)} if found.sampled_since is not None else {},
         reports=reports,
+        bars=FILTERS,
         within=within,
     )
 
@@ -57,5 +57,6 @@ def _as_bar(counts: "Counter[str]") -> "Counter[str]":
             "none": counts["none"],
             "fail": counts["fail"],
             "error": counts["temperror"] + counts["permerror"],
+            "unjudged": counts["unjudged"],
         }
     )

@@ -1,5 +1,6 @@
 """/what-if, /reports, /health."""
 
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ def what_if(site: Site, request: Request) -> Response:
 
 
 def _refused(site: Site, days: int) -> dict[str, Any]:
-    now = time.time()
+    # Whole seconds: addresses of links tell no fractions.
+    now = math.ceil(time.time())
     since = now - days * 86_400
     refusals, lists = Refusals(), SeenLists()
     with site.journal.asked() as engine:

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from dmarc_milter.columns.column import Row
+from dmarc_milter.console.export import without_local_parts
 from dmarc_milter.console.site import Site
 from dmarc_milter.journal.advice import advice
 from dmarc_milter.journal.reader import message
@@ -33,6 +34,7 @@ def one(site: Site, request: Request) -> Response:
         lines=list(story(row, is_held=settings.policy.quarantine == "hold")),
         advice=advice(row),
         network=_network(row),
+        mail_from=without_local_parts(row)["mail_from"],
         commands=_commands(row),
     )
 

@@ -100,6 +100,13 @@ def test_what_cannot_be_shown_is_said(url: DatabaseUrl, engine: Engine, page: st
     assert ask(console(url), page).status == status
 
 
+def test_what_was_wrong_can_be_mended(url: DatabaseUrl, engine: Engine) -> None:
+    text = ask(console(url), "/messages?client=192.0.2&dmarc=fail&rule=%22%3E%3Cb%3E").text
+    assert '<input name="client" value="192.0.2"' in text
+    assert '<option value="fail" selected>' in text
+    assert 'value="&#34;&gt;&lt;b&gt;"' in text
+
+
 def test_a_journal_that_is_not_there(tmp_path: Path) -> None:
     found = ask(console(f"sqlite:///{tmp_path}/none.sqlite"), "/")
     assert found.status == 503

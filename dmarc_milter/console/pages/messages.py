@@ -27,7 +27,7 @@ def messages(site: Site, request: Request) -> Response:
     try:
         wanted = searching.search(request.query_params, time.time())
     except SearchError as error:
-        return site.page(request, "messages.html", 400, problem=str(error), **_choices({}))
+        return site.page(request, "messages.html", 400, problem=str(error), **_choices(_given(request)))
     with site.journal.asked() as engine:
         rows = find(engine, wanted.criteria, SHOWN + 1)
         if wanted.names_one and len(rows) == 1:
@@ -51,6 +51,12 @@ def messages(site: Site, request: Request) -> Response:
         follow=link("/stream", {name: value for name, value in wanted.values.items() if name != "until"}),
         **_choices(wanted.values),
     )
+
+
+def _given(request: Request) -> dict[str, str]:
+    """What was asked for, to be mended."""
+    query = request.query_params
+    return {name: query[name][: searching.MAX_TEXT] for name in searching.NAMES if query.get(name)}
 
 
 def _total(engine: Engine, wanted: Search) -> int:

@@ -95,7 +95,7 @@ def health(site: Site, request: Request) -> Response:
 def _looked(site: Site) -> tuple[Status | None, str]:
     path = site.settings.console.filter_settings
     if not path:
-        return None, "The filter runs on other hosts: ask each with `dmarc-milter status`."
+        return None, "The filter runs on other hosts: ask each of them: dmarc-milter status."
     try:
         # The service's own folder, and not the console's.
         return look(Path(path), default_path({})), ""

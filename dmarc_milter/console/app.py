@@ -71,7 +71,5 @@ def _without_journal(site: Site, request: Request, error: Exception) -> Response
     elif isinstance(error, BusyError):
         advice = ""
     else:
-        advice = (
-            "Does the filter run, and may the console read its journal? There, dmarc-milter status says more."
-        )
+        advice = "Does the filter run, and may the console read its journal? There, dmarc-milter status says more."
     return site.page(request, "trouble.html", 503, problem=f"The journal: {error}", advice=advice)

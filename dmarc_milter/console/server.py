@@ -15,7 +15,7 @@ from dmarc_milter.console import passwords
 from dmarc_milter.console.app import application
 from dmarc_milter.console.connection import Connection
 from dmarc_milter.console.passwords import Hash
-from dmarc_milter.console.settings import ConsoleSettings
+from dmarc_milter.console.settings import ConsoleSettings, shown
 from dmarc_milter.console.site import Site
 from dmarc_milter.service.systemd import Notifier
 from dmarc_milter.settings.addresses import InetAddress, UnixAddress
@@ -76,7 +76,7 @@ def _listener(where: UnixAddress | InetAddress) -> socket.socket:
     try:
         return _unix(where.path) if isinstance(where, UnixAddress) else _inet(where)
     except OSError as error:
-        raise ConfigError(f"console.listen: {where}: {error.strerror or error}") from None
+        raise ConfigError(f"console.listen: {shown(where)}: {error.strerror or error}") from None
 
 
 def _inet(where: InetAddress) -> socket.socket:

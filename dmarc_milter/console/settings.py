@@ -28,12 +28,13 @@ def _listen(text: str) -> UnixAddress | InetAddress:
     return found
 
 
-def _shown(address: UnixAddress | InetAddress) -> str:
+def shown(address: UnixAddress | InetAddress) -> str:
+    """As the file has it."""
     return str(address) if isinstance(address, UnixAddress) else address.host_and_port
 
 
 DEFAULT_LISTEN = InetAddress("127.0.0.1", 8025)
-ConsoleAddress = Annotated[UnixAddress | InetAddress, Text(_listen, _WANTED, _shown)]
+ConsoleAddress = Annotated[UnixAddress | InetAddress, Text(_listen, _WANTED, shown)]
 HostName = Annotated[str, Pattern(r"[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:]+\]", "a host name or an address, no port")]
 
 
@@ -112,6 +113,6 @@ def check(settings: ConsoleSettings) -> None:
     is_open = isinstance(console.listen, InetAddress) and not ipaddress.ip_address(console.listen.host).is_loopback
     if is_open and console.password_file is None and not console.trusted_proxies:
         raise ConfigError(
-            f'console.listen is "{_shown(console.listen)}", which others can reach: set console.password_file or '
+            f'console.listen is "{shown(console.listen)}", which others can reach: set console.password_file or '
             "console.trusted_proxies, or listen on 127.0.0.1"
         )

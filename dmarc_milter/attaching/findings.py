@@ -178,9 +178,11 @@ def _reinjection(postfix: Configuration, address: str) -> Iterator[str]:
     filters = (postfix.values["content_filter"], postfix.values["smtpd_proxy_filter"])
     for service in reinjected(postfix.services, filters):
         if _asks(service, address):
+            own = service.overrides.get("smtpd_milters", "")
+            kept = ", ".join(each.text for each in entries(own) if not each.is_at(address) and "$" not in each.text)
             yield (
                 f"content filter: mail that comes back to the service {service.path} would be judged a second time. "
-                f"Have it asked once: postconf -P '{service.path}/smtpd_milters='"
+                f"Have it asked once: postconf -P '{service.path}/smtpd_milters={kept}'"
             )
 
 

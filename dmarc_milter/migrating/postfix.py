@@ -126,7 +126,10 @@ def _entries(setup: PostfixSetup, value: str) -> tuple[MilterEntry, ...]:
 
 def _main(setup: PostfixSetup, replaced: Replaced) -> Iterator[Command]:
     before = setup.values.get("smtpd_milters", "")
-    yield Command(_set("smtpd_milters", _with_ours(setup, before, replaced)), "ours in the place of what it replaces")
+    after = _with_ours(setup, before, replaced)
+    is_seated = after != _separator(before).join([*(each.text for each in entries(before)), OURS])
+    why = "ours in the place of what it replaces" if is_seated else "ours behind what stays"
+    yield Command(_set("smtpd_milters", after), why)
     local = setup.values.get("non_smtpd_milters")
     if local is None:
         return

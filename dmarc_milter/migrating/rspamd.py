@@ -254,9 +254,10 @@ def _headers(block: Block, notes: Notebook) -> None:
     place = where("milter_headers.conf", block, "use")
     if removes:
         meaning = (
-            "The routine authentication-results removes our field where rspamd stands behind us, and writes one of "
-            "its own. Take it out of 'use', or set routines { authentication-results { remove = false; } } and give "
-            "it another name."
+            "The routine authentication-results removes our field where rspamd stands behind us, so the steps put this "
+            "filter behind rspamd: there, ours takes the place of rspamd's under the same name. For another order, "
+            "take it out of 'use', or set routines { authentication-results { remove = false; } } and give this "
+            "filter another name."
         )
     else:
         meaning = (

@@ -86,7 +86,9 @@ def _own_id(site: Site) -> str:
 def _take_over(site: Site) -> Step:
     commands = [Command(_final_id(site), "the name that readers of the header know")]
     if site.draft.mode == "enforce":
-        commands.append(Command(f'sed -i \'s/^mode = "monitor"/mode = "enforce"/\' {SETTINGS}', "as it was before"))
+        commands.append(
+            Command(f'sed -i \'s/^mode = "monitor"/mode = "enforce"/\' {SETTINGS}', "refuse, as the old chain did")
+        )
     commands.append(Command("systemctl reload dmarc-milter"))
     if site.postfix is not None:
         commands += postfix.take_over(site.postfix, site.replaced)
@@ -98,12 +100,27 @@ def _take_over(site: Site) -> Step:
         commands += _becomes(program)
     return Step(
         "Step 2, take over",
-        "What signs stays, and this filter takes the place of what verified.",
+        _before_taking_over(site),
         tuple(commands),
         "Then: dmarc-milter attach postfix --dry-run, which tells what else concerns the filter."
         if site.postfix is not None
         else "",
     )
+
+
+def _before_taking_over(site: Site) -> str:
+    files = "main.cf, master.cf and of " if site.postfix is not None else ""
+    text = (
+        f"What signs stays, and this filter takes the place of what verified. Keep copies of {files}each file that is "
+        f"changed here: to go back is to put them back, and to reload."
+    )
+    is_verifying = any(each.becomes for each in site.programs)
+    if is_verifying and site.replaced.judges:
+        text += (
+            " Keep the order, too: what judges DMARC now refuses what only DKIM lets pass, if nobody tells it about "
+            "DKIM any more."
+        )
+    return text
 
 
 def _final_id(site: Site) -> str:
@@ -125,7 +142,7 @@ def _becomes(program: Program) -> Iterator[Command]:
     if not program.becomes:
         return
     name = program.file.rpartition("/")[2]
-    why = f"{name}: {program.becomes} {program.becomes_why}"
+    why = f"{name}: {program.becomes.removesuffix(';')}. {program.becomes_why}"
     if program.becomes_line is None:
         yield Command(f"sed -i '$a {program.becomes}' {program.file}", why)
     else:

@@ -47,6 +47,7 @@ virtual_uid_maps = static:65534
 virtual_gid_maps = static:65534
 smtpd_authorized_xclient_hosts = 127.0.0.0/8
 smtpd_client_connection_count_limit = 0
+local_header_rewrite_clients =
 maillog_file = /var/log/postfix.log
 """
 MASTER_CF = """smtp inet n - n - - smtpd
@@ -142,6 +143,7 @@ def _postfix_answers() -> bool:
     return False
 
 
+BOUNCE = b"From: postmaster@hobby.example\r\nTo: you@example.org\r\nSubject: not delivered\r\n\r\nx\r\n"
 BOX = Path("/var/mail/box/new")
 
 
@@ -160,6 +162,13 @@ class Sender:
             fields, body = example.content
             message = b"".join(name + b":" + value + b"\r\n" for name, value in fields) + b"\r\n" + body
             outcomes[example.name] = self._one(message, example.client, example.helo, example.mail_from)
+            if example.name == "signed":
+                altered = message.rstrip() + b"\r\nunsubscribe: x\r\n"
+                outcomes["altered"] = self._one(altered, "198.51.100.7", "forwarder.example", "list@forwarder.example")
+        crook = ("203.0.113.66", "mail.crook.example")
+        outcomes["bounce"] = self._one(BOUNCE, *crook, "")
+        outcomes["no-author"] = self._one(BOUNCE.partition(b"\r\n")[2], *crook, "x@crook.example")
+        outcomes["our-name"] = self._one(OUTGOING, *crook, "x@crook.example")
         outcomes["outgoing"] = self._one(OUTGOING, None, "me", "me@example.org")
         subprocess.run(
             ["sendmail", "-f", "cron@bank.example", "you@example.org"],

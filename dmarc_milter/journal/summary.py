@@ -58,7 +58,7 @@ class Domain(NamedTuple):
     network: str | None
     """From where most of it came."""
     proves_to_be: str | None
-    """The domain that the newest of them were authenticated as most often."""
+    """The domain that the newest of them were authenticated as most often; None: most often nobody."""
 
 
 class Network(NamedTuple):
@@ -317,8 +317,9 @@ class _Asking:
     def _proves_to_be(self, name: str | None) -> str | None:
         query = sa.select(*told_columns).where(*self._within(self._period), STANDS_OUT, _is_one_of([name]))
         rows = self._rows(query.order_by(messages.c.time.desc()).limit(SAMPLE))
-        counted = Counter(domain for row in rows for domain in authenticated_domains(row) if domain)
-        return max(counted, key=lambda domain: (counted[domain], domain), default=None)
+        # Nobody is counted, too: else the one that authenticated a few would stand for a flood of spoofed mail.
+        counted = Counter(domain for row in rows for domain in authenticated_domains(row) - {None} or {""})
+        return max(counted, key=lambda domain: (counted[domain], domain), default="") or None
 
     def networks(self) -> tuple[Network, ...]:
         now, before = self._figures()

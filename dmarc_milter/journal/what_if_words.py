@@ -35,6 +35,10 @@ def headline(found: Refused, judged: "Counter[str]", days: int) -> str:
 
 def meaning(group: Group) -> str:
     """What to think of it."""
+    if not group.author_domain:
+        return "From names no domain, or several, so that nobody can answer for it: nothing of yours is lost"
+    if set(group.wanted) == {"tempfail"}:
+        return "it could not be judged: its sender tries again, and it is judged anew. Does your DNS answer?"
     if group.method is Method.NOBODY:
         return "this is what spoofed mail looks like, and a forwarder that breaks signatures"
     if group.is_known_forwarder:

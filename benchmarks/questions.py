@@ -35,6 +35,15 @@ BATCH = 2_000
 DOMAINS = 50_000
 _OUTCOMES = ("pass", "none", "fail", "fail, p=none", "temperror")
 _WEIGHTS = (70, 20, 4, 5, 1)
+_SIGNATURE = {
+    "domain": "other.example",
+    "selector": "s1",
+    "reason": "",
+    "code": None,
+    "algorithm": "rsa-sha256",
+    "key_bits": 2048,
+    "is_test": False,
+}
 
 
 def made_up(count: int, since: float, until: float) -> Iterator[dict[str, Any]]:
@@ -66,6 +75,7 @@ def _outcome(chance: random.Random) -> dict[str, Any]:
     dmarc = outcome.partition(",")[0]
     wanted = "reject" if outcome == "fail" else "tempfail" if outcome == "temperror" else "accept"
     is_spared = outcome == "fail" and chance.random() < 0.02
+    (signature,) = chance.choices(("pass", "fail", "temperror", None), (60, 9, 1, 30))
     return {
         "dmarc": dmarc,
         "policy": "reject" if outcome == "fail" else "none",
@@ -74,6 +84,8 @@ def _outcome(chance: random.Random) -> dict[str, Any]:
         "override": chance.choice(("mailing_list", "trusted_forwarder", "local_policy")) if is_spared else None,
         "rule": f"rule{chance.randrange(9)}" if is_spared else None,
         "spf": chance.choice(("pass", "pass", "none", "softfail")),
+        "dkim": [] if signature is None else [{**_SIGNATURE, "result": signature}],
+        "arc": "none" if chance.random() < 0.97 else "pass",
     }
 
 

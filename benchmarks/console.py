@@ -91,7 +91,7 @@ PAGES = """
 / /?range=1h /?range=24h /?range=7d /?range=30d /?host=mx1 /what-if /what-if?days=30 /reports /health
 /domains/d1.example /domains/d1.example?range=30d /domains/d40000.example /domains/nowhere.example
 /messages /messages.csv?dmarc=fail /messages.json?from=d1.example /messages.csv
-""".split()
+"""
 
 FILTERS = """
 q=nowhere q=nowhere.example q=d1.example q=-d1.example q=fail+-d1.example q=-pass q=-pass+-none+-fail
@@ -108,7 +108,7 @@ spared=mailing_list rule=rule3 rule=nowhere list=list7.example list=list7.exampl
 spf=softfail&dkim=none spf=none&dkim=temperror dmarc=none&spf=softfail&arc=pass dmarc=temperror&kind=own
 dmarc=pass&arc=pass&spf=none&dkim=temperror from=d1.example&dkim=temperror&arc=pass
 since=7d until=20d since=7d&dmarc=fail
-""".split()
+"""
 """Of the list of messages: each alone, and some that are rare together."""
 
 
@@ -120,7 +120,7 @@ def addresses(engine: Engine) -> list[str]:
     named = [f"q={newest['queue_id']}", f"q={quote(newest['message_id'])}"]
     further = [f"{begin}{more}" for more in ("", "&dmarc=fail", "&dmarc=none", "&spf=softfail&dkim=temperror")]
     stories = [f"/messages/{each['uid']}" for each in (newest, old)]
-    return [*PAGES, *stories, *(f"/messages?{each}" for each in (*named, *FILTERS, *further))]
+    return [*PAGES.split(), *stories, *(f"/messages?{each}" for each in (*named, *FILTERS.split(), *further))]
 
 
 def measure(url: str) -> None:

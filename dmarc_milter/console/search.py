@@ -210,6 +210,11 @@ def place(row: Mapping[str, Any]) -> str:
     return f"{row['time']!r}_{row['uid']}"
 
 
+def place_before(moment: float) -> str:
+    """For the address of a page of older messages."""
+    return f"{moment!r}_0"
+
+
 def link(path: str, values: Mapping[str, str | None]) -> str:
     """An address; what is None or empty is left out."""
     said = urlencode({name: value for name, value in values.items() if value})

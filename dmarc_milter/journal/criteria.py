@@ -73,6 +73,8 @@ class Criteria:
     """What authenticated it, as what_if.best_identifier() has it. The conditions of a query leave more than that."""
     mail_from: str | None = None
     """The domain of MAIL FROM; empty: those that have none. No index has it."""
+    is_client_common: bool = False
+    """Whether `client` sent so much that its index is of no use."""
     is_unknown_client: bool = False
     """Only those without a known client."""
     excluded_domains: tuple[str, ...] = ()
@@ -149,13 +151,12 @@ _EQUAL = ("message_id", "action", "spf", "rule", "list_id", "host", "override", 
 def fitting(query: "sa.Select[Any]", criteria: Criteria) -> "sa.Select[Any]":
     """`query`, of these messages alone."""
     query = query.where(*_conditions(criteria), *_excluding(criteria))
-    if _stands_out(criteria):
-        # It follows from the others, and has the index of what stands out read.
-        query = query.where(STANDS_OUT)
-    return query
+    # It follows from the others, and has the index of what stands out read.
+    return query.where(STANDS_OUT) if stand_out(criteria) else query
 
 
-def _stands_out(criteria: Criteria) -> bool:
+def stand_out(criteria: Criteria) -> bool:
+    """Whether only such messages are meant as schema.STANDS_OUT has."""
     is_failing = criteria.stands_out or criteria.dmarc == "fail" or criteria.is_failing_list
     is_acted_on = any(each not in (None, "accept") for each in (criteria.action, criteria.wanted))
     return is_failing or is_acted_on or criteria.is_unwanted or criteria.is_done is False
@@ -187,7 +188,8 @@ def _conditions(criteria: Criteria) -> "Iterator[sa.ColumnElement[bool]]":
     if criteria.until is not None:
         yield columns.time <= criteria.until
     if criteria.client is not None:
-        yield _is_in(criteria.client)
+        source = sa.func.coalesce(columns.source, b"") if criteria.is_client_common else columns.source
+        yield _is_in(source, criteria.client)
     if criteria.is_unknown_client:
         yield columns.source.is_(None)
     if criteria.dkim is not None:
@@ -207,8 +209,8 @@ def _no_domain() -> "sa.ColumnElement[bool]":
     return messages.c.author_domain.is_(None)
 
 
-def _is_in(network: Network) -> "sa.ColumnElement[bool]":
-    return messages.c.source.between(octets(network[0]), octets(network[-1]))
+def _is_in(source: "sa.ColumnElement[bytes]", network: Network) -> "sa.ColumnElement[bool]":
+    return source.between(octets(network[0]), octets(network[-1]))
 
 
 def _is_mail_from(domain: str) -> "sa.ColumnElement[bool]":
@@ -246,7 +248,7 @@ def _excluding(criteria: Criteria) -> "Iterator[sa.ColumnElement[bool]]":
         if values:
             yield sa.or_(column.is_(None), column.not_in(values))
     for network in criteria.excluded_clients:
-        yield sa.or_(columns.source.is_(None), sa.not_(_is_in(network)))
+        yield sa.or_(columns.source.is_(None), sa.not_(_is_in(columns.source, network)))
 
 
 def dkim_result() -> "sa.ColumnElement[str]":

@@ -22,12 +22,15 @@ def find(engine: Engine, criteria: Criteria, limit: int) -> list[Row]:
     """The newest messages that fit, newest first, at most `limit`: of each the columns that are told."""
     with engine.connect() as connection:
         found = narrowed(connection, criteria)
-        if found is None:
-            return []
-        query = fitting(sa.select(*told_columns), found).order_by(messages.c.time.desc(), messages.c.uid.desc())
-        if found.proves is not None:
-            return list(itertools.islice(_proving(connection, query, found), limit))
-        return [dict(each) for each in connection.execute(query.limit(limit)).mappings()]
+        return [] if found is None else newest_first(connection, found, limit)
+
+
+def newest_first(connection: Connection, criteria: Criteria, limit: int) -> list[Row]:
+    """The same, for who knows what the counts tell already."""
+    query = fitting(sa.select(*told_columns), criteria).order_by(messages.c.time.desc(), messages.c.uid.desc())
+    if criteria.proves is not None:
+        return list(itertools.islice(_proving(connection, query, criteria), limit))
+    return [dict(each) for each in connection.execute(query.limit(limit)).mappings()]
 
 
 def _proving(connection: Connection, query: "sa.Select[Any]", criteria: Criteria) -> Iterator[Row]:
@@ -42,13 +45,16 @@ def count(engine: Engine, criteria: Criteria, limit: int) -> int:
     """How many fit; `limit` + 1 where there are more than `limit`."""
     with engine.connect() as connection:
         found = narrowed(connection, criteria)
-        if found is None:
-            return 0
-        if found.proves is not None:
-            query = fitting(sa.select(*(messages.c[name] for name in ("dkim", "spf", "spf_domain", "list_id"))), found)
-            return sum(1 for _ in itertools.islice(_proving(connection, query, found), limit + 1))
-        some = fitting(sa.select(sa.literal(1)), found).limit(limit + 1).subquery()
-        return int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar() or 0)
+        return 0 if found is None else counted(connection, found, limit)
+
+
+def counted(connection: Connection, criteria: Criteria, limit: int) -> int:
+    """The same, for who knows what the counts tell already."""
+    if criteria.proves is not None:
+        query = fitting(sa.select(*(messages.c[name] for name in ("dkim", "spf", "spf_domain", "list_id"))), criteria)
+        return sum(1 for _ in itertools.islice(_proving(connection, query, criteria), limit + 1))
+    some = fitting(sa.select(messages.c.uid), criteria).limit(limit + 1).subquery()
+    return int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar() or 0)
 
 
 def message(engine: Engine, uid: str) -> Row | None:

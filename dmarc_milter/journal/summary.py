@@ -305,7 +305,10 @@ class _Asking:
         """Of each domain, the network from where most of its failing mail came."""
         name, network = messages.c.author_domain.label("name"), _network().label("network")
         query = sa.select(name, network, sa.func.count().label("messages")).where(*self._within(self._period))
-        query = query.where(STANDS_OUT, _is_one_of(names)).group_by(messages.c.author_domain, sa.text("network"))
+        # An expression: the index of what stands out has all of it, the one by domain has no networks.
+        domain = sa.func.coalesce(messages.c.author_domain, "")
+        query = query.where(STANDS_OUT, domain.in_([each or "" for each in names]))
+        query = query.group_by(messages.c.author_domain, sa.text("network"))
         # The database ranks them: a sender may have used very many.
         each = query.subquery()
         order = (each.c.messages.desc(), sa.nulls_last(each.c.network.desc()))

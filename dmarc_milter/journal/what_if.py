@@ -15,7 +15,7 @@ from typing import Any
 from dmarc_milter.columns.column import Row
 from dmarc_milter.columns.origin import SENT_ON
 
-_NETWORK_BITS = {4: 24, 6: 48}
+_NETWORK_BITS = 48
 MAX_GROUPS = 5_000
 """Groups that are told of; twice as many are counted before the smaller half gives way."""
 MAX_NAMES = 50
@@ -165,8 +165,11 @@ def network_of(address: str | None) -> str:
     """The /24 or /48 of an address, as text; ``local`` without one."""
     if address is None:
         return "local"
-    found = ipaddress.ip_address(address)
-    return str(ipaddress.ip_network((found, _NETWORK_BITS[found.version]), strict=False))
+    if ":" not in address:
+        # As it is asked for each of very many messages: the octets but the last.
+        return f"{address.rpartition('.')[0]}.0/24"
+    found = ipaddress.IPv6Address(address)
+    return str(ipaddress.ip_network((found, _NETWORK_BITS), strict=False))
 
 
 def sealers_setting(found: Iterable[Group], trusted: Iterable[str]) -> str | None:

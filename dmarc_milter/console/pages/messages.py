@@ -12,10 +12,11 @@ from starlette.responses import RedirectResponse, Response, StreamingResponse
 from dmarc_milter.columns.origin import KINDS
 from dmarc_milter.console import search as searching
 from dmarc_milter.console.export import MAX_ROWS, as_csv, as_json
-from dmarc_milter.console.search import Search, SearchError, chips, link, place
+from dmarc_milter.console.search import Search, SearchError, chips, link, place, place_before
 from dmarc_milter.console.site import Site
 from dmarc_milter.console.templates import mark
-from dmarc_milter.journal.reader import count, find
+from dmarc_milter.journal.reader import find
+from dmarc_milter.journal.walk import Counted, counted, newest
 
 SHOWN = 50
 COUNTED = 10_000
@@ -29,12 +30,14 @@ def messages(site: Site, request: Request) -> Response:
     except SearchError as error:
         return site.page(request, "messages.html", 400, problem=str(error), **_choices(_given(request)))
     with site.journal.asked() as engine:
-        rows = find(engine, wanted.criteria, SHOWN + 1)
+        rows, looked_until = newest(engine, wanted.criteria, SHOWN + 1)
         if wanted.names_one and len(rows) == 1:
             return RedirectResponse(f"/messages/{rows[0]['uid']}", 303)
-        total = _total(engine, wanted) if len(rows) > SHOWN or wanted.criteria.below else len(rows)
+        is_page = len(rows) > SHOWN or wanted.criteria.below is not None
+        total = _total(engine, wanted) if is_page else Counted(len(rows), is_all=looked_until is None)
     shown = rows[:SHOWN]
-    older = link("/messages", {**wanted.values, "before": place(shown[-1])}) if len(rows) > SHOWN else None
+    before = place(shown[-1]) if len(rows) > SHOWN else place_before(looked_until) if looked_until else None
+    older = link("/messages", {**wanted.values, "before": before}) if before else None
     return site.page(
         request,
         "messages.html",
@@ -42,7 +45,7 @@ def messages(site: Site, request: Request) -> Response:
         rows=shown,
         mark=mark,
         total=total,
-        counted=COUNTED,
+        looked_until=looked_until,
         older=older,
         newest=link("/messages", wanted.values) if wanted.criteria.below else None,
         chips=list(chips(wanted)),
@@ -59,8 +62,8 @@ def _given(request: Request) -> dict[str, str]:
     return {name: query[name][: searching.MAX_TEXT] for name in searching.NAMES if query.get(name)}
 
 
-def _total(engine: Engine, wanted: Search) -> int:
-    return count(engine, replace(wanted.criteria, below=None), COUNTED)
+def _total(engine: Engine, wanted: Search) -> Counted:
+    return counted(engine, replace(wanted.criteria, below=None), COUNTED)
 
 
 def _choices(values: Mapping[str, str]) -> dict[str, Any]:

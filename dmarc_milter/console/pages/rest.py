@@ -12,6 +12,7 @@ from dmarc_milter.console.search import within
 from dmarc_milter.console.site import Site
 from dmarc_milter.journal import reader
 from dmarc_milter.journal.seen_lists import SeenLists, setting
+from dmarc_milter.journal.walk import beginning
 from dmarc_milter.journal.what_if import Refusals, sealers_setting
 from dmarc_milter.journal.what_if_words import LISTS, RULES, SEALERS, counted, headline, meaning, most
 from dmarc_milter.judging.site import trusted_lists
@@ -24,6 +25,8 @@ DAYS = (1, 7, 30)
 SHOWN = 30
 _LISTED = 100
 _KEEP_SECONDS = 300.0
+_LOOKED_AT = 150_000
+"""Messages that fail: so many are looked at, the newest."""
 _HEALTH_SECONDS = 5.0
 
 
@@ -42,8 +45,9 @@ def _refused(site: Site, days: int) -> dict[str, Any]:
     since = now - days * 86_400
     refusals, lists = Refusals(), SeenLists()
     with site.journal.asked() as engine:
-        judged = reader.judged(engine, since)
-        for row in reader.what_if(engine, since):
+        begin = beginning(engine, since, _LOOKED_AT)
+        judged = reader.judged(engine, begin)
+        for row in reader.what_if(engine, begin):
             refusals.add(row)
             lists.add(row)
     found, settings = refusals.found(), site.filter_settings()
@@ -65,7 +69,8 @@ def _refused(site: Site, days: int) -> dict[str, Any]:
         "meaning": meaning,
         "most": most,
         "counted": counted,
-        "period": within(since, now),
+        "period": within(begin, now),
+        "begin": begin if begin > since else None,
         "problem": settings.problem,
     }
 

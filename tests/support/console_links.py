@@ -47,6 +47,8 @@ def varied() -> list[Row]:
             row |= {"mail_from": f"Some.Body@{row['mail_from']}"}
         elif number < 0.45:
             row |= {"list_id": "dev.lists.example", "list_has_address": number < 0.42}
+        elif number < 0.7 and row["list_id"]:
+            row |= {"list_has_address": False}
         for column in TABLE:
             if column.derive is not None:
                 row[column.name] = column.derive(row)

@@ -185,8 +185,10 @@ def _conditions(criteria: Criteria) -> "Iterator[sa.ColumnElement[bool]]":
         yield columns.author_domain == criteria.author_domain if criteria.author_domain else _no_domain()
     if criteria.since is not None:
         yield columns.time >= criteria.since
-    if criteria.until is not None:
-        yield columns.time <= criteria.until
+    # One bound: SQLite begins at the first that it sees, and not at the least.
+    ends = [each for each in (criteria.until, criteria.below and criteria.below.time) if each is not None]
+    if ends:
+        yield columns.time <= min(ends)
     if criteria.client is not None:
         source = sa.func.coalesce(columns.source, b"") if criteria.is_client_common else columns.source
         yield _is_in(source, criteria.client)
@@ -201,7 +203,6 @@ def _conditions(criteria: Criteria) -> "Iterator[sa.ColumnElement[bool]]":
         yield (columns.wanted == columns.action) if criteria.is_done else (columns.wanted != columns.action)
     if criteria.below is not None:
         moment, uid = criteria.below
-        yield columns.time <= moment
         yield sa.or_(columns.time < moment, columns.uid < uid)
 
 

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,19 +10,6 @@ import pytest
 from dmarc_milter.demo.month import write
 from tests.system.browser import chromium
 from tests.system.running_console import RunningConsole
-
-HERE = Path(__file__).parent
-BESIDE = ("test_console_", "test_package", "test_report_fleet", "test_reports")
-"""Files that need nothing which there is once: they run beside the others, each in its turn."""
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With several processes (`--dist loadgroup`): Postfix and the namespaces of this machine are for one at a time."""
-    for item in items:
-        if item.path.parent == HERE:
-            is_beside = item.path.name.startswith(BESIDE) and item.path.name != "test_console_following.py"
-            item.add_marker(pytest.mark.xdist_group("beside" if is_beside else "host"))
-
 
 MakeConsole = Callable[..., RunningConsole]
 """Of a journal's address, and more lines of [console]."""

@@ -49,32 +49,34 @@ class JobOutcome(NamedTuple):
     next_try: float = 0.0
 
 
+@contextmanager
+def writing(engine: Engine, connection: Connection | None) -> Iterator[Connection]:
+    """The transaction that locks what is in hand, where there is one; else one of its own."""
+    if connection is not None:
+        yield connection
+    else:
+        with engine.begin() as made:
+            yield made
+
+
 class Claim:
     """Jobs in hand. What comes of them is written at once: all of it, or nothing."""
 
-    def __init__(self, jobs: Sequence[Job], writing: Engine, connection: Connection | None) -> None:
+    def __init__(self, jobs: Sequence[Job], engine: Engine, connection: Connection | None) -> None:
         """The transaction of `connection` locks the jobs; without one, what is written has a transaction of its own."""
         self.jobs = jobs
-        self._engine = writing
+        self._engine = engine
         self._connection = connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        if self._connection is not None:
-            yield self._connection
-        else:
-            with self._engine.begin() as connection:
-                yield connection
 
     def keep(self, made: Sequence[MadeReport]) -> None:
         """Keep reports of a job that is not finished yet: nobody gets them before it is."""
-        with self._writing() as connection:
+        with writing(self._engine, self._connection) as connection:
             _insert_once(connection, reports, [_report_row(each) for each in made])
 
     def begin(self, day: int, domains: Sequence[str]) -> None:
         """Forget what somebody kept for these jobs who was ended before they were finished."""
         has_deliveries = sa.exists().where(report_deliveries.c.report == reports.c.id)
-        with self._writing() as connection:
+        with writing(self._engine, self._connection) as connection:
             connection.execute(
                 reports.delete().where(reports.c.day == day, reports.c.policy_domain.in_(domains), ~has_deliveries)
             )
@@ -82,7 +84,7 @@ class Claim:
     def finish(self, outcomes: Sequence[JobOutcome]) -> None:
         """Keep the reports, and what became of the jobs. A report that is there already stays as it is."""
         made = [report for each in outcomes for report in each.reports]
-        with self._writing() as connection:
+        with writing(self._engine, self._connection) as connection:
             queue(connection, made)
             if outcomes:
                 connection.execute(_FINISH, [_finished(each) for each in outcomes])

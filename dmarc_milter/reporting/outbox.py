@@ -19,6 +19,7 @@ from dmarc_milter.journal.report_tables import (
     reports,
 )
 from dmarc_milter.reporting import listing
+from dmarc_milter.reporting.claim import writing
 from dmarc_milter.reporting.listing import Listed, WaitingDomain
 from dmarc_milter.reporting.store import Store
 from dmarc_milter.reporting.suppression import until
@@ -155,17 +156,9 @@ class Claimed:
         self._store = store
         self._connection = connection
 
-    @contextmanager
-    def _writing(self) -> Iterator[Connection]:
-        if self._connection is not None:
-            yield self._connection
-        else:
-            with self._store.writing.begin() as connection:
-                yield connection
-
     def sign(self, message: bytes) -> None:
         """Keep the report as it is sent, before it is sent: a copy has the same octets."""
-        with self._writing() as connection:
+        with writing(self._store.writing, self._connection) as connection:
             connection.execute(
                 reports.update()
                 .where(reports.c.id == self.due.report, ~reports.c.is_signed)
@@ -183,7 +176,7 @@ class Claimed:
 
     def _update(self, values: dict[str, Any], *, suppress: bool, now: float) -> None:
         table, due = report_deliveries, self.due
-        with self._writing() as connection:
+        with writing(self._store.writing, self._connection) as connection:
             connection.execute(
                 table.update()
                 .where(table.c.report == due.report, table.c.address == due.address)

@@ -49,8 +49,6 @@ def serve(settings: ConsoleSettings) -> int:
         # Newer versions of uvicorn send it to the process again once the server has ended: that must not kill us.
         signal.signal(each, lambda _number, _frame: None)
     print(f"dmarc-milter console {VERSION}: {address(settings)}", flush=True)
-    # From here on connections wait, at least.
-    listener.listen(_BACKLOG)
     Notifier().ready(f"serving on {settings.console.listen}")
     try:
         server.run(sockets=[listener])

@@ -4,6 +4,7 @@ What an index finds is found in all of the journal. For whatever else is asked, 
 newest first, in growing steps. Where that ends before the list is full, the page says how far it looked.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple
@@ -117,7 +118,8 @@ def _by_index(connection: Connection, criteria: Criteria) -> Criteria | None:
 def _moment_of(connection: Connection, base: Criteria, number: int) -> float | None:
     """Of the newest messages by an index, the time of the one with this number; None where there are fewer."""
     # Without the uid of `below`, of which no index knows: those of that very moment count, too.
-    base = replace(base, below=None, until=base.until if base.below is None else base.below.time)
+    if base.below is not None:
+        base = replace(base, below=None, until=min(base.below.time, math.inf if base.until is None else base.until))
     query = fitting(sa.select(messages.c.time), base).order_by(messages.c.time.desc()).limit(1).offset(number - 1)
     found: float | None = connection.execute(query).scalar()
     return found

@@ -41,8 +41,6 @@ _CHOICES = {
     "done": ("yes", "no"),
     "failing": ("1", "list"),
 }
-_WITH_INDEX = {"since", "from", "client", "rule", "list"}
-_SHORT = "24h"
 _TEXTS = ("spared", "rule", "list", "host")
 NAMES = ("q", "from", "client", "mail_from", "as", "since", "until", *_CHOICES, *_TEXTS)
 """What an address may say of messages."""
@@ -78,9 +76,6 @@ def search(query: Mapping[str, str], now: float) -> Search:
     values = {name: query[name].strip() for name in NAMES if query.get(name, "").strip()}
     if any(len(each) > MAX_TEXT or not each.isprintable() for each in values.values()):
         raise SearchError(f"Something to search for has {MAX_TEXT} printable characters at most.")
-    if "mail_from" in values and not values.keys() & _WITH_INDEX:
-        # All of the journal would be read: whoever wants more says so.
-        values["since"] = _SHORT
     criteria = Criteria()
     for name, value in values.items():
         criteria = replace(criteria, **_of(name, value, now))

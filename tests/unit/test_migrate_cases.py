@@ -12,6 +12,7 @@ import pytest
 from dmarc_milter.cli.main import main
 from dmarc_milter.settings import config
 from tests.support.conformance import MIGRATE
+from tests.support.postfix import HAS_POSTFIX
 
 
 def _cases() -> list[Any]:
@@ -30,7 +31,7 @@ def test_the_case(case: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     if (case / "in").exists():
         shutil.copytree(case / "in", root)
     root.mkdir(exist_ok=True)
-    if _is_of_postfix(root) and shutil.which("postconf") is None:
+    if _is_of_postfix(root) and not HAS_POSTFIX:
         pytest.skip("Postfix's postconf is not installed")
     is_refused_for_the_file = "dmarc-milter.toml is there" in (case / "says").read_text()
     options = [] if is_refused_for_the_file else ["--output", str(output)]

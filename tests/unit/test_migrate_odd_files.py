@@ -4,7 +4,6 @@ import contextlib
 import errno
 import io
 import os
-import shutil
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,10 +16,9 @@ from dmarc_milter.cli.main import main
 from dmarc_milter.migrating.tree import Tree
 from tests.support.migrate_options import ROWS
 from tests.support.old_hosts import commands, found
+from tests.support.postfix import needs_postfix
 
 Octets = Mapping[str, bytes]
-HAS_POSTFIX = shutil.which("postconf") is not None
-needs_postfix = pytest.mark.skipif(not HAS_POSTFIX, reason="Postfix's postconf is not installed")
 MAIN_CF = b"compatibility_level = 3.6\nmyhostname = mx.example.org\n"
 MASTER_CF = b"smtp inet n - y - - smtpd\n"
 OPENDMARC = b"RejectFailures true\nSocket inet:8893@localhost\n"

@@ -1,6 +1,5 @@
 """The steps that migrate tells: that nothing is refused, lost or unsigned on the way."""
 
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -8,12 +7,12 @@ import pytest
 
 from dmarc_milter.migrating import amavis, rspamd, ucl
 from tests.support.old_hosts import Files, commands, found, tree
+from tests.support.postfix import needs_postfix
 
 OURS = "unix:dmarc-milter/dmarc-milter.sock"
 MAIN_CF = "compatibility_level = 3.6\nmyhostname = mx.example.org\n"
 OPENDMARC = {"etc/opendmarc.conf": "RejectFailures true\nSocket inet:8893@localhost\n"}
 OPENDKIM = {"etc/opendkim.conf": "Mode sv\nDomain example.org\nKeyFile /k\nSocket inet:8891@localhost\n"}
-needs_postfix = pytest.mark.skipif(shutil.which("postconf") is None, reason="Postfix's postconf is not installed")
 
 
 def host(main_cf: str, master_cf: str, *files: Files) -> Files:

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import shutil
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +23,7 @@ from dmarc_milter.migrating.ucl import Block, UclError
 from dmarc_milter.migrating.values import Place, Reading, Rule
 from dmarc_milter.settings import config
 from tests.support.old_hosts import Files, found, tree, written
+from tests.support.postfix import needs_postfix
 
 # Hosts
 
@@ -555,7 +555,7 @@ POSTFIX: Mapping[str, tuple[str, str, list[str], list[str]]] = {
 }
 
 
-@pytest.mark.skipif(shutil.which("postconf") is None, reason="Postfix's postconf is not installed")
+@needs_postfix
 @pytest.mark.parametrize(("main_cf", "master_cf", "expected", "never"), POSTFIX.values(), ids=POSTFIX)
 def test_postfix(tmp_path: Path, main_cf: str, master_cf: str, expected: list[str], never: list[str]) -> None:
     files = {**HOST, "etc/postfix/main.cf": MAIN_CF + main_cf, "etc/postfix/master.cf": MASTER_CF + master_cf}

@@ -23,10 +23,11 @@ from dmarc_milter.columns.origin import FINDING
 from dmarc_milter.columns.table import told
 from dmarc_milter.journal import insertion, schema
 from dmarc_milter.journal.database import open_engine, open_for_reading
+from dmarc_milter.journal.figures import Period
 from dmarc_milter.journal.filling import fill
 from dmarc_milter.journal.reader import Criteria, find
 from dmarc_milter.journal.row import row
-from dmarc_milter.journal.summary import Period, summary
+from dmarc_milter.journal.summary import summary
 from dmarc_milter.journal.upkeep import keep_up
 from tests.support.journals import make_old
 from tests.support.mail import KINDS

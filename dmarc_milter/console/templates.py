@@ -10,8 +10,8 @@ from dmarc_milter.columns.column import Row
 from dmarc_milter.common.moments import local, told, written, zone
 from dmarc_milter.common.version import VERSION
 from dmarc_milter.console.search import NONE, UNWANTED, link, proves
+from dmarc_milter.journal.figures import Figure
 from dmarc_milter.journal.rollups import dkim_result
-from dmarc_milter.journal.summary import Figure
 from dmarc_milter.journal.summary_words import NO_FROM, NO_NETWORK, change
 from dmarc_milter.wording.actions import DONE
 

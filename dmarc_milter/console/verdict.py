@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from dmarc_milter.journal.summary import Figure, Summary
+from dmarc_milter.journal.figures import Figure, Summary
 
 LEAST = 50
 """Fewer messages are chance."""

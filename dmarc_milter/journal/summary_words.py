@@ -1,6 +1,6 @@
 """Figures of a summary in words, for the command and the page (pure)."""
 
-from dmarc_milter.journal.summary import Figure
+from dmarc_milter.journal.figures import Figure
 
 METHODS = {"dmarc": "DMARC", "spf": "SPF", "dkim": "DKIM", "arc": "ARC", "kind": "Proves to be"}
 KINDS = {

@@ -6,9 +6,9 @@ from collections import Counter
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from dmarc_milter.journal.figures import Period
 from dmarc_milter.journal.rollups import HOUR
 from dmarc_milter.journal.schema import rollups
-from dmarc_milter.journal.summary import Period
 
 BARS = ("pass", "none", "fail", "error", "unjudged")
 """What is told apart, in the order in which it is stacked."""

@@ -8,8 +8,8 @@ from dmarc_milter.columns.origin import FINDING
 from dmarc_milter.dkim.reasons import DkimReason
 from dmarc_milter.dkim.result import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
+from dmarc_milter.journal.figures import Period
 from dmarc_milter.journal.rollups import HOUR
-from dmarc_milter.journal.summary import Period
 from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.verdict import Action, Disposition, OverrideType, SpfFinding, SpfIdentity
 from dmarc_milter.spf.check import Check, SpfResult

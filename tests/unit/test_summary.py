@@ -18,9 +18,10 @@ from dmarc_milter.cli.summary import run
 from dmarc_milter.cli.summary.text import cut, tell
 from dmarc_milter.columns.origin import FINDING
 from dmarc_milter.journal import schema
+from dmarc_milter.journal.figures import Figure, Period
 from dmarc_milter.journal.rollups import HOUR, dkim_result
 from dmarc_milter.journal.seen_lists import authenticated_domains
-from dmarc_milter.journal.summary import SAMPLE, Figure, Period, summary
+from dmarc_milter.journal.summary import SAMPLE, summary
 from dmarc_milter.journal.summary_words import change
 from dmarc_milter.journal.what_if import network_of
 from dmarc_milter.settings.database_url import DatabaseUrl

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from dmarc_milter.cli.moments import written
-from dmarc_milter.journal.summary import Figure, Figures, Period, Summary
+from dmarc_milter.journal.figures import Figure, Figures, Period, Summary
 
 SCHEMA = 1
 """Goes up when a key changes its meaning or goes away."""

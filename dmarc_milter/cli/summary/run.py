@@ -13,8 +13,9 @@ from dmarc_milter.cli.summary.as_json import as_json
 from dmarc_milter.cli.summary.text import about, tell
 from dmarc_milter.common.terminal import is_terminal
 from dmarc_milter.dns.name import to_identifier
+from dmarc_milter.journal.figures import Period, Summary
 from dmarc_milter.journal.location import database
-from dmarc_milter.journal.summary import Period, Summary, summary
+from dmarc_milter.journal.summary import summary
 from dmarc_milter.settings import config
 
 TOLD = 0

@@ -6,8 +6,8 @@ from dmarc_milter.cli.moments import local, zone
 from dmarc_milter.cli.summary.as_json import dead
 from dmarc_milter.common.terminal import Severity, painted, severity_of
 from dmarc_milter.common.text import printable
+from dmarc_milter.journal.figures import Figure, Figures, Summary
 from dmarc_milter.journal.rollups import HOUR
-from dmarc_milter.journal.summary import Figure, Figures, Summary
 from dmarc_milter.journal.summary_words import KINDS, METHODS, NO_FROM, NO_NETWORK, RANK, change
 from dmarc_milter.wording.actions import DONE
 

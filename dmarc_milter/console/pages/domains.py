@@ -13,7 +13,7 @@ from dmarc_milter.console.search import from_exactly, within
 from dmarc_milter.console.site import Site
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.journal.domain import domain
-from dmarc_milter.journal.summary import Period
+from dmarc_milter.journal.figures import Period
 from dmarc_milter.journal.timeline import BARS
 from dmarc_milter.reporting.listing import listed
 

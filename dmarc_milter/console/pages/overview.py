@@ -12,8 +12,9 @@ from dmarc_milter.console.search import MAX_TEXT, within
 from dmarc_milter.console.site import Site
 from dmarc_milter.console.verdict import remarks
 from dmarc_milter.journal.criteria import ERROR
+from dmarc_milter.journal.figures import Figure, Period
 from dmarc_milter.journal.rollups import HOUR
-from dmarc_milter.journal.summary import Figure, Period, summary
+from dmarc_milter.journal.summary import summary
 from dmarc_milter.journal.timeline import BARS, hosts, timeline
 
 RANGES = {"24h": 86_400, "7d": 7 * 86_400, "30d": 30 * 86_400}

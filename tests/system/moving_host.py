@@ -144,6 +144,44 @@ def _postfix_answers() -> bool:
 
 
 BOUNCE = b"From: postmaster@hobby.example\r\nTo: you@example.org\r\nSubject: not delivered\r\n\r\nx\r\n"
+BANK, CROOK = ("192.0.2.10", "mail.bank.example"), ("203.0.113.66", "mail.crook.example")
+"""Address and HELO of clients."""
+
+
+@dataclass(frozen=True)
+class Letter:
+    """A message without a signature, but for those of the demo."""
+
+    author: bytes
+    """The value of From."""
+    client: tuple[str, str] = BANK
+    mail_from: str = "news@bank.example"
+    more: bytes = b""
+    """Further header fields."""
+    body: bytes = b"x\r\n"
+
+    @property
+    def message(self) -> bytes:
+        """Header and body."""
+        return b"From: " + self.author + b"\r\nTo: you@example.org\r\n" + self.more + b"\r\n" + self.body
+
+
+LETTERS = {
+    "null-spoof": Letter(b"news@bank.example", CROOK, ""),
+    "null-of-the-bank": Letter(b"postmaster@bank.example", BANK, ""),
+    "capitals": Letter(b"NEWS@BANK.EXAMPLE"),
+    "quoted": Letter(b'"news and more"@bank.example'),
+    "folded": Letter(b"=?utf-8?q?B=C3=A4nk?=\r\n (a comment; with signs)\r\n <news@bank.example>"),
+    "long": Letter(b"news@bank.example", body=b"A line of a long message.\r\n" * 10_000),
+    "name-like-an-address": Letter(b'"news@bank.example" <x@crook.example>', CROOK, "x@crook.example"),
+    "list": Letter(
+        b"somebody@hobby.example",
+        ("198.51.100.7", "forwarder.example"),
+        "list-bounces@forwarder.example",
+        b"List-Id: <talk.forwarder.example>\r\nList-Post: <mailto:talk@forwarder.example>\r\n",
+    ),
+    "of-no-policy": Letter(b"x@crook.example", CROOK, "x@crook.example"),
+}
 BOX = Path("/var/mail/box/new")
 
 
@@ -169,6 +207,8 @@ class Sender:
         outcomes["bounce"] = self._one(BOUNCE, *crook, "")
         outcomes["no-author"] = self._one(BOUNCE.partition(b"\r\n")[2], *crook, "x@crook.example")
         outcomes["our-name"] = self._one(OUTGOING, *crook, "x@crook.example")
+        for name, letter in LETTERS.items():
+            outcomes[name] = self._one(letter.message, *letter.client, letter.mail_from)
         outcomes["outgoing"] = self._one(OUTGOING, None, "me", "me@example.org")
         subprocess.run(
             ["sendmail", "-f", "cron@bank.example", "you@example.org"],

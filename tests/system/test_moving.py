@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.system.moving_shapes import SHAPES, Shape
+from tests.system.servers import need
 
 pytestmark = pytest.mark.system
 
@@ -34,9 +35,10 @@ def _missing(shape: Shape) -> list[str]:
 
 @pytest.fixture(scope="module", params=SHAPES)
 def moved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Found:
-    missing = _missing(SHAPES[request.param])
-    if os.getuid() != 0 or missing:
-        pytest.skip(f"needs root, and {', '.join(missing) or 'nothing else'}: script/setup test")
+    for program in _missing(SHAPES[request.param]):
+        need(None, program)
+    if os.getuid() != 0:
+        pytest.skip("needs root, for namespaces")
     folder = tmp_path_factory.mktemp("host")
     for each in (folder, *folder.parents[:-2]):
         each.chmod(0o755)

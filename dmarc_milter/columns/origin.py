@@ -12,7 +12,9 @@ from dmarc_milter.dns.name import is_at_or_below
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 OWN, SENT_ON, OTHER, NOBODY, UNJUDGED = "own", "sent_on", "other", "nobody", "unjudged"
 KINDS = (OWN, SENT_ON, OTHER, NOBODY, UNJUDGED)
-_SPARED = ("trusted_forwarder", "mailing_list")
+BY_SEALER = "trusted_forwarder"
+"""The override of what was accepted because its sealers are trusted (RFC 9990)."""
+_SPARED = (BY_SEALER, "mailing_list")
 
 
 def octets(address: "ipaddress.IPv4Address | ipaddress.IPv6Address") -> bytes:

@@ -29,6 +29,7 @@ NONE = "none"
 UNWANTED = "not-accept"
 """Instead of what enforce does: anything but to accept."""
 NOBODY = "nobody"
+_FAILING = {"1": "stands_out", "list": "is_failing_list", "sealed": "is_vouched"}
 _CHOICES = {
     "action": ACTIONS,
     "wanted": (*ACTIONS, UNWANTED),
@@ -39,10 +40,10 @@ _CHOICES = {
     "kind": (*KINDS, UNKNOWN),
     "judged": ("yes", "no"),
     "done": ("yes", "no"),
-    "failing": ("1", "list"),
+    "failing": tuple(_FAILING),
 }
 _TEXTS = ("spared", "rule", "list", "host")
-NAMES = ("q", "from", "client", "mail_from", "as", "since", "until", *_CHOICES, *_TEXTS)
+NAMES = ("q", "from", "client", "mail_from", "as", "sealer", "since", "until", *_CHOICES, *_TEXTS)
 """What an address may say of messages."""
 _WORDS = {
     "accepted": ("action", "accept"),
@@ -98,7 +99,9 @@ def _of(name: str, value: str, now: float) -> dict[str, Any]:
     if name in ("judged", "done"):
         return {f"is_{name}": value == "yes"}
     if name == "failing":
-        return {"is_failing_list": True} if value == "list" else {"stands_out": True}
+        return {_FAILING[value]: True}
+    if name == "sealer":
+        return {"sealers": sealers(value)}
     if name == "mail_from":
         return {"mail_from": "" if value == NONE else _domain(value)}
     if name == "as":
@@ -116,6 +119,11 @@ def _domain(text: str) -> str:
     if found is None:
         raise SearchError(f"{text} is no domain.")
     return found
+
+
+def sealers(text: str) -> tuple[str, ...]:
+    """Several domains, with commas. Raises SearchError."""
+    return tuple(dict.fromkeys(_domain(each.strip()) for each in text.split(",")))
 
 
 def _proves(text: str) -> tuple[Method, str]:
@@ -235,6 +243,7 @@ _LABELS = {
     "client": "client ",
     "mail_from": "MAIL FROM ",
     "as": "authenticated as ",
+    "sealer": "sealed by ",
     "spared": "spared by ",
     "rule": "rule ",
     "list": "list ",
@@ -252,6 +261,7 @@ _YES_NO = {
     ("done", "yes"): "done as enforce does",
     ("failing", "1"): "fails, or acted on",
     ("failing", "list"): "a list's, fails under a policy",
+    ("failing", "sealed"): "its sealers, if trusted, would spare it",
     ("wanted", UNWANTED): "enforce does not accept it",
 }
 

@@ -34,6 +34,8 @@ class Sender(NamedTuple):
     """Of a signature of the domain itself, that fails."""
     days: float = DAYS
     """For how long it has been sending."""
+    sealers: tuple[str, ...] = ()
+    """Of a chain of ARC that vouches for it, newest first."""
 
 
 SENDERS = (
@@ -50,6 +52,14 @@ SENDERS = (
     Sender(0.7, "news.example", "198.51.100.150", "fail", None, "fail", "none", "sent_on", code="body-changed"),
     Sender(0.5, "bank.example", "198.51.100.77", "pass", "crm.example", "fail", "reject", "sent_on", None,
            "local_policy", "old-crm"),
+    Sender(0.5, "bank.example", "198.51.100.131", "pass", "fwd.example", "fail", "reject", "sent_on",
+           code="body-changed", sealers=("fwd.example",)),
+    Sender(0.2, "partner.example", "198.51.100.140", "pass", "relay.example", "fail", "quarantine", "sent_on",
+           code="body-changed", sealers=("relay.example", "fwd.example")),
+    Sender(0.6, "bank.example", "198.51.100.161", "pass", "alumni.example", "fail", "reject", "sent_on", None,
+           "trusted_forwarder", None, "body-changed", sealers=("alumni.example",)),
+    Sender(0.2, "bank.example", "203.0.113.66", "pass", "crook.example", "fail", "reject", "other",
+           sealers=("crook.example",)),
     Sender(0.4, "xn--bcher-kva.example", "2001:db8:7::25", "pass", "xn--bcher-kva.example", "pass", "reject", "own"),
     Sender(0.4, "slow.example", "203.0.113.9", "temperror", None, "temperror", None, "nobody"),
     Sender(0.3, None, "203.0.113.200", "none", None, "permerror", None, "nobody"),
@@ -60,6 +70,12 @@ _REASON = {
     "none": "there is no DMARC record",
     "temperror": "the DNS did not answer",
     "permerror": "From has no usable domain",
+}
+_COMMENT = {
+    "mailing_list": "the list is trusted",
+    "trusted_forwarder": "arc=pass, and alumni.example saw dmarc=pass",
+    "local_policy": "the old CRM sends for us",
+    None: None,
 }
 _DONE = {"reject": "reject", "quarantine": "quarantine", "none": "accept", None: "accept"}
 
@@ -111,7 +127,9 @@ def _row(chance: random.Random, sender: Sender, number: int, moment: float) -> R
         "spf_domain": envelope,
         "spf_reason": f"{envelope} names {client}" if sender.spf == "pass" else f"{client} is not named",
         "dkim": _signatures(sender),
-        "arc": "none",
+        "arc": "pass" if sender.sealers else "none",
+        "arc_sealers": list(sender.sealers[::-1]) or None,
+        "arc_vouching": list(sender.sealers) or None,
         "list_id": sender.list_id,
         "list_has_address": True if sender.list_id else None,
         "dmarc": sender.dmarc,
@@ -125,13 +143,11 @@ def _row(chance: random.Random, sender: Sender, number: int, moment: float) -> R
         "wanted": wanted,
         "override": sender.override,
         "rule": sender.rule,
-        "comment": "the list is trusted" if sender.override == "mailing_list" else "the old CRM sends for us",
+        "comment": _COMMENT.get(sender.override),
         "reason": _REASON[sender.dmarc],
         "seconds": 0.004,
         "seconds_waited": 0.002,
     }
-    if sender.override is None:
-        found["comment"] = None
     if wanted == "reject":
         found["reply"] = f"550 5.7.1 Email rejected per DMARC policy for {domain or 'From'}"
     for column in TABLE:

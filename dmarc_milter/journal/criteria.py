@@ -69,6 +69,10 @@ class Criteria:
     """Only what enforce does not accept, or would not."""
     is_failing_list: bool = False
     """Only what journal/seen_lists.py counts: lists' mail that fails under a policy."""
+    sealers: tuple[str, ...] = ()
+    """All of these have to be trusted so that the message's chain of seals vouches for it. No index has it."""
+    is_vouched: bool = False
+    """Only what trusting sealers would spare: what is not accepted though a valid chain vouches for it."""
     proves: tuple[Method, str] | None = None
     """What authenticated it, as what_if.best_identifier() has it. The conditions of a query leave more than that."""
     mail_from: str | None = None
@@ -129,6 +133,8 @@ def _counted(criteria: Criteria) -> "Iterator[sa.Select[Any]]":
         yield sa.select(sa.func.min(hours.hour), sa.func.max(hours.hour)).where(*decided, *bounds)
     for method in ("spf", "dkim", "arc", "kind"):
         value = getattr(criteria, method)
+        if method == "arc" and (criteria.sealers or criteria.is_vouched):
+            value = "pass"
         if value is not None and not (method == "kind" and value == "unjudged"):
             said = (results.method == method, results.result == value, *_within(results.hour, criteria))
             yield sa.select(sa.func.min(results.hour), sa.func.max(results.hour)).where(*said)
@@ -157,7 +163,7 @@ def fitting(query: "sa.Select[Any]", criteria: Criteria) -> "sa.Select[Any]":
 
 def stand_out(criteria: Criteria) -> bool:
     """Whether only such messages are meant as schema.STANDS_OUT has."""
-    is_failing = criteria.stands_out or criteria.dmarc == "fail" or criteria.is_failing_list
+    is_failing = criteria.stands_out or criteria.dmarc == "fail" or criteria.is_failing_list or criteria.is_vouched
     is_acted_on = any(each not in (None, "accept") for each in (criteria.action, criteria.wanted))
     return is_failing or is_acted_on or criteria.is_unwanted or criteria.is_done is False
 
@@ -175,6 +181,10 @@ def _conditions(criteria: Criteria) -> "Iterator[sa.ColumnElement[bool]]":
         yield columns.wanted != "accept"
     if criteria.is_failing_list:
         yield _is_failing_list()
+    if criteria.is_vouched:
+        yield _is_vouched()
+    for sealer in criteria.sealers:
+        yield sa.cast(columns.arc_vouching, sa.Text).contains(json.dumps(sealer), autoescape=True)
     if criteria.proves is not None:
         yield from _may_prove(*criteria.proves)
     if criteria.mail_from is not None:
@@ -226,6 +236,13 @@ def _is_failing_list() -> "sa.ColumnElement[bool]":
     columns = messages.c
     is_list = sa.or_(columns.list_has_address.is_(None), columns.list_has_address.is_(True))
     return sa.and_(columns.list_id.is_not(None), is_list, columns.dmarc == "fail", columns.policy.in_(_STRICT))
+
+
+def _is_vouched() -> "sa.ColumnElement[bool]":
+    """A rule decides before any sealer does."""
+    columns = messages.c
+    is_refused = sa.and_(columns.dmarc == "fail", columns.wanted != "accept", columns.rule.is_(None))
+    return sa.and_(is_refused, columns.arc_vouching.is_not(None))
 
 
 def _may_prove(method: Method, domain: str) -> "Iterator[sa.ColumnElement[bool]]":

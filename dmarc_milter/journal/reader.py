@@ -10,12 +10,14 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from dmarc_milter.columns.column import Row
+from dmarc_milter.columns.origin import BY_SEALER
 from dmarc_milter.journal.criteria import Criteria, fitting, narrowed
 from dmarc_milter.journal.rollups import HOUR
 from dmarc_milter.journal.schema import STANDS_OUT, messages, rollups, told_columns
+from dmarc_milter.journal.seen_sealers import Sealed
 from dmarc_milter.journal.what_if import best_identifier
 
-__all__ = ["Criteria", "count", "find", "judged", "message", "rejudged", "what_if"]
+__all__ = ["Criteria", "count", "find", "judged", "message", "rejudged", "sealed", "what_if"]
 
 
 def find(engine: Engine, criteria: Criteria, limit: int) -> list[Row]:
@@ -85,6 +87,18 @@ _WHAT_IF = (
     *("time", "queue_id", "mode", "wanted", "action", "author_domain", "outer_client", "client", "spf", "spf_domain"),
     *("dkim", "list_id", "list_has_address", "arc_vouching", "kind", "dmarc", "policy", "dmarc_reason", "reason"),
 )
+
+
+def sealed(engine: Engine, since: float, most: int | None = None) -> Iterator[Sealed]:
+    """What trusting sealers spared or would spare; `most`: the newest of each alone."""
+    columns = messages.c
+    query = sa.select(columns.arc_vouching, columns.author_domain, columns.kind).order_by(columns.time.desc())
+    with engine.connect() as connection:
+        for criteria in (Criteria(since=since, is_vouched=True), Criteria(since=since, override=BY_SEALER)):
+            is_spared = criteria.override is not None
+            found = fitting(query, criteria).limit(most)
+            for chain, domain, kind in connection.execution_options(stream_results=True).execute(found):
+                yield Sealed(tuple(chain or ()), domain, kind or "", is_spared)
 
 
 def judged(engine: Engine, since: float) -> Counter[str]:

@@ -92,10 +92,15 @@ def policy_settings(settings: Settings) -> PolicySettings:
         OnTemporaryError(policy.temperror),
         OnUnusableFrom(policy.unusable_from),
         overrides(settings.override),
-        domain_patterns(indirect.trusted_sealers, "policy.indirect.trusted_sealers"),
+        trusted_sealers(settings),
         trusted_lists(settings),
         OnMailingList(indirect.mailing_list),
     )
+
+
+def trusted_sealers(settings: Settings) -> tuple[DomainPattern, ...]:
+    """The ARC sealers that are trusted. Raises ConfigError."""
+    return domain_patterns(settings.policy.indirect.trusted_sealers, "policy.indirect.trusted_sealers")
 
 
 def trusted_lists(settings: Settings) -> tuple[ListPattern, ...]:

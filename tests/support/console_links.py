@@ -117,12 +117,19 @@ def _is_failing_list(row: Row) -> bool:
     return is_list and row["dmarc"] == "fail" and row["policy"] in ("quarantine", "reject")
 
 
+def _is_vouched(row: Row) -> bool:
+    """A chain vouches for it, and no rule decided."""
+    return bool(row["dmarc"] == "fail" and row["wanted"] != "accept" and row["arc_vouching"]) and row["rule"] is None
+
+
+_FAILING = {"1": _stands_out, "list": _is_failing_list, "sealed": _is_vouched}
 MEANT: dict[str, Callable[[Row, str], bool]] = {
     "since": lambda row, value: row["time"] >= datetime.fromisoformat(value).timestamp(),
     "until": lambda row, value: row["time"] <= datetime.fromisoformat(value).timestamp(),
     "from": lambda row, value: row["author_domain"] == (None if value == "none" else value),
     "client": lambda row, value: _is_in(row, value) if value != "none" else not (row["outer_client"] or row["client"]),
-    "failing": lambda row, value: _is_failing_list(row) if value == "list" else _stands_out(row),
+    "failing": lambda row, value: _FAILING[value](row),
+    "sealer": lambda row, value: set(value.split(",")) <= set(row["arc_vouching"] or ()),
     "dmarc": lambda row, value: row["dmarc"] in (("temperror", "permerror") if value == "error" else (value,)),
     "judged": lambda row, value: (row["spf"] is not None) == (value == "yes"),
     "done": lambda row, value: (row["wanted"] == row["action"]) == (value == "yes"),

@@ -273,6 +273,8 @@ SEARCHES = (
     "wanted=not-accept&as=nobody",
     "from=shop.example&as=dkim:esp1.mailer.example",
     "failing=list&since=7d",
+    "failing=sealed&sealer=fwd.example,relay.example",
+    "sealer=fwd.example&since=7d",
 )
 
 

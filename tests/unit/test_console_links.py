@@ -64,10 +64,41 @@ def test_mail_from_is_asked_for_by_its_domain(rows: list[Row], url: DatabaseUrl)
     assert counted(app, "/messages?mail_from=bank.example") == meant(rows, "?mail_from=bank.example")
 
 
+def test_the_command_names_the_sealers_of_the_page(
+    rows: list[Row], url: DatabaseUrl, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["what-if", "--journal", url, "--days", "30", "--json"]) == 1
+    found = [json.loads(each) for each in capsys.readouterr().out.splitlines() if '"sealer"' in each]
+    assert [each["sealer"] for each in found] == sorted(
+        {name for row in rows for name in row["arc_vouching"] or ()},
+        key=lambda name: (
+            -meant(rows, f"?failing=sealed&sealer={name}"),
+            -meant(rows, f"?spared=trusted_forwarder&sealer={name}"),
+            name,
+        ),
+    )
+    assert len(found) > 2
+    page = ask(console(url), "/what-if?days=30").text
+    period = {"since": within(NOW - 30 * 86_400, NOW)["since"]}
+    for each in found:
+        for values, count in (
+            ({"failing": "sealed"}, each["messages"]),
+            ({"failing": "sealed", "kind": "sent_on"}, each["sent_on"]),
+            ({"spared": "trusted_forwarder"}, each["spared"]),
+        ):
+            address = link("/messages", {**period, "sealer": each["sealer"], **values})
+            assert (address, meant(rows, address), counted(console(url), address)) == (address, count, count)
+        assert each["sealer"] in page
+        command = ["trace", "--config", "/dev/null", "--journal", url, "--limit", "999", "--json"]
+        assert main([*command, "--sealer", each["sealer"]]) == 0
+        told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert len(told) == meant(rows, f"?sealer={each['sealer']}")
+
+
 @pytest.mark.parametrize(
     "words",
-    ["as=x", "as=dkim:", "mail_from=!", "failing=2", "wanted=x"],
-    ids=["as", "empty", "mail-from", "failing", "wanted"],
+    ["as=x", "as=dkim:", "mail_from=!", "failing=2", "wanted=x", "sealer=a.example,,"],
+    ids=["as", "empty", "mail-from", "failing", "wanted", "sealer"],
 )
 def test_what_is_asked_for_wrongly_is_said(rows: list[Row], url: DatabaseUrl, words: str) -> None:
     assert ask(console(url), f"/messages?{words}").status == 400

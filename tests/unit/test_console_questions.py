@@ -3,11 +3,13 @@
 import re
 import time
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dmarc_milter.console.access import Gate
+from dmarc_milter.console.settings import ConsoleSection
 from dmarc_milter.demo.month import month, write
 from dmarc_milter.journal.what_if import network_of
 from dmarc_milter.settings.database_url import DatabaseUrl
@@ -63,7 +65,8 @@ def test_what_became_of_it(app: Gate, rows: list[Row], name: str) -> None:
 def test_what_if_it_were_enforced(app: Gate, rows: list[Row]) -> None:
     found = [each for each in rows if each["time"] >= NOW - 30 * DAY]
     done = Counter(each["wanted"] for each in found)
-    said = f"Mode enforce refused {done['reject']}, deferred {done['tempfail']} of {len(found)}."
+    refused, quarantined, deferred = done["reject"], done["quarantine"], done["tempfail"]
+    said = f"Mode enforce refused {refused}, quarantined {quarantined}, deferred {deferred} of {len(found)}."
     page = words(app, "/what-if?days=30")
     assert said in page
     assert "slow.example | nobody | " in page
@@ -101,6 +104,24 @@ def test_who_sends_as_this_domain(app: Gate) -> None:
 def test_which_rules_matter(app: Gate, rows: list[Row]) -> None:
     count = sum(each["rule"] == "old-crm" and each["time"] >= NOW - 7 * DAY for each in rows)
     assert f"old-crm | {count} | " in words(app, "/?range=7d")
+
+
+def test_which_sealers_matter(url: DatabaseUrl, tmp_path: Path, app: Gate, rows: list[Row]) -> None:
+    settings = tmp_path / "filter.toml"
+    settings.write_text('[policy.indirect]\ntrusted_sealers = ["alumni.example", ".gone.example"]\n')
+    page = words(console(url, ConsoleSection(filter_settings=str(settings))), "/what-if?days=30")
+    vouched = Counter(name for each in rows if each["override"] is None for name in each["arc_vouching"] or ())
+    spared = sum(each["override"] == "trusted_forwarder" for each in rows)
+    fwd, relay, crook = (vouched[f"{name}.example"] for name in ("fwd", "relay", "crook"))
+    # Of a phisher's own seal it is said that nobody else signed the header.
+    assert f"crook.example | {crook} | 0 | bank.example | - | 0 | no | " in page
+    assert f"fwd.example | {fwd} | {fwd} | bank.example, partner.example | relay.example ( {relay} ) | 0 | no" in page
+    assert f"relay.example | {relay} | {relay} | partner.example | fwd.example ( {relay} ) | 0 | no" in page
+    assert f"alumni.example | 0 | 0 | - | - | {spared} | yes | " in page
+    assert ".gone.example | 0 | 0 | - | - | 0 | yes, and it spared nothing" in page
+    line = '["alumni.example", ".gone.example", "crook.example", "fwd.example", "relay.example"]'
+    assert f"trusted_sealers = {line}".replace('"', "&#34;") in page
+    assert "not known | " in words(app, "/what-if?days=30")
 
 
 def test_did_the_reports_go_out(app: Gate) -> None:

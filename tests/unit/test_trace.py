@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from sqlalchemy.engine import Engine
 
+from dmarc_milter.arc.chain import ArcStatus, Chain
+from dmarc_milter.arc.results import MethodResult, SealedResults
 from dmarc_milter.cli.main import main
 from dmarc_milter.cli.trace.table import heading, id_width, line
 from dmarc_milter.dkim.result import DkimResult
@@ -99,6 +101,12 @@ def by_list(queue_id: str, **more: Any) -> MessageRecord:
     )
 
 
+SAW_PASS = MethodResult("dmarc", "pass", (("header.from", "example.com"),))
+SEALED = Chain(
+    ArcStatus.PASS,
+    sealers=("seal.example", "later.example"),
+    results=(SealedResults("seal.example", "", (SAW_PASS,)), SealedResults("later.example", "", ())),
+)
 MESSAGES = [
     record("A", reply=REPLY),
     record("B", mode=Mode.MONITOR, disposition=SPARED, time=NOW + 10),
@@ -112,7 +120,7 @@ MESSAGES = [
         time=NOW + 50,
         envelope=replace(ENVELOPE, client_address=bytes([127, 0, 0, 1])),
     ),
-    record("G", verdict=replace(verdict("fail", "reject"), spf=verdict("pass").spf), time=NOW + 60),
+    record("G", verdict=replace(verdict("fail", "reject"), spf=verdict("pass").spf, arc=SEALED), time=NOW + 60),
 ]
 FILTERS: dict[str, list[str]] = {
     "A C": ["A", "C"],
@@ -126,6 +134,9 @@ FILTERS: dict[str, list[str]] = {
     "--rule nobody": [],
     "--list dev.lists.example": ["E"],
     "--list DEV.lists.example": ["E"],
+    "--sealer Seal.example": ["G"],
+    "--sealer later.example --action reject": ["G"],
+    "--sealer al.example": [],
     "--from example.com --dmarc fail": ["A", "B", "D", "E", "G"],
     "--from someone@example.com --dmarc pass": ["C"],
     "--client 127.0.0.0/8": ["F"],

@@ -18,6 +18,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--from", dest="author_domain", metavar="DOMAIN", help="the domain of From")
     which.add_argument("--client", metavar="ADDRESS", help="the client's address, or a network")
     which.add_argument("--list", dest="list_id", metavar="LIST-ID", help="the mailing list")
+    which.add_argument(
+        "--sealer", metavar="DOMAIN", help="an ARC sealer that has to be trusted so that a chain vouches"
+    )
     which.add_argument("--action", choices=_ACTIONS, help="what was done")
     which.add_argument("--dmarc", choices=_DMARC, help="the result of DMARC")
     which.add_argument("--spf", choices=_SPF, help="the result of SPF")

@@ -145,6 +145,7 @@ def _criteria(options: argparse.Namespace) -> Criteria:
     message_id = options.message_id
     if message_id is not None and not message_id.startswith("<"):
         message_id = f"<{message_id}>"
+    sealer = _domain(options.sealer, "--sealer")
     criteria = Criteria(
         tuple(dict.fromkeys(options.queue_id)),
         message_id,
@@ -157,6 +158,7 @@ def _criteria(options: argparse.Namespace) -> Criteria:
         options.spf,
         options.rule,
         options.list_id.lower() if options.list_id is not None else None,
+        sealers=() if sealer is None else (sealer,),
     )
     if criteria == Criteria() and not options.follow:
         raise ValueError("name a QUEUE-ID, or say which messages: --from, --action, --since, ... (trace --help)")

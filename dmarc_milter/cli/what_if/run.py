@@ -13,13 +13,15 @@ from sqlalchemy.engine import Engine
 from dmarc_milter.cli import moments
 from dmarc_milter.cli.journal import JOURNAL_ERRORS, fail, open_journal
 from dmarc_milter.common.terminal import columns, hanging, wrapped
+from dmarc_milter.dns.name import DomainPattern
 from dmarc_milter.explaining.rejudging import UNKNOWN, Changed, Rejudging, rejudged
 from dmarc_milter.journal import reader
 from dmarc_milter.journal.location import database
 from dmarc_milter.journal.seen_lists import SeenList, SeenLists, setting
+from dmarc_milter.journal.seen_sealers import SeenSealer, of_no_use, seen
 from dmarc_milter.journal.what_if import Group, Method, Refusals, Refused, sealers_setting
 from dmarc_milter.journal.what_if_words import LISTS, RULES, SEALERS, SHOWN, counted, headline, meaning, most
-from dmarc_milter.judging.site import trusted_lists
+from dmarc_milter.judging.site import trusted_lists, trusted_sealers
 from dmarc_milter.message.mailing_list import ListPattern
 from dmarc_milter.settings import config
 from dmarc_milter.wording.actions import DONE
@@ -37,18 +39,20 @@ def what_if(options: argparse.Namespace) -> int:
             return _with_other_settings(reader.judged(engine, earliest), engine, settings, options, earliest)
         judged = reader.judged(engine, earliest)
         found, lists = _seen(engine, earliest)
+        sealers = seen(reader.sealed(engine, earliest))
     except JOURNAL_ERRORS as error:
         return fail(error)
-    trusted = trusted_lists(settings)
+    trusted, believed = trusted_lists(settings), trusted_sealers(settings)
     if options.json:
-        for line in _json_lines(found, lists, trusted):
+        for line in (*_json_lines(found, lists, trusted), *_sealers_as_json(sealers, believed)):
             print(json.dumps(line))
     else:
         width = columns(sys.stdout)
         for text in _lines(found, judged, options, width):
             print(text)
         _print_lists(lists, options.limit, trusted, width)
-        _print_sealers(found, settings.policy.indirect.trusted_sealers, width)
+        _print_sealers(sealers, options.limit, believed, width)
+        _print_setting(SEALERS, sealers_setting(found.groups, settings.policy.indirect.trusted_sealers), width)
         _print_rules(found, width)
     return SOMEBODY if found.messages else NOBODY
 
@@ -100,6 +104,20 @@ def _list_as_json(found: SeenList, trusted: Sequence[ListPattern]) -> dict[str, 
         "author_domains": dict(found.authors),
         "trusted": found.is_trusted(trusted),
     }
+
+
+def _sealers_as_json(found: Sequence[SeenSealer], trusted: Sequence[DomainPattern]) -> Iterator[dict[str, object]]:
+    for each in found:
+        yield {
+            "sealer": each.name,
+            "messages": each.messages,
+            "sent_on": each.sent_on,
+            "spared": each.spared,
+            "beside": dict(each.beside),
+            "author_domains": dict(each.authors),
+            "trusted": each.is_trusted(trusted),
+        }
+    yield from ({"sealer": name, "messages": 0, "spared": 0, "trusted": True} for name in of_no_use(found, trusted))
 
 
 # For people
@@ -155,8 +173,29 @@ def _print_lists(lists: list[SeenList], limit: int, trusted: Sequence[ListPatter
     _print_setting(LISTS, setting(lists[:limit], trusted), width)
 
 
-def _print_sealers(found: Refused, trusted: Sequence[str], width: int) -> None:
-    _print_setting(SEALERS, sealers_setting(found.groups, trusted), width)
+def _print_sealers(found: Sequence[SeenSealer], limit: int, trusted: Sequence[DomainPattern], width: int) -> None:
+    unused = of_no_use(found, trusted)
+    if not found and not unused:
+        return
+    print("\nARC sealers, and what is spared where they are trusted:\n")
+    for each in found[:limit]:
+        mark = "trusted" if each.is_trusted(trusted) else "not trusted"
+        print(f"{each.name}: {each.spared} spared, {each.messages} would be; {mark}")
+        if each.messages:
+            for text in _sealer(each, width):
+                print(text)
+    for name in unused:
+        print(f"{name}: trusted, and it spared nothing")
+    if len(found) > limit:
+        print(f"\n{limit} sealers are shown, those that would spare most, of {len(found)}.")
+
+
+def _sealer(found: SeenSealer, width: int) -> Iterator[str]:
+    signed = f"header signed by the domain of From, and the body changed: {found.sent_on} of {found.messages}"
+    yield from hanging(signed, width, "  ", "    ")
+    yield from hanging(f"in the name of: {most(found.authors) or '(no usable From)'}", width, "  ", "    ")
+    if found.beside:
+        yield from hanging(f"to be trusted, too: {most(found.beside)}", width, "  ", "    ")
 
 
 def _print_setting(advice: str, line: str | None, width: int) -> None:

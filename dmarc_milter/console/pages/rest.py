@@ -8,14 +8,16 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from dmarc_milter.columns.origin import BY_SEALER
 from dmarc_milter.console.search import within
-from dmarc_milter.console.site import Site
+from dmarc_milter.console.site import FilterSettings, Site
 from dmarc_milter.journal import reader
 from dmarc_milter.journal.seen_lists import SeenLists, setting
+from dmarc_milter.journal.seen_sealers import of_no_use, seen
 from dmarc_milter.journal.walk import beginning
 from dmarc_milter.journal.what_if import Refusals, sealers_setting
 from dmarc_milter.journal.what_if_words import LISTS, RULES, SEALERS, counted, headline, meaning, most
-from dmarc_milter.judging.site import trusted_lists
+from dmarc_milter.judging.site import trusted_lists, trusted_sealers
 from dmarc_milter.reporting import listing
 from dmarc_milter.service.state import default_path
 from dmarc_milter.settings.error import ConfigError
@@ -50,13 +52,17 @@ def _refused(site: Site, days: int) -> dict[str, Any]:
         for row in reader.what_if(engine, begin):
             refusals.add(row)
             lists.add(row)
+        sealers = seen(reader.sealed(engine, begin, _LOOKED_AT))
     found, settings = refusals.found(), site.filter_settings()
     trusted, shown = trusted_lists(settings.settings), lists.ranked()[:SHOWN]
+    believed = trusted_sealers(settings.settings)
     return {
         "headline": headline(found, judged, days),
         "groups": found.groups[:SHOWN],
         "others": found.messages - sum(each.count for each in found.groups[:SHOWN]),
-        "lists": [(each, each.is_trusted(trusted)) for each in shown],
+        "lists": [(each, _yes_or_no(settings, each.is_trusted(trusted))) for each in shown],
+        "sealers": [(each, _yes_or_no(settings, each.is_trusted(believed))) for each in sealers[:SHOWN]],
+        "of_no_use": of_no_use(sealers, believed),
         "settings": [
             (advice, line)
             for advice, line in (
@@ -70,9 +76,14 @@ def _refused(site: Site, days: int) -> dict[str, Any]:
         "most": most,
         "counted": counted,
         "period": within(begin, now),
+        "by_sealer": BY_SEALER,
         "begin": begin if begin > since else None,
         "problem": settings.problem,
     }
+
+
+def _yes_or_no(settings: FilterSettings, is_trusted: bool) -> str:
+    return "not known" if settings.problem else "yes" if is_trusted else "no"
 
 
 def reports(site: Site, request: Request) -> Response:

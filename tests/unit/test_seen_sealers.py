@@ -1,0 +1,53 @@
+"""Which ARC sealers vouch for what, and which of those that are trusted are of no use."""
+
+import pytest
+
+from dmarc_milter.dns.name import DomainPattern
+from dmarc_milter.journal import seen_sealers
+from dmarc_milter.journal.seen_sealers import Sealed, of_no_use, seen
+
+
+def refused(*chain: str, author: str | None = "a.example", kind: str = "other") -> Sealed:
+    return Sealed(chain, author, kind, is_spared=False)
+
+
+def spared(*chain: str) -> Sealed:
+    return Sealed(chain, "a.example", "sent_on", is_spared=True)
+
+
+def test_each_sealer_of_a_chain_counts() -> None:
+    both = refused("new.example", "old.example", kind="sent_on")
+    found = seen([refused("old.example"), both, spared("kept.example"), refused("old.example", author=None)])
+    old, new, kept = found
+    assert (old.name, old.messages, old.sent_on, old.spared) == ("old.example", 3, 1, 0)
+    assert (old.beside, old.authors) == ({"new.example": 1}, {"a.example": 2})
+    assert (new.name, new.messages, new.beside) == ("new.example", 1, {"old.example": 1})
+    assert (kept.name, kept.messages, kept.spared, kept.authors) == ("kept.example", 0, 1, {})
+
+
+def test_who_sealed_twice_counts_once() -> None:
+    (found,) = seen([refused("a.example", "a.example")])
+    assert (found.messages, found.beside) == (1, {})
+
+
+def test_what_strangers_choose_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seen_sealers, "MAX_SEALERS", 3)
+    monkeypatch.setattr(seen_sealers, "MAX_NAMES", 2)
+    found = seen(refused("z.example", f"s{number}.example", author=f"a{number}.example") for number in range(9))
+    assert [(each.name, each.messages) for each in found] == [("z.example", 9), ("s0.example", 1), ("s1.example", 1)]
+    assert (len(found[0].beside), len(found[0].authors)) == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("trusted", "unused"),
+    [
+        (DomainPattern("kept.example", with_subdomains=False), []),
+        (DomainPattern("example", with_subdomains=True), []),
+        (DomainPattern("old.example", with_subdomains=False), ["old.example"]),
+        (DomainPattern("lists.example", with_subdomains=True), [".lists.example"]),
+    ],
+    ids=["useful", "below", "refused-all-the-same", "never-seen"],
+)
+def test_what_spared_nothing_is_of_no_use(trusted: DomainPattern, unused: list[str]) -> None:
+    found = seen([spared("kept.example"), refused("other.example", "old.example")])
+    assert of_no_use(found, [trusted]) == unused

@@ -12,9 +12,10 @@ from sqlalchemy.engine import Connection, Engine
 
 from dmarc_milter.columns.column import Row
 from dmarc_milter.journal.locking import lock
-from dmarc_milter.journal.rollups import counted
+from dmarc_milter.journal.rollups import counted, days
 from dmarc_milter.journal.row import TABLE
 from dmarc_milter.journal.schema import OLD_INDEXES, UNFILLED, messages
+from dmarc_milter.journal.tally_tables import tallied_days
 
 PIECE = 20_000
 PAUSE_SECONDS = 0.11
@@ -60,6 +61,7 @@ def _fill_piece(connection: Connection, size: int) -> int:
         return 0
     for row in rows:
         row.update({name: derive(row) for name, derive in _DERIVED})
+    connection.execute(tallied_days.delete().where(tallied_days.c.day.in_(days(rows))))
     placeholder = _PLACEHOLDERS[connection.dialect.name]
     connection.exec_driver_sql(_setting(placeholder), [_changes(row) for row in rows])
     for rollup, counts in counted(rows):

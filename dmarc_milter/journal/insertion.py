@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit
 from dmarc_milter.columns.column import Row
 from dmarc_milter.journal.failures import KEEP, failure_rows
 from dmarc_milter.journal.reported import Placeholders, Statements, additions
-from dmarc_milter.journal.rollups import ROLLUPS, counted
+from dmarc_milter.journal.rollups import ROLLUPS, counted, days
 from dmarc_milter.journal.row import COLUMNS, JSON_COLUMNS, VERSION
 
 BUSY_SECONDS = 10
@@ -63,6 +63,8 @@ def _check_version(found: Any) -> None:
 
 _HEAD = f"INSERT INTO messages ({', '.join(COLUMNS)}) VALUES "  # noqa: S608 - names of our own
 _ONCE = "ON CONFLICT DO NOTHING"
+_NOT_TALLIED = "DELETE FROM tallied_days WHERE day = {}"
+"""Before its rows are written: see tallies.py."""
 _NEW_KEY = "INSERT INTO report_secrets (name, secret) VALUES ('redaction', {}) ON CONFLICT DO NOTHING"
 _KEY = "SELECT secret FROM report_secrets WHERE name = 'redaction'"
 
@@ -96,6 +98,7 @@ class _Sqlite:
         try:
             with self._connection:
                 self._connection.execute("BEGIN IMMEDIATE")
+                self._connection.executemany(_NOT_TALLIED.format("?"), [(day,) for day in days(rows)])
                 new = [each for each in rows if self._connection.execute(self._statement, _flat(each)).rowcount]
                 for rollup, counts in counted(new):
                     self._connection.executemany(self._counting[rollup.name], counts)
@@ -152,6 +155,8 @@ class _PostgreSql:
         driver = self._driver
         try:
             with self._connection, self._connection.cursor() as cursor:
+                for day in days(rows):
+                    cursor.execute(_NOT_TALLIED.format("%s"), (day,))
                 flat = [_flat(row) for row in rows]
                 returned = driver.extras.execute_values(
                     cursor, self._statement, flat, self._values, page_size=200, fetch=True

@@ -90,6 +90,11 @@ KEEP_HOURS_DAYS = 400
 """`hours` and `results` outlive the messages: last year's November beside this one."""
 
 
+def days(rows: Iterable[Row]) -> list[int]:
+    """Those of the rows, each once, by their starts in UTC."""
+    return sorted({_start(row["time"], DAY) for row in rows})
+
+
 def counted(rows: Iterable[Row]) -> list[tuple[Rollup, list[Row]]]:
     """What to add to each table, sorted by key: workers that add to the same counts then never wait in a circle."""
     found: dict[str, Counter[Key]] = {each.name: Counter() for each in ROLLUPS}

@@ -16,7 +16,9 @@ _TOLD = tuple(column.name for column in read_by(Reader.JOURNAL))
 TABLE = (*OWN, *read_by(Reader.JOURNAL))
 REPORTS_VERSION = 5
 """The first with the tables of reports (report_tables.py)."""
-VERSION = max(REPORTS_VERSION, *(column.since for column in TABLE))
+TALLIES_VERSION = 6
+"""The first with the tables of what stood out (tally_tables.py)."""
+VERSION = max(REPORTS_VERSION, TALLIES_VERSION, *(column.since for column in TABLE))
 """Of the tables that rows go into (schema.py)."""
 
 COLUMNS = tuple(column.name for column in TABLE)

@@ -10,7 +10,7 @@ from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.types import TypeEngine
 
 from dmarc_milter.columns.column import Column, Kind
-from dmarc_milter.journal import report_tables
+from dmarc_milter.journal import report_tables, tally_tables
 from dmarc_milter.journal.locking import lock
 from dmarc_milter.journal.partitions import Partitioned, make
 from dmarc_milter.journal.rollups import ROLLUPS, Rollup
@@ -115,11 +115,18 @@ def _add_reports(connection: Connection) -> None:
     make(connection, COUNTED, time.time())
 
 
+def _add_tallies(connection: Connection) -> None:
+    """To version 6: tables alone. Days that are over are left to the upkeep (tallies.py)."""
+    _add_columns(6, connection)
+    tally_tables.metadata.create_all(connection)
+
+
 Migrations = Mapping[int, Callable[[Connection], None]]
 MIGRATIONS: Migrations = {
     **{before: partial(_add_columns, before + 1) for before in range(1, VERSION)},
     3: _add_rollups,
     4: _add_reports,
+    5: _add_tallies,
 }
 """For each older version, what makes the next one of it."""
 
@@ -136,6 +143,7 @@ def prepare(engine: Engine, version: int = VERSION, migrations: Migrations = MIG
         if found is None:
             metadata.create_all(connection)
             report_tables.metadata.create_all(connection)
+            tally_tables.metadata.create_all(connection)
             for each in PARTITIONED:
                 make(connection, each, time.time())
             connection.execute(version_table.insert().values(version=version))

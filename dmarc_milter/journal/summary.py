@@ -4,9 +4,7 @@ Whole hours are read from the counts, and what is left of an hour at either end 
 all is read from its records.
 """
 
-import ipaddress
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -14,10 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from dmarc_milter.journal.criteria import dkim_result
-from dmarc_milter.journal.figures import Domain, Figure, Figures, MailingList, Network, Period, Summary
+from dmarc_milter.journal.figures import Figure, Figures, Period, Summary
+from dmarc_milter.journal.foremost import Foremost
 from dmarc_milter.journal.rollups import HOUR
-from dmarc_milter.journal.schema import STANDS_OUT, UNFILLED, messages, rollups, told_columns
-from dmarc_milter.journal.seen_lists import authenticated_domains
+from dmarc_milter.journal.schema import UNFILLED, messages, rollups
 
 TOP = 10
 SAMPLE = 100
@@ -34,6 +32,7 @@ def summary(engine: Engine, period: Period, author_domain: str | None = None, *,
     with engine.connect() as connection:
         asking = _Asking(connection, period, author_domain, host)
         decisions, results = asking.counts()
+        foremost = Foremost(connection, period, author_domain) if host is None else None
         return Summary(
             period=period,
             begins=asking.begins(),
@@ -51,9 +50,9 @@ def summary(engine: Engine, period: Period, author_domain: str | None = None, *,
             rules=_by(decisions, "rule"),
             results={"dmarc": _by(decisions, "dmarc"), **{name: _of_method(results, name) for name in METHODS[1:]}},
             hourly=asking.hourly(),
-            domains=asking.domains() if host is None else (),
-            networks=asking.networks() if host is None else (),
-            lists=asking.lists() if host is None else (),
+            domains=foremost.domains() if foremost else (),
+            networks=foremost.networks() if foremost else (),
+            lists=foremost.lists() if foremost else (),
         )
 
 
@@ -87,25 +86,6 @@ def _of_method(counts: Iterable[_Count], method: str) -> Figures:
 
 
 _DECISION = ("host", "mode", "dmarc", "wanted", "action", "override", "rule")
-_MAPPED = b"\0" * 10 + b"\xff\xff"
-_IPV4_OCTETS, _IPV6_OCTETS = 15, 6
-"""Of a `source`, those of a /24 and of a /48."""
-
-
-def _network() -> "sa.ColumnElement[bytes]":
-    is_ipv4 = sa.func.substr(messages.c.source, 1, len(_MAPPED)) == sa.literal(_MAPPED, sa.LargeBinary)
-    return sa.case(
-        (is_ipv4, sa.func.substr(messages.c.source, 1, _IPV4_OCTETS)),
-        else_=sa.func.substr(messages.c.source, 1, _IPV6_OCTETS),
-    )
-
-
-def _network_text(octets: bytes | None) -> str | None:
-    if octets is None:
-        return None
-    whole = bytes(octets).ljust(16, b"\0")
-    address: tuple[bytes, int] = (whole[12:], 24) if whole.startswith(_MAPPED) else (whole, 48)
-    return str(ipaddress.ip_network(address))
 
 
 class _Asking:
@@ -196,91 +176,7 @@ class _Asking:
         is_sqlite = self._connection.dialect.name == "sqlite"
         return sa.cast(hours if is_sqlite else sa.func.floor(hours), sa.BigInteger) * HOUR
 
-    def _figures(self) -> "tuple[sa.ColumnElement[int], sa.ColumnElement[int]]":
-        is_now = messages.c.time >= self._period.since
-        now = sa.func.sum(sa.case((is_now, 1), else_=0))
-        return now.label("now"), (sa.func.count() - now).label("before")
-
-    def _both(self) -> "list[sa.ColumnElement[bool]]":
-        return self._within(Period(self._period.before.since, self._period.until))
-
-    def domains(self) -> tuple[Domain, ...]:
-        now, before = self._figures()
-        query = sa.select(messages.c.author_domain.label("name"), now, before).where(*self._both(), STANDS_OUT)
-        query = query.group_by(messages.c.author_domain).having(now > 0)
-        rows = self._rows(query.order_by(now.desc(), sa.nulls_first(messages.c.author_domain)).limit(TOP))
-        networks = self._main_networks([each["name"] for each in rows])
-        return tuple(
-            Domain(each["name"], _figure(each), networks.get(each["name"]), self._proves_to_be(each["name"]))
-            for each in rows
-        )
-
-    def _main_networks(self, names: list[str | None]) -> dict[str | None, str | None]:
-        """Of each domain, the network from where most of its failing mail came."""
-        name, network = messages.c.author_domain.label("name"), _network().label("network")
-        query = sa.select(name, network, sa.func.count().label("messages")).where(*self._within(self._period))
-        # An expression: the index of what stands out has all of it, the one by domain has no networks.
-        domain = sa.func.coalesce(messages.c.author_domain, "")
-        query = query.where(STANDS_OUT, domain.in_([each or "" for each in names]))
-        query = query.group_by(messages.c.author_domain, sa.text("network"))
-        # The database ranks them: a sender may have used very many.
-        each = query.subquery()
-        order = (each.c.messages.desc(), sa.nulls_last(each.c.network.desc()))
-        rank = sa.func.row_number().over(partition_by=each.c.name, order_by=order).label("rank")
-        ranked = sa.select(each.c.name, each.c.network, rank).subquery()
-        first = sa.select(ranked.c.name, ranked.c.network).where(ranked.c.rank == 1)
-        return {row["name"]: _network_text(row["network"]) for row in self._rows(first)}
-
-    def _proves_to_be(self, name: str | None) -> str | None:
-        query = sa.select(*told_columns).where(*self._within(self._period), STANDS_OUT, _is_one_of([name]))
-        rows = self._rows(query.order_by(messages.c.time.desc()).limit(SAMPLE))
-        # Nobody is counted, too: else the one that authenticated a few would stand for a flood of spoofed mail.
-        counted = Counter(domain for row in rows for domain in authenticated_domains(row) - {None} or {""})
-        return max(counted, key=lambda domain: (counted[domain], domain), default="") or None
-
-    def networks(self) -> tuple[Network, ...]:
-        now, before = self._figures()
-        network = _network().label("network")
-        # Those of this period: a domain that only the one before had is no use here.
-        domain = sa.case((messages.c.time >= self._period.since, messages.c.author_domain), else_=None)
-        domains = sa.func.count(sa.distinct(domain)).label("domains")
-        query = sa.select(network, now, before, domains).where(*self._both(), STANDS_OUT)
-        query = (
-            query.group_by(sa.text("network"))
-            .having(now > 0)
-            .order_by(now.desc(), sa.nulls_first(sa.literal_column("network")))
-        )
-        return tuple(
-            Network(_network_text(each["network"]), _figure(each), int(each["domains"]))
-            for each in self._rows(query.limit(TOP))
-        )
-
-    def lists(self) -> tuple[MailingList, ...]:
-        now, before = self._figures()
-        fails = messages.c.dmarc == "fail"
-        is_now = messages.c.time >= self._period.since
-        failing = sa.func.sum(sa.case((sa.and_(fails, is_now), 1), else_=0)).label("failing")
-        failed = sa.func.sum(sa.case((sa.and_(fails, sa.not_(is_now)), 1), else_=0)).label("failed")
-        query = sa.select(messages.c.list_id.label("name"), now, before, failing, failed)
-        query = query.where(*self._both(), messages.c.list_id.is_not(None)).group_by(messages.c.list_id)
-        query = query.having(now > 0).order_by(failing.desc(), now.desc(), messages.c.list_id).limit(TOP)
-        return tuple(
-            MailingList(each["name"], _figure(each), Figure(int(each["failing"]), int(each["failed"])))
-            for each in self._rows(query)
-        )
-
 
 def _places(count: int) -> "list[sa.ColumnElement[Any]]":
     """To group by the first columns, by their places: so the parameters of an expression are sent once."""
     return [sa.literal_column(str(number)) for number in range(1, count + 1)]
-
-
-def _figure(row: Mapping[str, Any]) -> Figure:
-    return Figure(int(row["now"]), int(row["before"]))
-
-
-def _is_one_of(names: list[str | None]) -> "sa.ColumnElement[bool]":
-    known = [name for name in names if name is not None]
-    if len(known) == len(names):
-        return messages.c.author_domain.in_(known)
-    return sa.or_(messages.c.author_domain.in_(known), messages.c.author_domain.is_(None))

@@ -20,7 +20,9 @@ from dmarc_milter.journal.forgetting import forget_counts, forget_messages, forg
 from dmarc_milter.journal.insertion import one_line
 from dmarc_milter.journal.locking import is_busy
 from dmarc_milter.journal.partitions import keep_ahead
+from dmarc_milter.journal.rollups import DAY
 from dmarc_milter.journal.schema import PARTITIONED, SchemaError, prepare
+from dmarc_milter.journal.tallies import forget_tallies, tally
 
 REPORT_DAYS = 30
 """Days for which reports are kept, where nobody says otherwise."""
@@ -30,6 +32,8 @@ def keep_up(engine: Engine, keep_days: float, report_days: float = REPORT_DAYS) 
     """All that is done from time to time; returns how many records were forgotten."""
     total = 0
     fill(engine)
+    if keep_days:
+        forget_tallies(engine, time.time() - keep_days * DAY)
     try:
         _keep_partitions(engine)
         total = forget_messages(engine, keep_days)
@@ -39,6 +43,7 @@ def keep_up(engine: Engine, keep_days: float, report_days: float = REPORT_DAYS) 
         if not is_busy(error):
             raise
     forget_counts(engine, keep_days)
+    tally(engine, time.time())
     _analyze(engine)
     return total
 

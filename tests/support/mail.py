@@ -110,5 +110,6 @@ PERIODS = {
     "over a full hour": Period(UNTIL - 5_000, UNTIL - 3_000),
     "an hour and a half": Period(UNTIL - 1.5 * HOUR, UNTIL),
     "up to now, where an hour is not over": Period(UNTIL - DAY - 100, UNTIL + 1_234.5),
+    "whole days and parts of days": Period(UNTIL - 34 * HOUR - 20.5, UNTIL + 5),
     "only the hour that is not over": Period(UNTIL - 60, UNTIL + 60),
 }

@@ -19,10 +19,12 @@ from dmarc_milter.cli.summary.text import cut, tell
 from dmarc_milter.columns.origin import FINDING
 from dmarc_milter.journal import schema
 from dmarc_milter.journal.figures import Figure, Period
+from dmarc_milter.journal.foremost import SAMPLE
 from dmarc_milter.journal.rollups import HOUR, dkim_result
 from dmarc_milter.journal.seen_lists import authenticated_domains
-from dmarc_milter.journal.summary import SAMPLE, summary
+from dmarc_milter.journal.summary import summary
 from dmarc_milter.journal.summary_words import change
+from dmarc_milter.journal.tallies import tally
 from dmarc_milter.journal.what_if import network_of
 from dmarc_milter.settings.database_url import DatabaseUrl
 from tests.support.journals import insert, make_old
@@ -49,9 +51,14 @@ def counted(figures: Any) -> dict[str, Figure]:
 
 @pytest.mark.parametrize("period", PERIODS.values(), ids=PERIODS.keys())
 @pytest.mark.parametrize("domain", [None, "a.example"])
-def test_figures_are_those_of_the_records(engine: Engine, url: DatabaseUrl, period: Period, domain: str | None) -> None:
+@pytest.mark.parametrize("is_tallied", [False, True])
+def test_figures_are_those_of_the_records(
+    engine: Engine, url: DatabaseUrl, period: Period, domain: str | None, is_tallied: bool
+) -> None:
     rows = varied()
     insert(url, rows)
+    if is_tallied:
+        assert tally(engine, UNTIL) == 2
     rows = [each for each in rows if domain is None or each["author_domain"] == domain]
     found = summary(engine, period, domain)
     assert found.all == Figure(len(within(rows, period)), len(within(rows, period.before)))

@@ -1,0 +1,144 @@
+"""What stood out on a day that is over is tallied once, and a day whose records change is tallied anew."""
+
+import itertools
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.engine import Engine
+
+from dmarc_milter.journal import schema
+from dmarc_milter.journal.figures import Figure, Period
+from dmarc_milter.journal.filling import fill
+from dmarc_milter.journal.foremost import divided
+from dmarc_milter.journal.rollups import DAY
+from dmarc_milter.journal.summary import summary
+from dmarc_milter.journal.tallies import GRACE_SECONDS, forget_tallies, tally
+from dmarc_milter.journal.tally_tables import metadata, tallied_days, tallied_domains
+from dmarc_milter.settings.database_url import DatabaseUrl
+from tests.support.journals import insert, make_old
+from tests.support.mail import UNTIL, varied
+
+TODAY = int(UNTIL // DAY) * DAY
+YESTERDAY, THE_DAY_BEFORE = TODAY - DAY, TODAY - 2 * DAY
+TWO_DAYS = Period(THE_DAY_BEFORE, TODAY)
+
+
+def tallied(engine: Engine) -> list[int]:
+    with engine.connect() as connection:
+        return list(connection.execute(sa.select(tallied_days.c.day).order_by(tallied_days.c.day)).scalars())
+
+
+def all_tables(engine: Engine) -> dict[str, set[Any]]:
+    with engine.connect() as connection:
+        return {name: set(map(tuple, connection.execute(sa.select(each)))) for name, each in metadata.tables.items()}
+
+
+def domains(engine: Engine) -> dict[str | None, Figure]:
+    return {each.name: each.messages for each in summary(engine, TWO_DAYS).domains}
+
+
+@pytest.mark.parametrize(
+    ("now", "days"),
+    [
+        (TODAY, [THE_DAY_BEFORE]),
+        (TODAY + GRACE_SECONDS - 1, [THE_DAY_BEFORE]),
+        (TODAY + GRACE_SECONDS, [THE_DAY_BEFORE, YESTERDAY]),
+        (TODAY + DAY, [THE_DAY_BEFORE, YESTERDAY]),
+        (TODAY + 2 * DAY, [THE_DAY_BEFORE, YESTERDAY, TODAY]),
+    ],
+)
+def test_days_that_are_over_but_for_the_first_which_may_be_forgotten_in_part(
+    engine: Engine, url: DatabaseUrl, now: float, days: list[int]
+) -> None:
+    insert(url, varied())
+    assert tally(engine, now) == len(days)
+    assert tallied(engine) == days
+    assert tally(engine, now) == 0
+
+
+def test_an_empty_journal_has_no_days(engine: Engine) -> None:
+    assert tally(engine, UNTIL) == 0
+
+
+def test_they_are_read(engine: Engine, url: DatabaseUrl) -> None:
+    """Else the tests of figures would tell nothing of them."""
+    insert(url, varied())
+    tally(engine, UNTIL)
+    before = domains(engine)["a.example"]
+    with engine.begin() as connection:
+        connection.execute(tallied_domains.update().values(messages=tallied_domains.c.messages + 1_000))
+    assert domains(engine)["a.example"].now == before.now + 2_000
+
+
+def test_a_record_that_comes_late_has_its_day_tallied_anew(engine: Engine, url: DatabaseUrl) -> None:
+    rows = [{**each, "author_domain": "a.example"} for each in varied()]
+    insert(url, rows)
+    tally(engine, UNTIL)
+    late = {**next(each for each in rows if each["dmarc"] == "fail"), "uid": "late", "time": YESTERDAY + 5.0}
+    insert(url, [late])
+    assert tallied(engine) == [THE_DAY_BEFORE]
+    now = domains(engine)["a.example"].now
+    assert tally(engine, UNTIL) == 1
+    assert tallied(engine) == [THE_DAY_BEFORE, YESTERDAY]
+    assert domains(engine)["a.example"].now == now
+    insert(url, [{**late, "uid": "later"}])
+    assert domains(engine)["a.example"].now == now + 1
+
+
+def test_rows_of_older_versions_that_are_filled_have_their_days_tallied_anew(engine: Engine) -> None:
+    """A row that another host's older program wrote has no network before."""
+    make_old(engine, varied())
+    schema.prepare(engine)
+    tally(engine, UNTIL)
+    without = all_tables(engine)
+    fill(engine)
+    assert tallied(engine) == []
+    tally(engine, UNTIL)
+    assert all_tables(engine)["tallied_domains"] == without["tallied_domains"]
+    assert all_tables(engine)["tallied_networks"] != without["tallied_networks"]
+
+
+def test_a_run_that_is_ended_leaves_whole_days(engine: Engine, url: DatabaseUrl) -> None:
+    insert(url, varied())
+    tally(engine, UNTIL)
+    whole = all_tables(engine)
+    forget_tallies(engine, UNTIL)
+    calls = iter((False, True))
+
+    def ended(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if statement.startswith("INSERT INTO tallied_lists") and next(calls):
+            raise KeyboardInterrupt
+
+    sa.event.listen(engine, "before_cursor_execute", ended)
+    with pytest.raises(KeyboardInterrupt):
+        tally(engine, UNTIL)
+    sa.event.remove(engine, "before_cursor_execute", ended)
+    assert tallied(engine) == [THE_DAY_BEFORE]
+    assert {row[0] for row in all_tables(engine)["tallied_sources"]} == {THE_DAY_BEFORE}
+    assert tally(engine, UNTIL) == 1
+    assert all_tables(engine) == whole
+
+
+def test_days_are_forgotten_whose_records_are(engine: Engine, url: DatabaseUrl) -> None:
+    insert(url, varied())
+    tally(engine, UNTIL)
+    forget_tallies(engine, YESTERDAY)
+    assert tallied(engine) == [YESTERDAY]
+    forget_tallies(engine, YESTERDAY + 1)
+    assert not any(all_tables(engine).values())
+
+
+moments = st.integers(0, 10 * DAY)
+
+
+@given(moments, moments, st.sets(st.integers(0, 11).map(lambda number: number * DAY)))
+def test_days_and_what_is_between_them_make_the_period(one: int, other: int, days: set[int]) -> None:
+    period = Period(min(one, other), max(one, other))
+    inside, between = divided(period, sorted(days))
+    pieces = sorted([*((day, day + DAY) for day in inside), *((each.since, each.until) for each in between)])
+    assert days.issuperset(inside)
+    assert [pieces[0][0], pieces[-1][1]] == [period.since, period.until]
+    assert all(end == start for (_, end), (start, _) in itertools.pairwise(pieces))

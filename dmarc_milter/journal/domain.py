@@ -10,10 +10,10 @@ from sqlalchemy.engine import Connection, Engine
 from dmarc_milter.columns.column import Row
 from dmarc_milter.columns.origin import KINDS
 from dmarc_milter.journal.figures import Period
+from dmarc_milter.journal.particulars import network_of
 from dmarc_milter.journal.rollups import DAY
 from dmarc_milter.journal.schema import messages, rollups, told_columns
 from dmarc_milter.journal.seen_lists import authenticated_domains
-from dmarc_milter.journal.what_if import network_of
 
 SAMPLE = 2_000
 """Messages, the newest, that sources and signers are read from: the records of a large domain would be too many."""

@@ -5,18 +5,16 @@ all is read from its records.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
 from dmarc_milter.journal.figures import Domain, Figure, MailingList, Network, Period
-from dmarc_milter.journal.rollups import DAY
 from dmarc_milter.journal.schema import STANDS_OUT, messages, told_columns
 from dmarc_milter.journal.seen_lists import authenticated_domains
-from dmarc_milter.journal.tallies import DOMAINS, LISTS, NETWORKS, SOURCES, Tally, network_text
-from dmarc_milter.journal.tally_tables import tallied_days
+from dmarc_milter.journal.tallies import DOMAINS, LISTS, NETWORKS, SOURCES, Tally, divided, network_text, tallied
 
 TOP = 10
 SAMPLE = 100
@@ -33,15 +31,6 @@ class _Part(NamedTuple):
     """What lies between them."""
 
 
-def divided(period: Period, tallied: Iterable[int]) -> tuple[tuple[int, ...], tuple[Period, ...]]:
-    """Of the days that are tallied, in order, those that lie within; and what is left of the period (pure)."""
-    days = tuple(day for day in tallied if period.since <= day and day + DAY <= period.until)
-    starts = (period.since, *(day + DAY for day in days))
-    ends = (*days, period.until)
-    between = tuple(Period(since, until) for since, until in zip(starts, ends, strict=True) if since < until)
-    return days, between if days or between else (period,)
-
-
 class Foremost:
     """The questions of one summary."""
 
@@ -50,14 +39,9 @@ class Foremost:
         self._connection = connection
         self._period = period
         self._of_domain = [] if author_domain is None else [messages.c.author_domain == author_domain]
-        tallied = self._tallied() if author_domain is None else ()
-        self._now = _Part(True, *divided(period, tallied))
-        self._before = _Part(False, *divided(period.before, tallied))
-
-    def _tallied(self) -> tuple[int, ...]:
-        day = tallied_days.c.day
-        query = sa.select(day).where(day >= self._period.before.since, day < self._period.until).order_by(day)
-        return tuple(self._connection.execute(query).scalars())
+        days = tallied(connection, period.before.since, period.until) if author_domain is None else ()
+        self._now = _Part(True, *divided(period, days))
+        self._before = _Part(False, *divided(period.before, days))
 
     def _rows(self, query: Any) -> list[dict[str, Any]]:
         return [dict(each) for each in self._connection.execute(query).mappings()]

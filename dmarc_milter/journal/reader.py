@@ -17,7 +17,7 @@ from dmarc_milter.journal.schema import STANDS_OUT, messages, rollups, told_colu
 from dmarc_milter.journal.seen_sealers import Sealed
 from dmarc_milter.journal.what_if import best_identifier
 
-__all__ = ["Criteria", "count", "find", "judged", "message", "rejudged", "sealed", "what_if"]
+__all__ = ["Criteria", "count", "find", "judged", "message", "rejudged", "sealed"]
 
 
 def find(engine: Engine, criteria: Criteria, limit: int) -> list[Row]:
@@ -64,29 +64,6 @@ def message(engine: Engine, uid: str) -> Row | None:
     with engine.connect() as connection:
         found = connection.execute(sa.select(*told_columns).where(messages.c.uid == uid)).mappings().first()
         return None if found is None else dict(found)
-
-
-def what_if(engine: Engine, since: float) -> Iterator[Row]:
-    """What enforce does not accept, or would not, and lists' mail that fails all the same, oldest first.
-
-    Of each row what journal/what_if.py and journal/seen_lists.py read.
-    """
-    is_list_mail = sa.and_(messages.c.list_id.is_not(None), messages.c.dmarc == "fail")
-    query = (
-        sa.select(*(messages.c[name] for name in _WHAT_IF))
-        .where(STANDS_OUT, messages.c.time >= since)
-        .where(sa.or_(messages.c.wanted != "accept", is_list_mail))
-        .order_by(messages.c.time)
-    )
-    with engine.connect() as connection:
-        for each in connection.execution_options(stream_results=True).execute(query).mappings():
-            yield dict(each)
-
-
-_WHAT_IF = (
-    *("time", "queue_id", "mode", "wanted", "action", "author_domain", "outer_client", "client", "spf", "spf_domain"),
-    *("dkim", "list_id", "list_has_address", "arc_vouching", "kind", "dmarc", "policy", "dmarc_reason", "reason"),
-)
 
 
 def sealed(engine: Engine, since: float, most: int | None = None) -> Iterator[Sealed]:

@@ -1,7 +1,8 @@
 """The mailing lists whose mail fails DMARC, and which of them the settings trust (pure)."""
 
+import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dmarc_milter.columns.column import Row
@@ -29,8 +30,20 @@ class SeenList:
         """One message more."""
         self.messages += 1
         self.wanted[row["wanted"]] += 1
-        _count(self.authenticated, authenticated_domains(row))
-        _count(self.authors, (row["author_domain"],))
+        _count(self.authenticated, dict.fromkeys(authenticated_domains(row), 1))
+        _count(self.authors, {row["author_domain"]: 1})
+
+    def join(self, text: str) -> None:
+        """Messages more: what :meth:`text` made of them."""
+        kept = json.loads(text)
+        self.messages += kept["messages"]
+        self.wanted.update(kept["wanted"])
+        _count(self.authenticated, kept["authenticated"])
+        _count(self.authors, kept["authors"])
+
+    def text(self) -> str:
+        """To be kept."""
+        return json.dumps({name: getattr(self, name) for name in ("messages", "wanted", "authenticated", "authors")})
 
     @property
     def authenticated_as(self) -> str | None:
@@ -51,10 +64,10 @@ def authenticated_domains(row: Row) -> set[str]:
     return signed | ({row["spf_domain"]} if row["spf"] == "pass" else set())
 
 
-def _count(counted: "Counter[str]", names: Iterable[str | None]) -> None:
-    for name in names:
+def _count(counted: "Counter[str]", messages: Mapping[str | None, int]) -> None:
+    for name, count in messages.items():
         if name is not None and (name in counted or len(counted) < MAX_NAMES):
-            counted[name] += 1
+            counted[name] += count
 
 
 class SeenLists:
@@ -65,9 +78,18 @@ class SeenLists:
 
     def add(self, row: Row) -> None:
         """One message more."""
-        name = row["list_id"]
-        if is_failing_list_mail(row) and (name in self._found or len(self._found) < MAX_LISTS):
-            self._found.setdefault(name, SeenList(name)).add(row)
+        if is_failing_list_mail(row) and (found := self._list(row["list_id"])):
+            found.add(row)
+
+    def join(self, list_id: str, text: str) -> None:
+        """Messages more of one list: what :meth:`SeenList.text` made of them."""
+        if found := self._list(list_id):
+            found.join(text)
+
+    def _list(self, list_id: str) -> SeenList | None:
+        if list_id not in self._found and len(self._found) >= MAX_LISTS:
+            return None
+        return self._found.setdefault(list_id, SeenList(list_id))
 
     def ranked(self) -> list[SeenList]:
         """Those with the most messages first."""

@@ -1,33 +1,24 @@
-"""What stood out on a day that is over is tallied once, by the upkeep: a month is then read without its records.
-
-So a message costs nothing more. Whoever writes or changes a record takes its day back from those that are tallied, and
-the day is tallied anew; until then, and for the day that is not over, readers read the records (standing_out.py).
-"""
+"""What is tallied of a day that is over (tallying.py), and how it is read, beside records of days that are not."""
 
 import ipaddress
-import math
-import time
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 
-from dmarc_milter.journal.rollups import DAY, HOUR
+from dmarc_milter.journal.figures import Period
+from dmarc_milter.journal.rollups import DAY
 from dmarc_milter.journal.schema import STANDS_OUT, messages
 from dmarc_milter.journal.tally_tables import (
-    metadata,
     tallied_days,
+    tallied_decisions,
     tallied_domains,
     tallied_lists,
     tallied_networks,
     tallied_sources,
 )
 
-GRACE_SECONDS = HOUR
-"""After the end of a day: most of what comes late has come by then."""
-PAUSE_SECONDS = 0.11
-"""Between two days, for those that write: SQLite looks every 0.1 s whether it is their turn."""
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 _IPV4_OCTETS, _IPV6_OCTETS = 15, 6
 """Of a `source`, those of a /24 and of a /48."""
@@ -80,7 +71,14 @@ LISTS = Tally(
     messages.c.list_id.is_not(None),
 )
 """All mail with a List-Id, and how much of it failed DMARC."""
-TALLIES = (SOURCES, DOMAINS, NETWORKS, LISTS)
+DECISIONS = Tally(
+    tallied_decisions,
+    {"mode": messages.c.mode, "wanted": messages.c.wanted},
+    _COUNT,
+    sa.and_(STANDS_OUT, messages.c.wanted != "accept"),
+)
+"""What enforce does not accept, or would not."""
+TALLIES = (SOURCES, DOMAINS, NETWORKS, LISTS, DECISIONS)
 
 
 def network_text(octets: bytes) -> str | None:
@@ -92,51 +90,17 @@ def network_text(octets: bytes) -> str | None:
     return str(ipaddress.ip_network(address))
 
 
-def tally(engine: Engine, now: float) -> int:
-    """Tally the days that are over; returns how many were missing. Each is whole in a transaction of its own."""
-    missing = _missing(engine, now)
-    for day in missing:
-        with engine.begin() as connection:
-            _hold(connection)
-            _forget(connection, day)
-            _tally(connection, day)
-        time.sleep(PAUSE_SECONDS)
-    return len(missing)
+def tallied(connection: Connection, since: float, until: float) -> tuple[int, ...]:
+    """The days that begin between these moments and are tallied, in order."""
+    day = tallied_days.c.day
+    query = sa.select(day).where(day >= since, day < until).order_by(day)
+    return tuple(connection.execute(query).scalars())
 
 
-def _missing(engine: Engine, now: float) -> list[int]:
-    with engine.connect() as connection:
-        oldest: float | None = connection.execute(sa.select(sa.func.min(messages.c.time))).scalar()
-        tallied = set(connection.execute(sa.select(tallied_days.c.day)).scalars())
-    if oldest is None:
-        return []
-    # The day of the oldest record may have been forgotten in part.
-    days = range(math.ceil(oldest / DAY) * DAY, int((now - GRACE_SECONDS) // DAY) * DAY, DAY)
-    return [day for day in days if day not in tallied]
-
-
-def _hold(connection: Connection) -> None:
-    """Whoever writes a record meanwhile waits, and takes the day back after it is tallied."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(sa.text(f"LOCK TABLE {tallied_days.name} IN EXCLUSIVE MODE"))
-
-
-def _forget(connection: Connection, day: int) -> None:
-    for table in metadata.tables.values():
-        connection.execute(table.delete().where(table.c.day == day))
-
-
-def _tally(connection: Connection, day: int) -> None:
-    for each in TALLIES:
-        found = each.records(messages.c.time >= day, messages.c.time < day + DAY).subquery()
-        names = (*each.keys, *each.counts)
-        rows = sa.select(sa.literal(day), *(found.c[name] for name in names))
-        connection.execute(each.table.insert().from_select(["day", *names], rows))
-    connection.execute(tallied_days.insert().values(day=day))
-
-
-def forget_tallies(engine: Engine, before: float) -> None:
-    """The days of which records are forgotten, in whole or in part."""
-    with engine.begin() as connection:
-        for table in metadata.tables.values():
-            connection.execute(table.delete().where(table.c.day < before))
+def divided(period: Period, tallied: Iterable[int]) -> tuple[tuple[int, ...], tuple[Period, ...]]:
+    """Of the days that are tallied, in order, those that lie within; and what is left of the period (pure)."""
+    days = tuple(day for day in tallied if period.since <= day and day + DAY <= period.until)
+    starts = (period.since, *(day + DAY for day in days))
+    ends = (*days, period.until)
+    between = tuple(Period(since, until) for since, until in zip(starts, ends, strict=True) if since < until)
+    return days, between if days or between else (period,)

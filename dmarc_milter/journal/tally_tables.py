@@ -17,6 +17,10 @@ def _network() -> "sa.Column[bytes]":
     return sa.Column("network", sa.LargeBinary, primary_key=True)
 
 
+def _list_id() -> "sa.Column[str]":
+    return sa.Column("list_id", sa.String(253), primary_key=True)
+
+
 def _messages() -> "sa.Column[int]":
     return sa.Column("messages", sa.BigInteger, nullable=False)
 
@@ -40,9 +44,45 @@ tallied_lists = sa.Table(
     "tallied_lists",
     metadata,
     _day(),
-    sa.Column("list_id", sa.String(253), primary_key=True),
+    _list_id(),
     _messages(),
     sa.Column("failing", sa.BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
 """All mail with a List-Id, and how much of it failed DMARC."""
+
+tallied_decisions = sa.Table(
+    "tallied_decisions",
+    metadata,
+    _day(),
+    sa.Column("mode", sa.String(16), primary_key=True),
+    sa.Column("wanted", sa.String(16), primary_key=True),
+    _messages(),
+    sqlite_with_rowid=False,
+)
+"""What enforce does not accept, or would not."""
+
+tallied_groups = sa.Table(
+    "tallied_groups",
+    metadata,
+    _day(),
+    _author_domain(),
+    sa.Column("method", sa.String(16), primary_key=True),
+    sa.Column("identifier", sa.String(253), primary_key=True),
+    _messages(),
+    sa.Column("sent_on", sa.BigInteger, nullable=False),
+    sa.Column("sealed", sa.BigInteger, nullable=False),
+    sa.Column("particulars", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""The same as groups (what_if.py), the largest of the day."""
+
+tallied_failing_lists = sa.Table(
+    "tallied_failing_lists",
+    metadata,
+    _day(),
+    _list_id(),
+    sa.Column("particulars", sa.Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Lists whose mail fails under a policy (seen_lists.py), the largest of the day."""

@@ -22,7 +22,7 @@ from dmarc_milter.journal.locking import is_busy
 from dmarc_milter.journal.partitions import keep_ahead
 from dmarc_milter.journal.rollups import DAY
 from dmarc_milter.journal.schema import PARTITIONED, SchemaError, prepare
-from dmarc_milter.journal.tallies import forget_tallies, tally
+from dmarc_milter.journal.tallying import forget_tallies, tally
 
 REPORT_DAYS = 30
 """Days for which reports are kept, where nobody says otherwise."""

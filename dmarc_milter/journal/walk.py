@@ -15,7 +15,9 @@ from sqlalchemy.engine import Connection, Engine
 from dmarc_milter.columns.column import Row
 from dmarc_milter.journal import reader
 from dmarc_milter.journal.criteria import Criteria, Place, fitting, narrowed, stand_out
+from dmarc_milter.journal.figures import Period
 from dmarc_milter.journal.schema import messages
+from dmarc_milter.journal.tallies import divided, tallied
 
 STEPS = (1_000, 9_000, 20_000)
 """Messages that are looked at in one question."""
@@ -69,11 +71,17 @@ def counted(engine: Engine, criteria: Criteria, limit: int) -> Counted:
     return Counted(total, is_all=True)
 
 
-def beginning(engine: Engine, since: float, limit: int) -> float:
-    """From when on at most so many messages stand out; `since` where no more do from then on."""
+def beginning(engine: Engine, period: Period, limit: int) -> float:
+    """From when on at most so many messages stand out on days that are not tallied; else where the period begins."""
     with engine.connect() as connection:
-        found = _moment_of(connection, Criteria(since=since, stands_out=True), limit)
-    return since if found is None else found
+        _, others = divided(period, tallied(connection, period.since, period.until))
+        for piece in reversed(others):
+            its = Criteria(since=piece.since, until=piece.until, stands_out=True)
+            found = _moment_of(connection, its, limit)
+            if found is not None:
+                return found
+            limit -= reader.counted(connection, its, limit)
+    return period.since
 
 
 class _Piece(NamedTuple):

@@ -4,23 +4,19 @@ Messages are grouped by Author Domain and by what authenticated them, each by it
 send for many. Strangers choose how many groups there are, so the smallest give way, and what they held is summed up.
 """
 
-import ipaddress
 import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import NamedTuple
 
 from dmarc_milter.columns.column import Row
 from dmarc_milter.columns.origin import SENT_ON
+from dmarc_milter.journal.particulars import Particulars
 
-_NETWORK_BITS = 48
 MAX_GROUPS = 5_000
 """Groups that are told of; twice as many are counted before the smaller half gives way."""
-MAX_NAMES = 50
-"""Networks, lists, sealers and reasons that are remembered of a group, each."""
-MAX_EXAMPLES = 3
 
 
 class Method(Enum):
@@ -43,31 +39,52 @@ class Group:
     count: int = 0
     sent_on: int = 0
     """How many somebody sent on, as far as is known: the Author Domain signed, and the body was changed after it."""
-    wanted: "Counter[str]" = field(default_factory=Counter)
-    modes: "Counter[str]" = field(default_factory=Counter)
-    reasons: "Counter[str]" = field(default_factory=Counter)
-    networks: "Counter[str]" = field(default_factory=Counter)
-    lists: "Counter[str]" = field(default_factory=Counter)
-    sealers: "Counter[tuple[str, ...]]" = field(default_factory=Counter)
-    """Of ARC: those that have to be trusted, the newest first, for the last of them saw dmarc=pass."""
-    examples: list[str] = field(default_factory=list)
-    """Queue ids of the newest."""
-    first: float = 0.0
-    last: float = 0.0
+    sealed: int = 0
+    """How many have a seal that says that they passed before."""
+    _pieces: list[Particulars | str] = field(default_factory=list)
+    """In the order of time; those that were kept as text are read when somebody asks for them."""
 
     def add(self, row: Row) -> None:
         """One message more, not older than those before."""
-        self.first = self.first or row["time"]
-        self.last = row["time"]
         self.count += 1
         self.sent_on += row["kind"] == SENT_ON
-        self.wanted[row["wanted"]] += 1
-        self.modes[row["mode"]] += 1
-        _count(self.reasons, row["dmarc_reason"] or row["reason"])
-        _count(self.networks, network_of(row["outer_client"] or row["client"]))
-        _count(self.lists, row["list_id"])
-        _count(self.sealers, tuple(row["arc_vouching"] or ()))
-        self.examples = [*self.examples[1 - MAX_EXAMPLES :], row["queue_id"]]
+        self.sealed += bool(row["arc_vouching"])
+        last = self._pieces[-1] if self._pieces else None
+        if not isinstance(last, Particulars):
+            last = Particulars()
+            self._pieces.append(last)
+        last.add(row)
+
+    def join(self, later: "Kept") -> None:
+        """Messages that are not older than those before."""
+        self.count += later.messages
+        self.sent_on += later.sent_on
+        self.sealed += later.sealed
+        self._pieces.append(later.particulars)
+
+    @property
+    def kept(self) -> "Kept":
+        """For another time."""
+        return Kept(self.count, self.sent_on, self.sealed, self.particulars.text())
+
+    @property
+    def particulars(self) -> Particulars:
+        """What is remembered of its messages."""
+        found = Particulars()
+        for each in self._pieces:
+            found.join(each if isinstance(each, Particulars) else Particulars.of(each))
+        self._pieces = [found]
+        return found
+
+    @property
+    def wanted(self) -> "Counter[str]":
+        """What enforce does or would have done with how many."""
+        return _by(self.particulars.decided, 1)
+
+    @property
+    def modes(self) -> "Counter[str]":
+        """How many were judged in which mode."""
+        return _by(self.particulars.decided, 0)
 
     @property
     def condition(self) -> str | None:
@@ -91,9 +108,24 @@ class Group:
         )
 
 
-def _count(counted: "Counter[Any]", name: Any) -> None:
-    if name and (name in counted or len(counted) < MAX_NAMES):
-        counted[name] += 1
+def _by(decided: "Counter[tuple[str, str]]", place: int) -> "Counter[str]":
+    found: Counter[str] = Counter()
+    for key, count in decided.items():
+        found[key[place]] += count
+    return found
+
+
+class Kept(NamedTuple):
+    """A group, or a part of it."""
+
+    messages: int
+    sent_on: int
+    sealed: int
+    particulars: str
+
+
+Key = tuple[str, Method, str]
+"""The Author Domain of a group, its method, its identifier."""
 
 
 @dataclass(frozen=True)
@@ -117,35 +149,43 @@ class Refusals:
     """Collects what is refused, quarantined or deferred, or would be; other messages are passed over."""
 
     def __init__(self) -> None:
-        self._groups: dict[tuple[str, Method, str], Group] = {}
+        self._groups: dict[Key, Group] = {}
         self._totals: Counter[tuple[str, str]] = Counter()
-        self._others = 0
 
     def add(self, row: Row) -> None:
         """One message more, not older than those before."""
         if row["wanted"] == "accept":
             return
         self._totals[row["mode"], row["wanted"]] += 1
-        key = (row["author_domain"] or "", *best_identifier(row))
+        self._group((row["author_domain"] or "", *best_identifier(row))).add(row)
+
+    def join(self, key: Key, later: Kept) -> None:
+        """A part of a group, whose messages are not older than those before, and are counted in :meth:`count`."""
+        self._group(key).join(later)
+
+    def count(self, totals: "Counter[tuple[str, str]]") -> None:
+        """Messages by mode and by what enforce does with them, those of parts that gave way, too."""
+        self._totals.update(totals)
+
+    def _group(self, key: Key) -> Group:
         group = self._groups.get(key)
         if group is None:
             if len(self._groups) >= 2 * MAX_GROUPS:
                 self._drop_smaller_half()
             group = self._groups[key] = Group(*key)
-        group.add(row)
+        return group
 
     def _drop_smaller_half(self) -> None:
         """One that has many messages yet to come begins anew; what is lost to its count is in what is summed up."""
         ranked = sorted(self._groups.items(), key=lambda item: item[1].count)
-        for key, group in ranked[: len(ranked) // 2]:
+        for key, _ in ranked[: len(ranked) // 2]:
             del self._groups[key]
-            self._others += group.count
 
     def found(self) -> Refused:
         """All of it so far."""
         ranked = sorted(self._groups.values(), key=lambda each: (-each.count, each.author_domain, each.identifier))
-        others = self._others + sum(each.count for each in ranked[MAX_GROUPS:])
-        return Refused(tuple(ranked[:MAX_GROUPS]), self._totals, others)
+        groups = tuple(ranked[:MAX_GROUPS])
+        return Refused(groups, self._totals, sum(self._totals.values()) - sum(each.count for each in groups))
 
 
 def best_identifier(row: Row) -> tuple[Method, str]:
@@ -161,20 +201,10 @@ def best_identifier(row: Row) -> tuple[Method, str]:
     return (Method.SPF, spf) if spf else (Method.NOBODY, "")
 
 
-def network_of(address: str | None) -> str:
-    """The /24 or /48 of an address, as text; ``local`` without one."""
-    if address is None:
-        return "local"
-    if ":" not in address:
-        # As it is asked for each of very many messages: the octets but the last.
-        return f"{address.rpartition('.')[0]}.0/24"
-    found = ipaddress.IPv6Address(address)
-    return str(ipaddress.ip_network((found, _NETWORK_BITS), strict=False))
-
-
 def sealers_setting(found: Iterable[Group], trusted: Iterable[str]) -> str | None:
     """The line for ``[policy.indirect]`` with the sealers that saw dmarc=pass; None where there are no new ones."""
     named = list(trusted)
-    seen = sorted({sealer for group in found for chain in group.sealers for sealer in chain} - set(named))
+    chains = (chain for group in found if group.sealed for chain in group.particulars.sealers)
+    seen = sorted({sealer for chain in chains for sealer in chain} - set(named))
     quoted = ", ".join(f'"{each}"' for each in (*named, *seen))
     return f"trusted_sealers = [{quoted}]" if seen else None

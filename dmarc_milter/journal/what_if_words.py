@@ -43,7 +43,7 @@ def meaning(group: Group) -> str:
         return "this is what spoofed mail looks like, and a forwarder that breaks signatures"
     if group.is_known_forwarder:
         return f"{group.identifier} sends on what {group.author_domain} signed; a rule is below"
-    if group.lists:
+    if group.particulars.lists:
         return f"it proves to be {group.identifier}, which sends as a mailing list: see trusted_lists below"
     return (
         f"it proves to be {group.identifier}, and nothing says that {group.author_domain or 'anybody'} knows of it: a "

@@ -16,7 +16,7 @@ from dmarc_milter.journal.what_if import Refusals, Refused
 
 
 def what_if(rows: Iterable[Row]) -> tuple[Refused, list[SeenList]]:
-    """What `dmarc-milter what-if` makes of `rows`, oldest first."""
+    """What `dmarc-milter what-if` has to make of `rows`, oldest first."""
     refusals, lists = Refusals(), SeenLists()
     for each in rows:
         refusals.add(each)

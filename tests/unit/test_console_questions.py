@@ -11,7 +11,7 @@ import pytest
 from dmarc_milter.console.access import Gate
 from dmarc_milter.console.settings import ConsoleSection
 from dmarc_milter.demo.month import month, write
-from dmarc_milter.journal.what_if import network_of
+from dmarc_milter.journal.particulars import network_of
 from dmarc_milter.settings.database_url import DatabaseUrl
 from tests.support.console import ask, console
 

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import ipaddress
 import json
+import math
 import os
 import re
 import sqlite3
@@ -21,17 +22,18 @@ from sqlalchemy.engine import Connection, Engine
 
 from dmarc_milter.cli.main import main
 from dmarc_milter.columns.table import told
-from dmarc_milter.journal import advice, forgetting, reader, schema
+from dmarc_milter.journal import advice, forgetting, schema
 from dmarc_milter.journal.database import DatabaseError, open_engine, open_for_reading
+from dmarc_milter.journal.figures import Period
 from dmarc_milter.journal.forgetting import forget_messages
 from dmarc_milter.journal.reader import Criteria, find
+from dmarc_milter.journal.refused import refused
 from dmarc_milter.journal.row import COLUMNS, JSON_COLUMNS, VERSION, row
 from dmarc_milter.journal.story import story
 from dmarc_milter.journal.writer import Writer
 from dmarc_milter.settings.database_url import DatabaseUrl
 from dmarc_milter.settings.journal import JournalSection
 from dmarc_milter.telemetry.metrics import WorkerMetrics
-from tests.support.journals import what_if
 from tests.support.records import ENVELOPE, NOW, as_row, fill, record, write
 from tests.support.waiting import wait_for
 
@@ -400,7 +402,7 @@ def test_a_journal_of_version_1_is_written_on(old_journal: JournalSection) -> No
     reading = open_engine(old_journal.database, create=False)
     new, old = find(reading, Criteria(since=0.0), 10)[0], find(reading, Criteria(queue_ids=("4W1",)), 10)[0]
     assert set(new) == set(old) == set(COLUMNS) - {"source"}
-    assert [each.list_id for each in what_if(reader.what_if(reading, 0.0))[1]] == ["dev.lists.example"]
+    assert [each.list_id for each in refused(reading, Period(0.0, math.inf)).lists] == ["dev.lists.example"]
 
 
 TO_VERSION_2 = """

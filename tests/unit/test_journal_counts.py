@@ -20,8 +20,10 @@ from dmarc_milter.columns.origin import octets
 from dmarc_milter.columns.table import told
 from dmarc_milter.journal import insertion, reader, rollups, schema, upkeep
 from dmarc_milter.journal.database import open_engine
+from dmarc_milter.journal.figures import Period
 from dmarc_milter.journal.filling import fill
 from dmarc_milter.journal.reader import Criteria, find
+from dmarc_milter.journal.refused import refused
 from dmarc_milter.journal.rollups import HOUR
 from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.message.received import HandOver, Relayed
@@ -187,7 +189,7 @@ QUESTIONS = {
     "address": lambda engine: find(engine, Criteria(client=ipaddress.ip_network("192.0.2.7")), 10),
     "network": lambda engine: find(engine, Criteria(client=ipaddress.ip_network("198.51.100.0/24")), 10),
     "since": lambda engine: find(engine, Criteria(since=NOW), 10),
-    "what-if": lambda engine: list(reader.what_if(engine, NOW)),
+    "what-if": lambda engine: refused(engine, Period(NOW, NOW + 1e6)),
     "judged": lambda engine: reader.judged(engine, NOW + 100),
     "unfilled": fill,
 }

@@ -20,12 +20,12 @@ from dmarc_milter.columns.origin import FINDING
 from dmarc_milter.journal import schema
 from dmarc_milter.journal.figures import Figure, Period
 from dmarc_milter.journal.foremost import SAMPLE
+from dmarc_milter.journal.particulars import network_of
 from dmarc_milter.journal.rollups import HOUR, dkim_result
 from dmarc_milter.journal.seen_lists import authenticated_domains
 from dmarc_milter.journal.summary import summary
 from dmarc_milter.journal.summary_words import change
-from dmarc_milter.journal.tallies import tally
-from dmarc_milter.journal.what_if import network_of
+from dmarc_milter.journal.tallying import tally
 from dmarc_milter.settings.database_url import DatabaseUrl
 from tests.support.journals import insert, make_old
 from tests.support.mail import DAY, PERIODS, UNTIL, mail, varied

@@ -9,16 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import Engine
 
+from dmarc_milter.journal import refused as module_of_refused
 from dmarc_milter.journal import schema
+from dmarc_milter.journal import what_if as module_of_what_if
 from dmarc_milter.journal.figures import Figure, Period
 from dmarc_milter.journal.filling import fill
-from dmarc_milter.journal.foremost import divided
+from dmarc_milter.journal.refused import refused
 from dmarc_milter.journal.rollups import DAY
 from dmarc_milter.journal.summary import summary
-from dmarc_milter.journal.tallies import GRACE_SECONDS, forget_tallies, tally
+from dmarc_milter.journal.tallies import divided
 from dmarc_milter.journal.tally_tables import metadata, tallied_days, tallied_domains
+from dmarc_milter.journal.tallying import GRACE_SECONDS, forget_tallies, tally
+from dmarc_milter.journal.what_if_words import meaning
 from dmarc_milter.settings.database_url import DatabaseUrl
-from tests.support.journals import insert, make_old
+from tests.support.journals import insert, make_old, what_if
 from tests.support.mail import UNTIL, varied
 
 TODAY = int(UNTIL // DAY) * DAY
@@ -71,6 +75,56 @@ def test_they_are_read(engine: Engine, url: DatabaseUrl) -> None:
     with engine.begin() as connection:
         connection.execute(tallied_domains.update().values(messages=tallied_domains.c.messages + 1_000))
     assert domains(engine)["a.example"].now == before.now + 2_000
+
+
+PERIODS = {
+    "days that are tallied": TWO_DAYS,
+    "what is before and behind them": Period(THE_DAY_BEFORE - 5_000.5, UNTIL),
+    "parts of days": Period(THE_DAY_BEFORE + 5_000.5, YESTERDAY + 5_000),
+    "within a day": Period(YESTERDAY + 10, YESTERDAY + 50_000),
+}
+
+
+@pytest.mark.parametrize("period", PERIODS.values(), ids=PERIODS.keys())
+def test_what_is_refused_is_what_the_records_say(engine: Engine, url: DatabaseUrl, period: Period) -> None:
+    rows = varied(1_500)
+    insert(url, rows)
+    tally(engine, UNTIL)
+    its = [each for each in rows if period.since <= each["time"] < period.until]
+    found, lists, days = refused(engine, period)
+    assert bool(days) == (period.until - period.since > DAY + 5_000)
+    wanted, wanted_lists = what_if(sorted(its, key=lambda row: float(row["time"])))
+    assert (found.totals, found.others) == (wanted.totals, 0)
+    assert len(found.groups) > 10
+    for group, other in zip(found.groups, wanted.groups, strict=True):
+        key = (group.author_domain, group.method, group.identifier)
+        assert key == (other.author_domain, other.method, other.identifier)
+        assert (group.count, group.sent_on, group.sealed) == (other.count, other.sent_on, other.sealed)
+        assert group.particulars == other.particulars
+        assert (group.rule, meaning(group)) == (other.rule, meaning(other))
+    assert list(lists) == wanted_lists
+
+
+def test_the_largest_groups_and_lists_of_a_day_are_kept_and_all_are_counted(
+    engine: Engine, url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strangers choose the names."""
+    monkeypatch.setattr(module_of_what_if, "MAX_GROUPS", 10)
+    monkeypatch.setattr(module_of_refused, "MAX_LISTS", 5)
+    row = next(each for each in varied() if each["kind"] == "nobody" and each["wanted"] == "reject")
+    more = {"time": YESTERDAY + 1.0, "policy": "reject", "dmarc": "fail", "list_has_address": True}
+    rows = [
+        {**row, **more, "uid": f"{number}-{again}", "author_domain": f"d{number}", "list_id": f"l{number}"}
+        for number in range(30)
+        for again in range(1 + (number < 5))
+    ]
+    insert(url, [{**row, "uid": "first", "time": THE_DAY_BEFORE - 1.0}, *rows])
+    tally(engine, UNTIL)
+    found, lists, _ = refused(engine, TWO_DAYS)
+    assert found.messages == 35
+    assert [each.count for each in found.groups] == [2] * 5 + [1] * 5
+    assert found.others == 20
+    assert [each.messages for each in lists] == [2] * 5
 
 
 def test_a_record_that_comes_late_has_its_day_tallied_anew(engine: Engine, url: DatabaseUrl) -> None:

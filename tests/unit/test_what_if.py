@@ -1,6 +1,7 @@
 """`dmarc-milter what-if`: what enforce would refuse, whom to trust, and what other settings would have done."""
 
 import json
+import math
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,11 @@ from dmarc_milter.explaining.rejudging import Rejudging
 from dmarc_milter.journal import reader
 from dmarc_milter.journal import seen_lists as module_of_lists
 from dmarc_milter.journal import what_if as module_of_what_if
+from dmarc_milter.journal.figures import Period
+from dmarc_milter.journal.particulars import network_of
+from dmarc_milter.journal.refused import refused
 from dmarc_milter.journal.seen_lists import setting
-from dmarc_milter.journal.what_if import Method, network_of, sealers_setting
+from dmarc_milter.journal.what_if import Method, sealers_setting
 from dmarc_milter.judging.policy import Mode, decide, vouching_sealer
 from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.judging.record import MessageRecord
@@ -34,6 +38,8 @@ from dmarc_milter.spf.reasons import SpfReason
 from tests.support.journals import what_if
 from tests.support.records import ENVELOPE, FAILS, NOW, REFUSED, SPARED, as_row, fill, record, sent_on
 from tests.support.verdicts import verdict
+
+ALWAYS = Period(0.0, math.inf)
 
 
 def by_list(number: int) -> MessageRecord:
@@ -63,7 +69,7 @@ def test_what_if(engine: Engine) -> None:
         sent_on("F3", time=NOW + 2),
     )
     assert reader.judged(engine, 0.0) == {"monitor": 8, "enforce": 1}
-    found = what_if(reader.what_if(engine, 0.0))[0]
+    found = refused(engine, ALWAYS).refused
     assert found.totals == {("monitor", "reject"): 7, ("enforce", "reject"): 1}
     assert found.others == 0
     assert [(each.method, each.identifier, each.count) for each in found.groups] == [
@@ -73,8 +79,8 @@ def test_what_if(engine: Engine) -> None:
         (Method.DKIM, "crook.example", 1),
     ]
     forwarder, nobody, of_a_list, phisher = found.groups
-    assert forwarder.networks == {"192.0.2.0/24": 2, "203.0.113.0/24": 1}
-    assert forwarder.examples == ["F1", "F2", "F3"]
+    assert forwarder.particulars.networks == {"192.0.2.0/24": 2, "203.0.113.0/24": 1}
+    assert forwarder.particulars.examples == ["F1", "F2", "F3"]
     assert forwarder.rule is not None
     assert 'dkim_domain = ["fwd.example"]' in forwarder.rule
     assert nobody.rule is None, "nothing authenticated: a rule for it would let anybody in"
@@ -126,12 +132,12 @@ def sealed_by(*sealers: str, who_saw: int | None) -> Chain:
 )
 def test_the_sealers_of_what_if(engine: Engine, chain: Chain, line: str | None) -> None:
     fill(engine, record("A", mode=Mode.MONITOR, disposition=SPARED, verdict=verdict("fail", "reject", arc=chain)))
-    found = what_if(reader.what_if(engine, 0.0))[0]
+    found = refused(engine, ALWAYS).refused
     assert sealers_setting(found.groups, []) == line
     if line is not None:
         trusted = policy_settings(config.parse(tomllib.loads(f"[policy.indirect]\n{line}"))).trusted_sealers
         assert vouching_sealer(verdict("fail", "reject", arc=chain), trusted) is not None, "as named, it vouches"
-        assert sealers_setting(found.groups, [*found.groups[0].sealers.most_common(1)[0][0]]) is None
+        assert sealers_setting(found.groups, [*found.groups[0].particulars.sealers.most_common(1)[0][0]]) is None
 
 
 OTHER_SETTINGS = {
@@ -277,8 +283,8 @@ def test_the_lists_of_what_if(engine: Engine) -> None:
         record("enforced", verdict=verdict("fail", "reject", mailing_list=MailingList("x.example", True))),
         replace(listed("spared.example", "spared.example"), disposition=ACCEPTED),
     )
-    refused, found = what_if(reader.what_if(engine, 0.0))
-    assert refused.messages == 7, "not the one that is accepted"
+    all_of_it, found, _ = refused(engine, ALWAYS)
+    assert all_of_it.messages == 7, "not the one that is accepted"
     assert [(each.list_id, each.messages, each.authenticated_as) for each in found] == [
         ("dev.lists.example", 3, "lists.example"),
         ("news.shop.example", 1, "esp.example"),
@@ -302,7 +308,7 @@ SETTINGS_OF_LISTS = {
 @pytest.mark.parametrize(("trusted", "line"), SETTINGS_OF_LISTS.items())
 def test_the_lists_of_what_if_as_a_setting(engine: Engine, trusted: tuple[str, ...], line: str | None) -> None:
     fill(engine, listed("dev.lists.example", "lists.example"), listed("a.shop.example", "esp.example"))
-    found = what_if(reader.what_if(engine, 0.0))[1]
+    found = refused(engine, ALWAYS).lists
     patterns = [pattern for pattern in map(list_pattern, trusted) if pattern]
     assert setting(found, patterns) == line
     if line is not None:
@@ -345,7 +351,7 @@ def test_what_if_tells_about_lists(
 
 def test_the_rules_of_what_if_are_settings(engine: Engine) -> None:
     fill(engine, sent_on("F"))
-    (group,) = what_if(reader.what_if(engine, 0.0))[0].groups
+    (group,) = refused(engine, ALWAYS).refused.groups
     assert group.rule is not None
     assert config.parse(tomllib.loads(group.rule)).override[0].action == "accept"
 

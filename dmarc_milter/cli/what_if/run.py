@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections import Counter
@@ -16,10 +17,12 @@ from dmarc_milter.common.terminal import columns, hanging, wrapped
 from dmarc_milter.dns.name import DomainPattern
 from dmarc_milter.explaining.rejudging import UNKNOWN, Changed, Rejudging, rejudged
 from dmarc_milter.journal import reader
+from dmarc_milter.journal.figures import Period
 from dmarc_milter.journal.location import database
-from dmarc_milter.journal.seen_lists import SeenList, SeenLists, setting
+from dmarc_milter.journal.refused import refused
+from dmarc_milter.journal.seen_lists import SeenList, setting
 from dmarc_milter.journal.seen_sealers import SeenSealer, of_no_use, seen
-from dmarc_milter.journal.what_if import Group, Method, Refusals, Refused, sealers_setting
+from dmarc_milter.journal.what_if import Group, Method, Refused, sealers_setting
 from dmarc_milter.journal.what_if_words import LISTS, RULES, SEALERS, SHOWN, counted, headline, meaning, most
 from dmarc_milter.judging.site import trusted_lists, trusted_sealers
 from dmarc_milter.message.mailing_list import ListPattern
@@ -38,7 +41,7 @@ def what_if(options: argparse.Namespace) -> int:
         if options.config is not None:
             return _with_other_settings(reader.judged(engine, earliest), engine, settings, options, earliest)
         judged = reader.judged(engine, earliest)
-        found, lists = _seen(engine, earliest)
+        found, lists, _ = refused(engine, Period(earliest, math.inf))
         sealers = seen(reader.sealed(engine, earliest))
     except JOURNAL_ERRORS as error:
         return fail(error)
@@ -57,14 +60,6 @@ def what_if(options: argparse.Namespace) -> int:
     return SOMEBODY if found.messages else NOBODY
 
 
-def _seen(engine: Engine, earliest: float) -> tuple[Refused, list[SeenList]]:
-    refusals, lists = Refusals(), SeenLists()
-    for row in reader.what_if(engine, earliest):
-        refusals.add(row)
-        lists.add(row)
-    return refusals.found(), lists.ranked()
-
-
 # As JSON
 
 
@@ -76,21 +71,22 @@ def _json_lines(found: Refused, lists: Sequence[SeenList], trusted: Sequence[Lis
 
 
 def _as_json(group: Group) -> dict[str, Any]:
+    told = group.particulars
     return {
         "author_domain": group.author_domain or None,
-        "network": group.networks.most_common(1)[0][0],
-        "networks": dict(group.networks.most_common()),
+        "network": told.networks.most_common(1)[0][0],
+        "networks": dict(told.networks.most_common()),
         "messages": group.count,
         "wanted": dict(group.wanted),
         "modes": dict(group.modes),
-        "reason": group.reasons.most_common(1)[0][0],
+        "reason": told.reasons.most_common(1)[0][0],
         "method": None if group.method is Method.NOBODY else group.method.value,
         "authenticated_as": group.identifier or None,
-        "lists": dict(group.lists),
-        "sealers": [list(chain) for chain in group.sealers],
-        "examples": group.examples,
-        "first": group.first,
-        "last": group.last,
+        "lists": dict(told.lists),
+        "sealers": [list(chain) for chain in told.sealers],
+        "examples": told.examples,
+        "first": told.first,
+        "last": told.last,
         "rule": group.rule,
     }
 
@@ -140,26 +136,27 @@ def _lines(found: Refused, judged: "Counter[str]", options: argparse.Namespace, 
 
 
 def _group(group: Group, width: int) -> Iterator[str]:
+    told = group.particulars
     proof = f"{group.identifier} ({group.method.name})" if group.identifier else "nobody"
     title = f"{group.author_domain or '(no usable From)'}, authenticated as {proof}: {counted(group.wanted)}"
     yield from wrapped(title, width)
-    yield from _pair("from", most(group.networks), width)
-    yield from _pair("seen", f"{moments.told(group.first)} to {moments.told(group.last)}", width)
-    yield from _pair("mostly", group.reasons.most_common(1)[0][0], width)
-    if group.lists:
-        yield from _pair("lists", most(group.lists), width)
-    for chain, count in group.sealers.most_common(SHOWN):
+    yield from _pair("from", most(told.networks), width)
+    yield from _pair("seen", f"{moments.told(told.first)} to {moments.told(told.last)}", width)
+    yield from _pair("mostly", told.reasons.most_common(1)[0][0], width)
+    if told.lists:
+        yield from _pair("lists", most(told.lists), width)
+    for chain, count in told.sealers.most_common(SHOWN):
         later = f"; later sealed by {', '.join(chain[-2::-1])}" if len(chain) > 1 else ""
         yield from _pair("sealed", f"{chain[-1]} saw dmarc=pass ({count}){later}", width)
     yield from _pair("means", meaning(group), width)
-    yield from _pair("examples", ", ".join(group.examples), width)
+    yield from _pair("examples", ", ".join(told.examples), width)
 
 
 def _pair(label: str, text: str, width: int) -> Iterator[str]:
     yield from hanging(text, width, f"  {label:9} ", " " * 12)
 
 
-def _print_lists(lists: list[SeenList], limit: int, trusted: Sequence[ListPattern], width: int) -> None:
+def _print_lists(lists: Sequence[SeenList], limit: int, trusted: Sequence[ListPattern], width: int) -> None:
     if not lists:
         return
     print("\nMailing lists whose mail fails DMARC:\n")

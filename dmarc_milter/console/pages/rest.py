@@ -12,10 +12,12 @@ from dmarc_milter.columns.origin import BY_SEALER
 from dmarc_milter.console.search import within
 from dmarc_milter.console.site import FilterSettings, Site
 from dmarc_milter.journal import reader
-from dmarc_milter.journal.seen_lists import SeenLists, setting
+from dmarc_milter.journal.figures import Period
+from dmarc_milter.journal.refused import refused
+from dmarc_milter.journal.seen_lists import setting
 from dmarc_milter.journal.seen_sealers import of_no_use, seen
 from dmarc_milter.journal.walk import beginning
-from dmarc_milter.journal.what_if import Refusals, sealers_setting
+from dmarc_milter.journal.what_if import sealers_setting
 from dmarc_milter.journal.what_if_words import LISTS, RULES, SEALERS, counted, headline, meaning, most
 from dmarc_milter.judging.site import trusted_lists, trusted_sealers
 from dmarc_milter.reporting import listing
@@ -28,7 +30,7 @@ SHOWN = 30
 _LISTED = 100
 _KEEP_SECONDS = 300.0
 _LOOKED_AT = 150_000
-"""Messages that fail: so many are looked at, the newest."""
+"""Records of messages that fail: beside what is tallied, so many are looked at, the newest."""
 _HEALTH_SECONDS = 5.0
 
 
@@ -45,16 +47,13 @@ def _refused(site: Site, days: int) -> dict[str, Any]:
     # Whole seconds: addresses of links tell no fractions.
     now = math.ceil(time.time())
     since = now - days * 86_400
-    refusals, lists = Refusals(), SeenLists()
     with site.journal.asked() as engine:
-        begin = beginning(engine, since, _LOOKED_AT)
+        begin = beginning(engine, Period(since, now), _LOOKED_AT)
         judged = reader.judged(engine, begin)
-        for row in reader.what_if(engine, begin):
-            refusals.add(row)
-            lists.add(row)
+        found, lists, _ = refused(engine, Period(begin, math.inf))
         sealers = seen(reader.sealed(engine, begin, _LOOKED_AT))
-    found, settings = refusals.found(), site.filter_settings()
-    trusted, shown = trusted_lists(settings.settings), lists.ranked()[:SHOWN]
+    settings = site.filter_settings()
+    trusted, shown = trusted_lists(settings.settings), lists[:SHOWN]
     believed = trusted_sealers(settings.settings)
     return {
         "headline": headline(found, judged, days),

@@ -10,9 +10,9 @@ from dmarc_milter.columns.column import Row
 from dmarc_milter.console.export import without_local_parts
 from dmarc_milter.console.site import Site
 from dmarc_milter.journal.advice import advice
+from dmarc_milter.journal.particulars import network_of
 from dmarc_milter.journal.reader import message
 from dmarc_milter.journal.story import outcome, story
-from dmarc_milter.journal.what_if import network_of
 
 _RESULTS = ("pass", "fail", "none")
 

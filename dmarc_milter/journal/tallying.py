@@ -1,0 +1,73 @@
+"""What stood out on a day that is over is tallied once, by the upkeep: a month is then read without its records.
+
+So a message costs nothing more. Whoever writes or changes a record takes its day back from those that are tallied, and
+the day is tallied anew. Until then, and for the day that is not over, readers read the records.
+"""
+
+import math
+import time
+
+import sqlalchemy as sa
+from sqlalchemy.engine import Connection, Engine
+
+from dmarc_milter.journal.refused import tally_refused
+from dmarc_milter.journal.rollups import DAY, HOUR
+from dmarc_milter.journal.schema import messages
+from dmarc_milter.journal.tallies import TALLIES
+from dmarc_milter.journal.tally_tables import metadata, tallied_days
+
+GRACE_SECONDS = HOUR
+"""After the end of a day: most of what comes late has come by then."""
+PAUSE_SECONDS = 0.11
+"""Between two days, for those that write: SQLite looks every 0.1 s whether it is their turn."""
+
+
+def tally(engine: Engine, now: float) -> int:
+    """Tally the days that are over; returns how many were missing. Each is whole in a transaction of its own."""
+    missing = _missing(engine, now)
+    for day in missing:
+        with engine.begin() as connection:
+            _hold(connection)
+            _forget(connection, day)
+            _tally(connection, day)
+        time.sleep(PAUSE_SECONDS)
+    return len(missing)
+
+
+def _missing(engine: Engine, now: float) -> list[int]:
+    with engine.connect() as connection:
+        oldest: float | None = connection.execute(sa.select(sa.func.min(messages.c.time))).scalar()
+        tallied = set(connection.execute(sa.select(tallied_days.c.day)).scalars())
+    if oldest is None:
+        return []
+    # The day of the oldest record may have been forgotten in part.
+    days = range(math.ceil(oldest / DAY) * DAY, int((now - GRACE_SECONDS) // DAY) * DAY, DAY)
+    return [day for day in days if day not in tallied]
+
+
+def _hold(connection: Connection) -> None:
+    """Whoever writes a record meanwhile waits, and takes the day back after it is tallied."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(sa.text(f"LOCK TABLE {tallied_days.name} IN EXCLUSIVE MODE"))
+
+
+def _forget(connection: Connection, day: int) -> None:
+    for table in metadata.tables.values():
+        connection.execute(table.delete().where(table.c.day == day))
+
+
+def _tally(connection: Connection, day: int) -> None:
+    for each in TALLIES:
+        found = each.records(messages.c.time >= day, messages.c.time < day + DAY).subquery()
+        names = (*each.keys, *each.counts)
+        rows = sa.select(sa.literal(day), *(found.c[name] for name in names))
+        connection.execute(each.table.insert().from_select(["day", *names], rows))
+    tally_refused(connection, day)
+    connection.execute(tallied_days.insert().values(day=day))
+
+
+def forget_tallies(engine: Engine, before: float) -> None:
+    """The days of which records are forgotten, in whole or in part."""
+    with engine.begin() as connection:
+        for table in metadata.tables.values():
+            connection.execute(table.delete().where(table.c.day < before))

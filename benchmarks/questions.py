@@ -28,6 +28,7 @@ from dmarc_milter.journal.filling import fill
 from dmarc_milter.journal.reader import Criteria, find
 from dmarc_milter.journal.row import row
 from dmarc_milter.journal.summary import summary
+from dmarc_milter.journal.tallying import tally
 from dmarc_milter.journal.upkeep import keep_up
 from tests.support.journals import make_old
 from tests.support.mail import KINDS
@@ -109,8 +110,9 @@ def make(path: Path, count: int, days: float) -> None:
 def migrate(path: Path) -> None:
     engine = open_engine(f"sqlite:///{path}", create=False)
     make_old(engine, [])
-    _timed("tables of version 4", lambda: schema.prepare(engine))
+    _timed("tables of this version", lambda: schema.prepare(engine))
     _timed("rows filled, indexes made", lambda: fill(engine))
+    _timed("days tallied", lambda: tally(engine, time.time()))
     _timed("upkeep where all is done", lambda: keep_up(engine, 0))
     engine.dispose()
 

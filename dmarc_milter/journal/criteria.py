@@ -12,7 +12,7 @@ from sqlalchemy.engine import Connection
 
 from dmarc_milter.columns.origin import octets
 from dmarc_milter.journal.rollups import HOUR
-from dmarc_milter.journal.schema import STANDS_OUT, UNFILLED, messages, rollups
+from dmarc_milter.journal.schema import STANDS_OUT, UNFILLED, VOUCHED, messages, rollups
 from dmarc_milter.journal.what_if import Method
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -157,7 +157,9 @@ _EQUAL = ("message_id", "action", "spf", "rule", "list_id", "host", "override", 
 def fitting(query: "sa.Select[Any]", criteria: Criteria) -> "sa.Select[Any]":
     """`query`, of these messages alone."""
     query = query.where(*_conditions(criteria), *_excluding(criteria))
-    # It follows from the others, and has the index of what stands out read.
+    # They follow from the others, and have the index of such messages read.
+    if criteria.is_vouched:
+        return query.where(VOUCHED)
     return query.where(STANDS_OUT) if stand_out(criteria) else query
 
 
@@ -241,8 +243,7 @@ def _is_failing_list() -> "sa.ColumnElement[bool]":
 def _is_vouched() -> "sa.ColumnElement[bool]":
     """A rule decides before any sealer does."""
     columns = messages.c
-    is_refused = sa.and_(columns.dmarc == "fail", columns.wanted != "accept", columns.rule.is_(None))
-    return sa.and_(is_refused, columns.arc_vouching.is_not(None))
+    return sa.and_(columns.dmarc == "fail", columns.rule.is_(None))
 
 
 def _may_prove(method: Method, domain: str) -> "Iterator[sa.ColumnElement[bool]]":

@@ -84,7 +84,7 @@ def records(connection: Connection, period: Period) -> Iterator[Row]:
         .where(sa.or_(messages.c.wanted != "accept", is_list_mail))
         .order_by(messages.c.time)
     )
-    for each in connection.execution_options(stream_results=True).execute(query).mappings():
+    for each in connection.execute(query.execution_options(stream_results=True)).mappings():
         yield dict(each)
 
 

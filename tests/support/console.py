@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
 from dmarc_milter.console.access import Gate
 from dmarc_milter.console.app import application
 from dmarc_milter.console.passwords import Hash
@@ -20,6 +23,37 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     text: str
+
+
+PAGES = (
+    "/",
+    "/?range=30d",
+    "/?host=mx1.example.org",
+    "/messages",
+    "/domains/bank.example",
+    "/what-if?days=30",
+    "/reports",
+    "/health",
+)
+SEARCHES = (
+    "q=bank.example",
+    "q=-bank.example",
+    "client=192.0.2.0/24",
+    "rule=old-crm",
+    "list=dev.lists.example",
+    "action=reject",
+    "action=quarantine",
+    "kind=other&from=shop.example",
+    "host=mx9.example",
+    "host=mx1.example.org",
+    "dmarc=error",
+    "mail_from=bank.example",
+    "wanted=not-accept&as=nobody",
+    "from=shop.example&as=dkim:esp1.mailer.example",
+    "failing=list&since=7d",
+    "failing=sealed&sealer=fwd.example,relay.example",
+    "sealer=fwd.example&since=7d",
+)
 
 
 def console(
@@ -75,3 +109,20 @@ def ask(
     start = sent[0]
     body = b"".join(each.get("body", b"") for each in sent[1:])
     return Answer(start["status"], {k.decode().lower(): v.decode() for k, v in start["headers"]}, body.decode())
+
+
+def questions(url: str, uid: str) -> list[tuple[str, Any]]:
+    """What the pages ask of messages, as statements with their parameters; `uid` is that of one that is there."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(*given: Any) -> None:
+        asked.append((given[2], given[3]))
+
+    sa.event.listen(Engine, "before_cursor_execute", note)
+    try:
+        app = console(url)
+        for page in (*PAGES, *(f"/messages?{each}" for each in SEARCHES), f"/messages/{uid}"):
+            assert ask(app, page).status in (200, 303), page
+    finally:
+        sa.event.remove(Engine, "before_cursor_execute", note)
+    return [each for each in asked if "FROM messages" in each[0] and not each[0].startswith("EXPLAIN")]

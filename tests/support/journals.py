@@ -55,6 +55,7 @@ def make_old(engine: Engine, rows: list[dict[str, Any]]) -> None:
         for index in schema.messages.indexes:
             if str(index.name).startswith("ix_messages_by_") or str(index.name) in (
                 "ix_messages_standing_out",
+                "ix_messages_vouched",
                 "ix_messages_unfilled",
             ):
                 index.drop(connection)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
 from dmarc_milter.cli.main import main
@@ -27,21 +26,11 @@ from dmarc_milter.settings.addresses import ip_network
 from dmarc_milter.settings.database_url import DatabaseUrl
 from dmarc_milter.settings.error import ConfigError
 from dmarc_milter.settings.journal import JournalSection
-from tests.support.console import ask, console
+from tests.support.console import PAGES, ask, console, questions
 from tests.support.journals import insert
 
 pytestmark = pytest.mark.usefixtures("utc")
 
-PAGES = (
-    "/",
-    "/?range=30d",
-    "/?host=mx1.example.org",
-    "/messages",
-    "/domains/bank.example",
-    "/what-if?days=30",
-    "/reports",
-    "/health",
-)
 COUNT = 3_000
 
 
@@ -257,46 +246,13 @@ def test_a_message_is_found_by_its_names(rows: list[dict[str, Any]], url: Databa
         assert found.headers["location"] == f"/messages/{row['uid']}"
 
 
-SEARCHES = (
-    "q=bank.example",
-    "q=-bank.example",
-    "client=192.0.2.0/24",
-    "rule=old-crm",
-    "list=dev.lists.example",
-    "action=reject",
-    "action=quarantine",
-    "kind=other&from=shop.example",
-    "host=mx9.example",
-    "host=mx1.example.org",
-    "dmarc=error",
-    "mail_from=bank.example",
-    "wanted=not-accept&as=nobody",
-    "from=shop.example&as=dkim:esp1.mailer.example",
-    "failing=list&since=7d",
-    "failing=sealed&sealer=fwd.example,relay.example",
-    "sealer=fwd.example&since=7d",
-)
-
-
 def test_no_question_of_a_page_reads_the_whole_table(
     rows: list[dict[str, Any]], engine: Engine, url: DatabaseUrl
 ) -> None:
-    asked: list[tuple[str, Any]] = []
-
-    def note(*given: Any) -> None:
-        asked.append((given[2], given[3]))
-
-    sa.event.listen(Engine, "before_cursor_execute", note)
-    try:
-        app = console(url)
-        for page in (*PAGES, *(f"/messages?{each}" for each in SEARCHES), f"/messages/{rows[0]['uid']}"):
-            ask(app, page)
-    finally:
-        sa.event.remove(Engine, "before_cursor_execute", note)
-    questions = [each for each in asked if "FROM messages" in each[0] and not each[0].startswith("EXPLAIN")]
-    assert len(questions) > 40
+    asked = questions(url, rows[0]["uid"])
+    assert len(asked) > 40
     with engine.connect() as connection:
-        for statement, parameters in questions:
+        for statement, parameters in asked:
             # SQLAlchemy 1.4 takes parameters that begin with octets for several rows of them.
             cursor = connection.connection.cursor()
             plan = cursor.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()

@@ -23,7 +23,17 @@ STEPS = (1_000, 9_000, 20_000)
 """Messages that are looked at in one question."""
 FEW = 10_000
 """Messages that an index finds, and that are all looked at."""
-_ORDERED = ("author_domain", "is_unknown_client", "rule", "override", "list_id", "is_vouched", "since", "until", "below")
+_ORDERED = (
+    "author_domain",
+    "is_unknown_client",
+    "rule",
+    "override",
+    "list_id",
+    "is_vouched",
+    "since",
+    "until",
+    "below",
+)
 """What an index finds in the order of time."""
 _BESIDE = ("stands_out", "dmarc", "wanted", "action", "kind", "is_done", "is_unwanted")
 """What the indexes by Author Domain and of what stands out tell, too."""

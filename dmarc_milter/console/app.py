@@ -12,7 +12,7 @@ from starlette.staticfiles import StaticFiles
 
 from dmarc_milter.console.access import STREAM, Gate
 from dmarc_milter.console.asking import BusyError, JournalError, TooLongError
-from dmarc_milter.console.pages import domains, messages, overview, rest, story
+from dmarc_milter.console.pages import domains, health, messages, overview, rest, story
 from dmarc_milter.console.passwords import Hash
 from dmarc_milter.console.site import Site
 from dmarc_milter.console.stream import stream
@@ -28,7 +28,7 @@ PAGES: Mapping[str, Page] = {
     "/domains/{domain}": domains.one,
     "/what-if": rest.what_if,
     "/reports": rest.reports,
-    "/health": rest.health,
+    "/health": health.health,
     STREAM: stream,
 }
 

@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 from dmarc_milter.columns.origin import KINDS
 from dmarc_milter.common.moments import moment, written
 from dmarc_milter.dns.name import to_identifier
-from dmarc_milter.journal.criteria import ERROR, UNKNOWN, Criteria, Network, Place
+from dmarc_milter.journal.criteria import ERROR, UNKNOWN, Criteria, Network, Place, SignedBy
 from dmarc_milter.journal.what_if import Method
 from dmarc_milter.wording.actions import DONE
 
@@ -42,8 +42,23 @@ _CHOICES = {
     "done": ("yes", "no"),
     "failing": tuple(_FAILING),
 }
+_SIGNED = ("passed", "not_passed")
 _TEXTS = ("spared", "rule", "list", "host")
-NAMES = ("q", "from", "client", "mail_from", "as", "sealer", "since", "until", *_CHOICES, *_TEXTS)
+NAMES = (
+    "q",
+    "from",
+    "client",
+    "mail_from",
+    "as",
+    "sealer",
+    "passed",
+    "not_passed",
+    "reported",
+    "since",
+    "until",
+    *_CHOICES,
+    *_TEXTS,
+)
 """What an address may say of messages."""
 _WORDS = {
     "accepted": ("action", "accept"),
@@ -100,6 +115,10 @@ def _of(name: str, value: str, now: float) -> dict[str, Any]:
         return {f"is_{name}": value == "yes"}
     if name == "failing":
         return {_FAILING[value]: True}
+    if name in _SIGNED:
+        return {"signature": _signed_by(value, is_pass=name == "passed")}
+    if name == "reported":
+        return {"reported": _domain(value)}
     if name == "sealer":
         return {"sealers": sealers(value)}
     if name == "mail_from":
@@ -131,6 +150,13 @@ def _proves(text: str) -> tuple[Method, str]:
     if text != NOBODY and (method not in ("dkim", "spf") or not domain):
         raise SearchError("as is dkim:DOMAIN, spf:DOMAIN or nobody.")
     return Method(method), domain
+
+
+def _signed_by(text: str, *, is_pass: bool) -> SignedBy:
+    domain, _, selector = text.partition("/")
+    if not domain or not selector:
+        raise SearchError("A signature is asked for as DOMAIN/SELECTOR.")
+    return SignedBy(domain.lower(), selector.lower(), is_pass)
 
 
 def proves(method: Method, identifier: str) -> str:
@@ -244,6 +270,9 @@ _LABELS = {
     "mail_from": "MAIL FROM ",
     "as": "authenticated as ",
     "sealer": "sealed by ",
+    "passed": "signature passes: ",
+    "not_passed": "signature does not pass: ",
+    "reported": "reported to ",
     "spared": "spared by ",
     "rule": "rule ",
     "list": "list ",

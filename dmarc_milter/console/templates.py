@@ -9,7 +9,7 @@ from markupsafe import Markup
 from dmarc_milter.columns.column import Row
 from dmarc_milter.common.moments import local, told, written, zone
 from dmarc_milter.common.version import VERSION
-from dmarc_milter.console.search import NONE, UNWANTED, link, proves
+from dmarc_milter.console.search import NONE, UNWANTED, link, proves, within
 from dmarc_milter.journal.figures import Figure
 from dmarc_milter.journal.rollups import dkim_result
 from dmarc_milter.journal.summary_words import NO_FROM, NO_NETWORK, change
@@ -37,6 +37,7 @@ def environment() -> jinja2.Environment:
     made.globals.update(
         version=VERSION,
         link=link,
+        within=within,
         proves=proves,
         UNWANTED=UNWANTED,
         NONE=NONE,

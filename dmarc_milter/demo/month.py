@@ -3,11 +3,12 @@
 import itertools
 import math
 import random
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from dmarc_milter.columns.column import Row
-from dmarc_milter.demo.reports import write_reports
+from dmarc_milter.demo.reports import Counts, counts, write_reports
 from dmarc_milter.journal import insertion, schema
 from dmarc_milter.journal.database import open_engine
 from dmarc_milter.journal.row import TABLE
@@ -181,10 +182,12 @@ def write(url: str, count: int, until: float) -> None:
     """A new journal at `url` that holds it, and reports."""
     engine = open_engine(url, create=True)
     schema.prepare(engine)
-    write_reports(engine, until)
-    engine.dispose()
     database = insertion.connect(url)
     rows = month(count, until)
+    counted: Counts = Counter()
     while batch := list(itertools.islice(rows, 2_000)):
         database.insert(batch)
+        counted += counts(batch)
     database.close()
+    write_reports(engine, until, counted)
+    engine.dispose()

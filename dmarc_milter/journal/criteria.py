@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from dmarc_milter.columns.column import Row
 from dmarc_milter.columns.origin import octets
 from dmarc_milter.journal.rollups import HOUR
 from dmarc_milter.journal.schema import STANDS_OUT, UNFILLED, VOUCHED, messages, rollups
@@ -29,6 +30,18 @@ class Place(NamedTuple):
 
     time: float
     uid: str
+
+
+class SignedBy(NamedTuple):
+    """Signatures with one key."""
+
+    domain: str
+    selector: str
+    """Each: UNNAMED where the signature does not tell."""
+    is_pass: bool
+
+
+UNNAMED = "?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +88,10 @@ class Criteria:
     """Only what trusting sealers would spare: what is not accepted though a valid chain vouches for it."""
     proves: tuple[Method, str] | None = None
     """What authenticated it, as what_if.best_identifier() has it. The conditions of a query leave more than that."""
+    signature: SignedBy | None = None
+    """One of its signatures is such a one. The conditions of a query leave more than that."""
+    reported: str | None = None
+    """Only what an aggregate report to this policy domain counts. No index has it."""
     mail_from: str | None = None
     """The domain of MAIL FROM; empty: those that have none. No index has it."""
     is_client_common: bool = False
@@ -189,6 +206,10 @@ def _conditions(criteria: Criteria) -> "Iterator[sa.ColumnElement[bool]]":
         yield sa.cast(columns.arc_vouching, sa.Text).contains(json.dumps(sealer), autoescape=True)
     if criteria.proves is not None:
         yield from _may_prove(*criteria.proves)
+    if criteria.signature is not None:
+        yield from _may_be_signed(criteria.signature)
+    if criteria.reported is not None:
+        yield _is_reported(criteria.reported)
     if criteria.mail_from is not None:
         yield _is_mail_from(criteria.mail_from)
     if criteria.queue_ids:
@@ -250,11 +271,39 @@ def _may_prove(method: Method, domain: str) -> "Iterator[sa.ColumnElement[bool]]
     """Nearly the same as best_identifier(), which knows what comes first: few rows are read in vain."""
     columns = messages.c
     if method is Method.DKIM:
-        yield sa.cast(columns.dkim, sa.Text).contains(f'"domain": {json.dumps(domain)}', autoescape=True)
+        yield _says_of_signatures("domain", domain)
     elif method is Method.SPF:
         yield sa.and_(columns.spf == "pass", columns.spf_domain == domain)
     else:
         yield dkim_result() != "pass"
+
+
+def _may_be_signed(wanted: SignedBy) -> "Iterator[sa.ColumnElement[bool]]":
+    """One signature may have the domain, another one the selector: signed_by() tells."""
+    yield messages.c.dkim.is_not(None)
+    for name, value in (("domain", wanted.domain), ("selector", wanted.selector)):
+        if value != UNNAMED:
+            yield _says_of_signatures(name, value)
+
+
+def _says_of_signatures(name: str, value: str) -> "sa.ColumnElement[bool]":
+    return sa.cast(messages.c.dkim, sa.Text).contains(f'"{name}": {json.dumps(value)}', autoescape=True)
+
+
+def signed_by(row: Row) -> set[SignedBy]:
+    """Of each signature of a message."""
+    return {
+        SignedBy(each["domain"] or UNNAMED, each["selector"] or UNNAMED, each["result"] == "pass")
+        for each in row["dkim"] or ()
+    }
+
+
+def _is_reported(policy_domain: str) -> "sa.ColumnElement[bool]":
+    """As journal/reported.py counts: what was judged under a record, was not put off, and came from an address."""
+    columns = messages.c
+    is_judged = sa.and_(columns.dmarc.in_(("pass", "fail", "temperror")), columns.policy.is_not(None))
+    is_counted = sa.and_(is_judged, columns.action != "tempfail", columns.source.is_not(None))
+    return sa.and_(columns.policy_domain == policy_domain, is_counted)
 
 
 def _excluding(criteria: Criteria) -> "Iterator[sa.ColumnElement[bool]]":

@@ -9,6 +9,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from dmarc_milter.columns.column import Row
 from dmarc_milter.columns.origin import KINDS
+from dmarc_milter.journal.criteria import signed_by
 from dmarc_milter.journal.figures import Period
 from dmarc_milter.journal.particulars import network_of
 from dmarc_milter.journal.rollups import DAY
@@ -34,17 +35,13 @@ class Source:
 
 @dataclass
 class Signer:
-    """A key that signed mail of the domain."""
+    """A key that signed mail of the domain, and how many messages have a signature by it that passes, or does not."""
 
     domain: str
     selector: str
-    key_bits: int | None
-    results: "Counter[str]" = field(default_factory=Counter)
-
-    @property
-    def messages(self) -> int:
-        """Signatures of it."""
-        return sum(self.results.values())
+    key_bits: int | None = None
+    passing: int = 0
+    failing: int = 0
 
 
 @dataclass(frozen=True)
@@ -121,9 +118,20 @@ def sources(rows: Iterable[Row]) -> tuple[Source, ...]:
 
 def signers(rows: Iterable[Row]) -> tuple[Signer, ...]:
     """The most frequent keys (pure)."""
-    found: dict[tuple[str, str, int | None], Signer] = {}
+    found: dict[tuple[str, str], Signer] = {}
+    bits: dict[tuple[str, str], int] = {}
     for row in rows:
-        for each in row["dkim"] or ():
-            key = (each["domain"] or "?", each["selector"] or "?", each.get("key_bits"))
-            found.setdefault(key, Signer(*key)).results[each["result"]] += 1
-    return tuple(sorted(found.values(), key=lambda each: (-each.messages, each.domain, each.selector))[:MAX_SIGNERS])
+        bits.update(_key_sizes(row))
+        for domain, selector, is_pass in signed_by(row):
+            signer = found.setdefault((domain, selector), Signer(domain, selector))
+            signer.passing += is_pass
+            signer.failing += not is_pass
+    for key, signer in found.items():
+        signer.key_bits = bits.get(key)
+    ranked = sorted(found.values(), key=lambda each: (-each.passing - each.failing, each.domain, each.selector))
+    return tuple(ranked[:MAX_SIGNERS])
+
+
+def _key_sizes(row: Row) -> dict[tuple[str, str], int]:
+    """Of the keys that were found."""
+    return {(each["domain"], each["selector"]): each["key_bits"] for each in row["dkim"] or () if each.get("key_bits")}

@@ -11,7 +11,7 @@ from sqlalchemy.engine import Connection, Engine
 
 from dmarc_milter.columns.column import Row
 from dmarc_milter.columns.origin import BY_SEALER
-from dmarc_milter.journal.criteria import Criteria, fitting, narrowed
+from dmarc_milter.journal.criteria import Criteria, fitting, narrowed, signed_by
 from dmarc_milter.journal.rollups import HOUR
 from dmarc_milter.journal.schema import STANDS_OUT, messages, rollups, told_columns
 from dmarc_milter.journal.seen_sealers import Sealed
@@ -30,16 +30,22 @@ def find(engine: Engine, criteria: Criteria, limit: int) -> list[Row]:
 def newest_first(connection: Connection, criteria: Criteria, limit: int) -> list[Row]:
     """The same, for who knows what the counts tell already."""
     query = fitting(sa.select(*told_columns), criteria).order_by(messages.c.time.desc(), messages.c.uid.desc())
-    if criteria.proves is not None:
-        return list(itertools.islice(_proving(connection, query, criteria), limit))
+    if _needs_a_look(criteria):
+        return list(itertools.islice(_looked_at(connection, query, criteria), limit))
     return [dict(each) for each in connection.execute(query.limit(limit)).mappings()]
 
 
-def _proving(connection: Connection, query: "sa.Select[Any]", criteria: Criteria) -> Iterator[Row]:
-    """What comes first of several signatures is more than a condition of a query says."""
+def _needs_a_look(criteria: Criteria) -> bool:
+    """Whether more is asked of several signatures than a condition of a query says."""
+    return criteria.proves is not None or criteria.signature is not None
+
+
+def _looked_at(connection: Connection, query: "sa.Select[Any]", criteria: Criteria) -> Iterator[Row]:
     for each in connection.execution_options(stream_results=True).execute(query).mappings():
         row = dict(each)
-        if best_identifier(row) == criteria.proves:
+        if criteria.proves is not None and best_identifier(row) != criteria.proves:
+            continue
+        if criteria.signature is None or criteria.signature in signed_by(row):
             yield row
 
 
@@ -52,9 +58,9 @@ def count(engine: Engine, criteria: Criteria, limit: int) -> int:
 
 def counted(connection: Connection, criteria: Criteria, limit: int) -> int:
     """The same, for who knows what the counts tell already."""
-    if criteria.proves is not None:
+    if _needs_a_look(criteria):
         query = fitting(sa.select(*(messages.c[name] for name in ("dkim", "spf", "spf_domain", "list_id"))), criteria)
-        return sum(1 for _ in itertools.islice(_proving(connection, query, criteria), limit + 1))
+        return sum(1 for _ in itertools.islice(_looked_at(connection, query, criteria), limit + 1))
     some = fitting(sa.select(messages.c.uid), criteria).limit(limit + 1).subquery()
     return int(connection.execute(sa.select(sa.func.count()).select_from(some)).scalar() or 0)
 
@@ -78,16 +84,22 @@ def sealed(engine: Engine, since: float, most: int | None = None) -> Iterator[Se
                 yield Sealed(tuple(chain or ()), domain, kind or "", is_spared)
 
 
+def oldest(engine: Engine) -> float | None:
+    """When the oldest record is of, in seconds since 1970."""
+    with engine.connect() as connection:
+        found: float | None = connection.execute(sa.select(sa.func.min(messages.c.time))).scalar()
+    return found
+
+
 def judged(engine: Engine, since: float) -> Counter[str]:
     """How many messages each mode judged: whole hours by their counts, what is left of the first by its records.
 
     Only those whose records are still there: their counts stay longer.
     """
-    with engine.connect() as connection:
-        oldest: float | None = connection.execute(sa.select(sa.func.min(messages.c.time))).scalar()
-    if oldest is None:
+    begins = oldest(engine)
+    if begins is None:
         return Counter()
-    since = max(since, oldest)
+    since = max(since, begins)
     first, hours = math.ceil(since / HOUR) * HOUR, rollups["hours"]
     whole = sa.select(hours.c.mode, sa.func.sum(hours.c.messages)).where(hours.c.hour >= first, hours.c.dmarc != "")
     rest = sa.select(messages.c.mode, sa.func.count()).where(

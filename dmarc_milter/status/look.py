@@ -1,5 +1,6 @@
 """One look at everything: the file of settings, the running service, the MTA, the DNS, the journal."""
 
+import math
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from dmarc_milter.status.metrics import Counts
 class Status:
     """What a look found."""
 
+    time: float
+    """Of the look, in seconds since 1970."""
     version: str
     """Of the program that looks."""
     mode: str
@@ -55,7 +58,8 @@ def look(path: Path | None, state_path: Path | None = None) -> Status:
 
     Raises ConfigError.
     """
-    now = time.time()
+    # Whole seconds: addresses of links tell no fractions.
+    now = math.ceil(time.time())
     loaded, remarks = _settings(path)
     settings = loaded.settings
     state, unreadable = _state(state_path)
@@ -75,7 +79,7 @@ def look(path: Path | None, state_path: Path | None = None) -> Status:
             found += each.result()
     found.sort(key=lambda each: _ORDER.index(each.standing))
     mode = state.mode if state is not None else settings.policy.mode
-    return Status(VERSION, mode, state, loaded.source, tuple(not_default(settings)), tuple(found))
+    return Status(now, VERSION, mode, state, loaded.source, tuple(not_default(settings)), tuple(found))
 
 
 def _settings(path: Path | None) -> tuple[config.Loaded, list[Finding]]:

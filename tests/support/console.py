@@ -53,6 +53,9 @@ SEARCHES = (
     "failing=list&since=7d",
     "failing=sealed&sealer=fwd.example,relay.example",
     "sealer=fwd.example&since=7d",
+    "passed=bank.example/s2026&from=bank.example",
+    "not_passed=?/?",
+    "reported=bank.example&since=7d",
 )
 
 

@@ -6,15 +6,21 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 from html.parser import HTMLParser
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
+from sqlalchemy.engine import Engine
+
 from dmarc_milter.console.access import Gate
+from dmarc_milter.console.settings import ConsoleSection
 from dmarc_milter.demo.month import month
+from dmarc_milter.demo.reports import counts, write_reports
 from dmarc_milter.journal.rollups import dkim_result
 from dmarc_milter.journal.row import TABLE
 from dmarc_milter.journal.what_if import best_identifier
 from tests.support.console import ask, console
+from tests.support.journals import insert
 
 NOW = 1_795_000_000.0
 COUNT = 800
@@ -23,9 +29,22 @@ PAGES = (
     *("/", "/?range=7d", "/?range=30d", "/?host=mx1.example.org", "/?range=30d&host=mx2.example.org"),
     *("/what-if?days=7", "/what-if?days=30"),
     *("/domains/bank.example", "/domains/shop.example?range=7d", "/domains/partner.example?range=7d"),
+    *("/reports", "/health"),
 )
-NOT_OF_MESSAGES = {"domains claimed", "pass", "not"}
-"""Columns that count domains and signatures."""
+NOT_OF_MESSAGES = {
+    "domains claimed": "domains",
+    "key": "bits",
+    "headline": "a sentence whose figures are below it",
+    "highest": "how high a chart is: its bars are in a table",
+    "step": "hours of a bar",
+    "smaller": "what is in no group that is shown: the command tells it",
+    "forgotten": "what a report told of messages that the journal has forgotten",
+    "tries": "deliveries",
+    "answer": "what a server answered",
+    "why": "what a server answered",
+    "finding": "workers, processes, milliseconds",
+}
+"""The places of a page that have other numbers than of messages, and what these are."""
 
 
 def varied() -> list[Row]:
@@ -56,38 +75,73 @@ def varied() -> list[Row]:
     return found
 
 
+def fill(engine: Engine, url: str, rows: list[Row]) -> None:
+    """The journal with these rows, and with reports that tell of them."""
+    insert(url, rows)
+    write_reports(engine, NOW, counts(row for row in rows if is_reported(row)))
+
+
+def of_filter(folder: Path, journal: str) -> ConsoleSection:
+    """A console's settings that name those of a filter, which does not run."""
+    settings = folder / "filter.toml"
+    settings.write_text(f'[dns]\nnameservers = ["127.0.0.1:1"]\n[journal]\ndatabase = "{journal}"\n')
+    return ConsoleSection(filter_settings=str(settings))
+
+
+class Bare(NamedTuple):
+    """A number of a page without a link to what it counts."""
+
+    place: str
+    """What the page calls its cell, else the element around it that has a name."""
+    number: str
+
+
 class Numbers(HTMLParser):
-    """The links of a page to messages, with the number in them, and the cells that hold a number and no link."""
+    """The links of a page to messages, with the number in them; and the numbers that have none."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.links: list[tuple[str, int]] = []
-        self.bare: list[tuple[str, str]] = []
+        self.bare: list[Bare] = []
+        self._open: list[tuple[str, str]] = []
+        """Elements with their names."""
         self._link: str | None = None
-        self._cell: str | None = None
-        self._text = ""
         self.feed(text)
+        assert not self._open, "each element has its end"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
+        given = {name: value or "" for name, value in attrs}
+        if tag not in _WITHOUT_END:
+            name = given.get("data-label") or given.get("id") or given.get("class", "")
+            self._open.append((tag, name))
         if tag == "a":
-            self._link, self._text, self._cell = given.get("href") or "", "", None
-        if tag == "td" and given.get("class") == "n":
-            self._cell, self._text = given.get("data-label") or "", ""
+            self._link = given.get("href", "")
 
-    def handle_data(self, data: str) -> None:
-        self._text += data
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """It holds no text."""
 
     def handle_endtag(self, tag: str) -> None:
-        number = re.search(r"(?<![0-9.,/:])[0-9][0-9,]*(?![0-9.,/:])", self._text)
-        if tag == "a" and self._link is not None:
-            if self._link.startswith("/messages?") and number is not None:
-                self.links.append((self._link, int(number[0].replace(",", ""))))
+        assert self._open.pop()[0] == tag
+        if tag == "a":
             self._link = None
-        if tag == "td" and self._cell is not None:
-            if number is not None and not self._text.strip().startswith("0"):
-                self.bare.append((self._cell, self._text))
-            self._cell = None
+
+    def handle_data(self, data: str) -> None:
+        tags = [tag for tag, _ in self._open]
+        if "main" not in tags or any(each in _NO_COUNTS for each in tags):
+            return
+        for word in data.split():
+            number = re.fullmatch(r"\(?([0-9][0-9,]*?)[).,;:]*", word)
+            if number is None or number[1].strip("0,") == "":
+                continue
+            if self._link is None:
+                self.bare.append(Bare(next((name for _, name in reversed(self._open) if name), ""), number[1]))
+            elif self._link.startswith("/messages?"):
+                self.links.append((self._link, int(number[1].replace(",", ""))))
+
+
+_WITHOUT_END = {"meta", "link", "input", "br"}
+_NO_COUNTS = {"time", "code", "pre", "svg", "kbd", "option"}
+"""Moments, what is to be typed or copied, and pictures, whose numbers are in a table."""
 
 
 def counted(app: Gate, address: str) -> int:
@@ -117,6 +171,16 @@ def _is_failing_list(row: Row) -> bool:
     return is_list and row["dmarc"] == "fail" and row["policy"] in ("quarantine", "reject")
 
 
+def _is_signed(row: Row, value: str, *, is_pass: bool) -> bool:
+    found = [(f"{each['domain']}/{each['selector']}", each["result"]) for each in row["dkim"] or ()]
+    return any(key == value and (result == "pass") == is_pass for key, result in found)
+
+
+def is_reported(row: Row) -> bool:
+    is_told = bool(row["dmarc"] in ("pass", "fail", "temperror") and row["policy"] and row["action"] != "tempfail")
+    return is_told and bool(row["outer_client"] or row["client"])
+
+
 def _is_vouched(row: Row) -> bool:
     """A chain vouches for it, and no rule decided."""
     return bool(row["dmarc"] == "fail" and row["wanted"] != "accept" and row["arc_vouching"]) and row["rule"] is None
@@ -136,6 +200,9 @@ MEANT: dict[str, Callable[[Row, str], bool]] = {
     "wanted": lambda row, value: row["wanted"] != "accept" if value == "not-accept" else row["wanted"] == value,
     "dkim": lambda row, value: row["spf"] is not None and dkim_result(row) == value,
     "as": _proves,
+    "passed": lambda row, value: _is_signed(row, value, is_pass=True),
+    "not_passed": lambda row, value: _is_signed(row, value, is_pass=False),
+    "reported": lambda row, value: row["policy_domain"] == value and is_reported(row),
     "mail_from": lambda row, value: row["mail_from"].lower().rpartition("@")[2] == ("" if value == "none" else value),
     "list": lambda row, value: row["list_id"] == value,
     "spared": lambda row, value: row["override"] == value,
@@ -152,11 +219,11 @@ def meant(rows: list[Row], address: str) -> int:
     return sum(all(MEANT[name](row, value) for name, value in asked) for row in rows)
 
 
-def check_numbers(rows: list[Row], url: str, page: str) -> None:
+def check_numbers(rows: list[Row], url: str, page: str, section: ConsoleSection) -> None:
     """Each number of a page, against the list that it leads to and against the rows themselves."""
-    app = console(url)
+    app = console(url, section)
     found = Numbers(ask(app, page).text)
     assert found.links
     for address, number in dict.fromkeys(found.links):
         assert (address, counted(app, address), meant(rows, address)) == (address, number, number)
-    assert [each for each in found.bare if each[0] not in NOT_OF_MESSAGES] == []
+    assert [each for each in found.bare if each.place not in NOT_OF_MESSAGES] == []

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import pytest
 
 from dmarc_milter.cli.main import main
-from dmarc_milter.console.pages import rest
+from dmarc_milter.console.pages import health
 from dmarc_milter.console.settings import ConsoleSection
 from dmarc_milter.demo.examples import EXAMPLES, zone_text
 from dmarc_milter.dns.zone import ZoneResolver
@@ -83,7 +83,7 @@ def watched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Watched
     (postfix / "main.cf").write_text(POSTFIX.format(socket=socket))
     (postfix / "master.cf").write_text("smtp inet n - n - - smtpd\n")
     monkeypatch.setenv("MAIL_CONFIG", str(postfix))
-    monkeypatch.setattr(rest, "default_path", lambda _environment: state)
+    monkeypatch.setattr(health, "default_path", lambda _environment: state)
     environment = {**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)}
     with NameServerThread(ZoneResolver.from_text(zone_text())) as server:
         more = MORE.format(port=free_port(), folder=tmp_path)

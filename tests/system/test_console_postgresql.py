@@ -12,7 +12,7 @@ from dmarc_milter.journal import schema, upkeep
 from dmarc_milter.journal.database import open_engine
 from tests.support.clock import local_time
 from tests.support.console import questions
-from tests.support.console_links import NOW, PAGES, check_numbers, varied
+from tests.support.console_links import NOW, PAGES, check_numbers, fill, of_filter, varied
 from tests.support.journals import insert
 from tests.system.servers import PostgreSql
 
@@ -26,16 +26,18 @@ def postgresql(open_folder: Path) -> Iterator[PostgreSql]:
     started.stop()
 
 
-def test_numbers_lead_to_as_many_messages(postgresql: PostgreSql, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_numbers_lead_to_as_many_messages(
+    postgresql: PostgreSql, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = open_engine(postgresql.url, create=True)
     monkeypatch.setattr(time, "time", lambda: NOW)
     schema.prepare(engine)
-    engine.dispose()
     rows = varied()
-    insert(postgresql.url, rows)
+    fill(engine, postgresql.url, rows)
+    engine.dispose()
     with local_time("UTC"):
         for page in PAGES:
-            check_numbers(rows, postgresql.url, page)
+            check_numbers(rows, postgresql.url, page, of_filter(tmp_path, postgresql.url))
 
 
 def test_no_question_of_a_page_reads_the_whole_table(postgresql: PostgreSql, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,18 @@ from dmarc_milter.cli.main import main
 from dmarc_milter.console.search import link, within
 from dmarc_milter.settings.database_url import DatabaseUrl
 from tests.support.console import ask, console
-from tests.support.console_links import NOW, PAGES, Row, check_numbers, counted, meant, varied
-from tests.support.journals import insert
+from tests.support.console_links import (
+    NOW,
+    PAGES,
+    Numbers,
+    Row,
+    check_numbers,
+    counted,
+    fill,
+    meant,
+    of_filter,
+    varied,
+)
 
 pytestmark = pytest.mark.usefixtures("utc")
 
@@ -21,14 +32,31 @@ pytestmark = pytest.mark.usefixtures("utc")
 @pytest.fixture
 def rows(engine: Engine, url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> list[Row]:
     found = varied()
-    insert(url, found)
+    fill(engine, url, found)
     monkeypatch.setattr(time, "time", lambda: NOW)
     return found
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: re.sub(r"[^a-z0-9]+", "-", page).strip("-") or "overview")
-def test_numbers_lead_to_as_many_messages(rows: list[Row], url: DatabaseUrl, page: str) -> None:
-    check_numbers(rows, url, page)
+def test_numbers_lead_to_as_many_messages(rows: list[Row], url: DatabaseUrl, tmp_path: Path, page: str) -> None:
+    check_numbers(rows, url, page, of_filter(tmp_path, url))
+
+
+def test_a_number_without_a_link_is_found() -> None:
+    found = Numbers('<main><p class="aside">In 7 days, 1,204 came (12).</p><a href="/messages?x=1">5</a> 0</main>')
+    assert found.bare == [("aside", "7"), ("aside", "1,204"), ("aside", "12")]
+    assert found.links == [("/messages?x=1", 5)]
+
+
+def test_numbers_of_reports_lead_to_as_many_reports(rows: list[Row], url: DatabaseUrl) -> None:
+    app = console(url)
+    page = ask(app, "/reports").text
+    states = re.findall(
+        r'<a href="(/reports\?state=\w+)"><span class="label">\w+</span> <strong>([0-9]+)</strong>', page
+    )
+    assert len(states) > 3
+    for address, number in states:
+        assert ask(app, address).text.count('<td data-label="state">') == int(number), address
 
 
 def test_commands_say_the_same(rows: list[Row], url: DatabaseUrl, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,8 +125,8 @@ def test_the_command_names_the_sealers_of_the_page(
 
 @pytest.mark.parametrize(
     "words",
-    ["as=x", "as=dkim:", "mail_from=!", "failing=2", "wanted=x", "sealer=a.example,,"],
-    ids=["as", "empty", "mail-from", "failing", "wanted", "sealer"],
+    ["as=x", "as=dkim:", "mail_from=!", "failing=2", "wanted=x", "sealer=a.example,,", "passed=a", "reported=!"],
+    ids=["as", "empty", "mail-from", "failing", "wanted", "sealer", "signature", "reported"],
 )
 def test_what_is_asked_for_wrongly_is_said(rows: list[Row], url: DatabaseUrl, words: str) -> None:
     assert ask(console(url), f"/messages?{words}").status == 400

@@ -221,6 +221,7 @@ def test_a_settings_file_that_cannot_be_used(tmp_path: Path, capsys: pytest.Capt
 
 
 SHOWN = Status(
+    NOW,
     VERSION,
     "enforce",
     replace(STATE, addresses=(HERE,), started=NOW - 86_400 * 12),

@@ -12,6 +12,7 @@ from dmarc_milter.console.pages.overview import FILTERS, RANGES
 from dmarc_milter.console.search import from_exactly, within
 from dmarc_milter.console.site import Site
 from dmarc_milter.dns.name import to_identifier
+from dmarc_milter.journal import reader
 from dmarc_milter.journal.domain import domain
 from dmarc_milter.journal.figures import Period
 from dmarc_milter.journal.timeline import BARS
@@ -32,7 +33,7 @@ def one(site: Site, request: Request) -> Response:
     period = Period(until - RANGES[chosen], until)
     with site.journal.asked() as engine:
         found = domain(engine, name, period)
-        reports = listed(engine, None, name, None, 5)
+        reports, oldest = listed(engine, None, name, None, 5), reader.oldest(engine)
     bars = [(start, _as_bar(counts)) for start, counts in found.days]
     return site.page(
         request,
@@ -45,8 +46,8 @@ def one(site: Site, request: Request) -> Response:
         period=within(period.since, period.until),
         sample={**within(0, until), **from_exactly(found.sampled_since)} if found.sampled_since is not None else {},
         reports=reports,
+        oldest=oldest,
         bars=FILTERS,
-        within=within,
     )
 
 

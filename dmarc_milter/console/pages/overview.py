@@ -66,6 +66,5 @@ def _asked(site: Site, chosen: str, host: str | None) -> dict[str, Any]:
         "chart": chart(pieces, BARS),
         "step": _STEPS[chosen],
         "hosts": names,
-        "within": within,
         "dead": [each for each in rules if not found.rules.get(each, Figure()).now],
     }

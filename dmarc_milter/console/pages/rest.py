@@ -1,8 +1,8 @@
-"""/what-if, /reports, /health."""
+"""/what-if, /reports."""
 
 import math
 import time
-from pathlib import Path
+from collections import Counter
 from typing import Any
 
 from starlette.requests import Request
@@ -21,9 +21,6 @@ from dmarc_milter.journal.what_if import sealers_setting
 from dmarc_milter.journal.what_if_words import LISTS, RULES, SEALERS, counted, headline, meaning, most
 from dmarc_milter.judging.site import trusted_lists, trusted_sealers
 from dmarc_milter.reporting import listing
-from dmarc_milter.service.state import default_path
-from dmarc_milter.settings.error import ConfigError
-from dmarc_milter.status.look import Status, look
 
 DAYS = (1, 7, 30)
 SHOWN = 30
@@ -31,7 +28,6 @@ _LISTED = 100
 _KEEP_SECONDS = 300.0
 _LOOKED_AT = 150_000
 """Records of messages that fail: beside what is tallied, so many are looked at, the newest."""
-_HEALTH_SECONDS = 5.0
 
 
 def what_if(site: Site, request: Request) -> Response:
@@ -57,6 +53,9 @@ def _refused(site: Site, days: int) -> dict[str, Any]:
     believed = trusted_sealers(settings.settings)
     return {
         "headline": headline(found, judged, days),
+        "judged": sum(judged.values()),
+        "wanted": _by_wanted(found.totals),
+        "is_enforced": not judged["monitor"],
         "groups": found.groups[:SHOWN],
         "others": found.messages - sum(each.count for each in found.groups[:SHOWN]),
         "lists": [(each, _yes_or_no(settings, each.is_trusted(trusted))) for each in shown],
@@ -81,6 +80,13 @@ def _refused(site: Site, days: int) -> dict[str, Any]:
     }
 
 
+def _by_wanted(totals: "Counter[tuple[str, str]]") -> "Counter[str]":
+    found: Counter[str] = Counter()
+    for (_, wanted), count in totals.items():
+        found[wanted] += count
+    return found
+
+
 def _yes_or_no(settings: FilterSettings, is_trusted: bool) -> str:
     return "not known" if settings.problem else "yes" if is_trusted else "no"
 
@@ -96,23 +102,6 @@ def reports(site: Site, request: Request) -> Response:
             "counts": listing.counts(engine),
             "last": listing.last_sent(engine),
             "suppressed": listing.suppressed(engine, now, _LISTED),
+            "oldest": reader.oldest(engine),
         }
     return site.page(request, "reports.html", state=state, shown=_LISTED, **found)
-
-
-def health(site: Site, request: Request) -> Response:
-    """What `dmarc-milter status` says."""
-    made, found = site.kept("health", _HEALTH_SECONDS, lambda: _looked(site))
-    status, problem = found
-    return site.page(request, "health.html", look=status, problem=problem, of=made)
-
-
-def _looked(site: Site) -> tuple[Status | None, str]:
-    path = site.settings.console.filter_settings
-    if not path:
-        return None, "The filter runs on other hosts: ask each of them: dmarc-milter status."
-    try:
-        # The service's own folder, and not the console's.
-        return look(Path(path), default_path({})), ""
-    except ConfigError as error:
-        return None, str(error)

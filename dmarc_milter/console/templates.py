@@ -1,7 +1,7 @@
 """The templates, and how values are shown in them. Everything is escaped unless a template itself says otherwise."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 import jinja2
 from markupsafe import Markup
@@ -51,6 +51,7 @@ def environment() -> jinja2.Environment:
         clock=clock,
         day=day,
         mark_of_time=mark_of_time,
+        utc_day=utc_day,
         number=lambda count: f"{count:,}",
         percent=percent,
         change=change,
@@ -76,6 +77,12 @@ def clock(seconds: float) -> Markup:
 def day(seconds: float) -> str:
     """The day, and what the local time is called."""
     return f"{local(seconds):%A, %Y-%m-%d} ({zone(seconds)})"
+
+
+def utc_day(start: int) -> Markup:
+    """A day of reports, which is one of UTC (RFC 9990 3.1.1.3)."""
+    text = datetime.fromtimestamp(start, UTC).strftime("%Y-%m-%d")
+    return Markup('<time datetime="{0}">{0}</time>').format(text)
 
 
 def mark_of_time(seconds: float, step: int) -> str:

@@ -62,15 +62,20 @@ SENDERS = (
     Sender(0.2, "bank.example", "203.0.113.66", "pass", "crook.example", "fail", "reject", "other",
            sealers=("crook.example",)),
     Sender(0.4, "xn--bcher-kva.example", "2001:db8:7::25", "pass", "xn--bcher-kva.example", "pass", "reject", "own"),
-    Sender(0.4, "slow.example", "203.0.113.9", "temperror", None, "temperror", None, "nobody"),
+    Sender(0.4, "slow.example", "203.0.113.9", "temperror", None, "temperror", "reject", "nobody"),
     Sender(0.3, None, "203.0.113.200", "none", None, "permerror", None, "nobody"),
 )  # fmt: skip
 _REASON = {
     "pass": "an aligned identifier was authenticated",
     "fail": "no authenticated identifier is aligned",
     "none": "there is no DMARC record",
-    "temperror": "the DNS did not answer",
+    "temperror": "no name server answered in time",
     "permerror": "From has no usable domain",
+}
+_SPF_REASON = {
+    "pass": "{envelope} names {client}",
+    "none": "{envelope} has no SPF record",
+    "temperror": "no name server answered in time",
 }
 _COMMENT = {
     "mailing_list": "the list is trusted",
@@ -126,7 +131,7 @@ def _row(chance: random.Random, sender: Sender, number: int, moment: float) -> R
         "author_domain": domain,
         "spf": sender.spf,
         "spf_domain": envelope,
-        "spf_reason": f"{envelope} names {client}" if sender.spf == "pass" else f"{client} is not named",
+        "spf_reason": _SPF_REASON.get(sender.spf, "{client} is not named").format(envelope=envelope, client=client),
         "dkim": _signatures(sender),
         "arc": "pass" if sender.sealers else "none",
         "arc_sealers": list(sender.sealers[::-1]) or None,
@@ -149,6 +154,8 @@ def _row(chance: random.Random, sender: Sender, number: int, moment: float) -> R
         "seconds": 0.004,
         "seconds_waited": 0.002,
     }
+    if wanted == "tempfail":
+        found["reply"] = f"451 4.7.24 Temporary DNS failure while checking DMARC for {domain}, try again later"
     if wanted == "reject":
         found["reply"] = f"550 5.7.1 Email rejected per DMARC policy for {domain or 'From'}"
     for column in TABLE:

@@ -71,5 +71,5 @@ def _done(row: Row, *, is_held: bool) -> Iterator[Line]:
         yield Line("done", f"held by the MTA: postsuper -H {row['queue_id']} releases it", row["action"])
     elif row["action"] == "quarantine":
         yield Line("done", "delivered; the header says quarantine, which makes it Junk (docs/sieve.md)", row["action"])
-    elif row["spf"] is not None:
+    elif row["spf"] is not None and row["action"] == "accept":
         yield Line("done", "delivered, with Authentication-Results added", row["action"])

@@ -139,7 +139,7 @@ class Numbers(HTMLParser):
                 self.links.append((self._link, int(number[1].replace(",", ""))))
 
 
-_WITHOUT_END = {"meta", "link", "input", "br"}
+_WITHOUT_END = {"meta", "link", "input", "br", "wbr"}
 _NO_COUNTS = {"time", "code", "pre", "svg", "kbd", "option"}
 """Moments, what is to be typed or copied, and pictures, whose numbers are in a table."""
 

@@ -18,7 +18,7 @@ from dmarc_milter.journal.seen_lists import setting
 from dmarc_milter.journal.seen_sealers import of_no_use, seen
 from dmarc_milter.journal.walk import beginning
 from dmarc_milter.journal.what_if import sealers_setting
-from dmarc_milter.journal.what_if_words import LISTS, RULES, SEALERS, counted, headline, meaning, most
+from dmarc_milter.journal.what_if_words import LISTS, RULES, SEALERS, headline, meaning
 from dmarc_milter.judging.site import trusted_lists, trusted_sealers
 from dmarc_milter.reporting import listing
 
@@ -71,8 +71,6 @@ def _refused(site: Site, days: int) -> dict[str, Any]:
             if line
         ],
         "meaning": meaning,
-        "most": most,
-        "counted": counted,
         "period": within(begin, now),
         "by_sealer": BY_SEALER,
         "begin": begin if begin > since else None,

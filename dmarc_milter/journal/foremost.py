@@ -46,7 +46,7 @@ class Foremost:
     def _rows(self, query: Any) -> list[dict[str, Any]]:
         return [dict(each) for each in self._connection.execute(query).mappings()]
 
-    def _read(self, tally: Tally, *parts: _Part, only: Mapping[str, list[Any]] | None = None) -> sa.Subquery:
+    def _read(self, tally: Tally, *parts: _Part, only: Mapping[str, list[Any]] | None = None) -> "sa.Subquery":
         """The keys and counts of `tally`, and `is_now`, in as many rows as there are days and pieces.
 
         With `only`, those where the key of that name has one of these values.
@@ -139,7 +139,7 @@ class Foremost:
         )
 
 
-def _sum(found: sa.Subquery, count: str, *, is_now: bool) -> "sa.ColumnElement[int]":
+def _sum(found: "sa.Subquery", count: str, *, is_now: bool) -> "sa.ColumnElement[int]":
     return sa.func.sum(sa.case((found.c.is_now == int(is_now), found.c[count]), else_=0))
 
 

@@ -1,5 +1,6 @@
 """The application: which page is where, and what is shown where one cannot be made."""
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -33,11 +34,22 @@ PAGES: Mapping[str, Page] = {
 }
 
 
+class _Files(StaticFiles):
+    """Starlette 0.26 fails at a name that no file may have."""
+
+    def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
+        """The file and what it is; None where there is none."""
+        try:
+            return super().lookup_path(path)
+        except (OSError, ValueError):
+            return "", None
+
+
 def application(site: Site, passwords: Mapping[str, Hash] | None = None) -> Gate:
     """The whole of it, with the gate around it."""
     routes = [Route(path, _endpoint(site, page), methods=["GET"]) for path, page in PAGES.items()]
     app = Starlette(
-        routes=[*routes, Mount("/static", StaticFiles(directory=STATIC))],
+        routes=[*routes, Mount("/static", _Files(directory=STATIC))],
         exception_handlers={
             HTTPException: lambda request, error: _missing(site, request, error),
             JournalError: lambda request, error: _without_journal(site, request, error),

@@ -19,6 +19,7 @@ from dmarc_milter.journal.what_if import Method
 from dmarc_milter.wording.actions import DONE
 
 MAX_TEXT = 500
+MAX_SEALERS = 10
 ACTIONS = ("accept", "quarantine", "reject", "tempfail")
 DMARC = ("pass", "fail", "none", "temperror", "permerror", ERROR)
 SPF = ("pass", "fail", "softfail", "neutral", "none", "temperror", "permerror")
@@ -142,6 +143,8 @@ def _domain(text: str) -> str:
 
 def sealers(text: str) -> tuple[str, ...]:
     """Several domains, with commas. Raises SearchError."""
+    if text.count(",") >= MAX_SEALERS:
+        raise SearchError(f"{MAX_SEALERS} sealers at most can be asked for.")
     return tuple(dict.fromkeys(_domain(each.strip()) for each in text.split(",")))
 
 

@@ -58,6 +58,14 @@ class Room:
             self._taken -= 1
 
 
+class _Making:
+    """An answer that is being made, and by how many it is awaited."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.users = 0
+
+
 class Site:
     """One console."""
 
@@ -70,8 +78,8 @@ class Site:
         """Lists that are made and sent as files."""
         self._templates = environment()
         self._kept: dict[object, tuple[float, object]] = {}
-        self._making: dict[object, threading.Lock] = {}
-        """For each kind of answer; there are few."""
+        self._making: dict[object, _Making] = {}
+        """For each kind of answer that somebody waits for: an address may name any host."""
         self._lock = threading.Lock()
 
     def page(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
@@ -93,10 +101,17 @@ class Site:
     def kept(self, key: object, seconds: float, make: Callable[[], _T]) -> tuple[float, _T]:
         """What `make` returned at most so long ago, and when (seconds since 1970). `key` is one of a few."""
         with self._lock:
-            making = self._making.setdefault(key, threading.Lock())
-        # Whoever asks meanwhile waits for the same answer: it may be dear.
-        with making:
-            return self._kept_or_made(key, seconds, make)
+            making = self._making.setdefault(key, _Making())
+            making.users += 1
+        try:
+            # Whoever asks meanwhile waits for the same answer: it may be dear.
+            with making.lock:
+                return self._kept_or_made(key, seconds, make)
+        finally:
+            with self._lock:
+                making.users -= 1
+                if not making.users:
+                    del self._making[key]
 
     def _kept_or_made(self, key: object, seconds: float, make: Callable[[], _T]) -> tuple[float, _T]:
         now = time.time()

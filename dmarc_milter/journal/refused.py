@@ -58,14 +58,16 @@ def _totals(connection: Connection, days: tuple[int, ...]) -> "Counter[tuple[str
 
 def _join(connection: Connection, day: int, refusals: Refusals, lists: SeenLists) -> None:
     groups = tallied_groups.c
-    columns = (groups[name] for name in ("author_domain", "method", "identifier", *_KEPT))
-    for author_domain, method, identifier, *kept in connection.execute(sa.select(*columns).where(groups.day == day)):
-        refusals.join((author_domain, Method(method), identifier), Kept(*kept))
+    query = sa.select(*(groups[name] for name in ("author_domain", "method", "identifier", *_KEPT)))
+    # All at once: SQLAlchemy takes twice the time to hand them out one by one.
+    for author_domain, method, identifier, *kept in connection.execute(query.where(groups.day == day)).all():
+        refusals.join((author_domain, _METHODS[method], identifier), Kept(*kept))
     seen = tallied_failing_lists.c
     for list_id, text in connection.execute(sa.select(seen.list_id, seen.particulars).where(seen.day == day)):
         lists.join(list_id, text)
 
 
+_METHODS = {each.value: each for each in Method}
 _KEPT = ("messages", "sent_on", "sealed", "particulars")
 
 

@@ -70,9 +70,9 @@ class Group:
     @property
     def particulars(self) -> Particulars:
         """What is remembered of its messages."""
-        found = Particulars()
-        for each in self._pieces:
-            found.join(each if isinstance(each, Particulars) else Particulars.of(each))
+        found, *later = (each if isinstance(each, Particulars) else Particulars.of(each) for each in self._pieces)
+        for each in later:
+            found.join(each)
         self._pieces = [found]
         return found
 

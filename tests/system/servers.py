@@ -29,15 +29,21 @@ class PostgreSql:
     """A server with one database; may be stopped and started again."""
 
     def __init__(self, folder: Path, password: str | None = None) -> None:
-        """With `password`, it is asked for over the network; over the unix socket, root is believed to be root."""
+        """What an earlier one left in `folder` is started again.
+
+        With `password`, it is asked for over the network; over the unix socket, root is believed to be root.
+        """
         programs = sorted(glob.glob("/usr/lib/postgresql/*/bin/pg_ctl"))
         self._bin = Path(need(programs[-1] if programs else None, "postgresql")).parent
         if os.geteuid() != 0:
             pytest.skip("needs root, to become the user postgres")
         self._folder = folder / "postgresql"
+        self._port = free_port()
+        if self._folder.exists():
+            self.start()
+            return
         self._folder.mkdir()
         shutil.chown(self._folder, "postgres")
-        self._port = free_port()
         self._run("initdb", "-D", f"{self._folder}/data", "-A", "trust", "-U", "milter", "--no-sync")
         self.start()
         self._run("createdb", "-h", "127.0.0.1", "-p", str(self._port), "-U", "milter", "journal")

@@ -22,8 +22,9 @@ from dmarc_milter.demo.examples import EXAMPLES, zone_text
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.support.smtp_sink import SmtpSink
-from tests.support.waiting import is_listening, wait_for
-from tests.system.moving_shapes import SHAPES, Daemon, Shape
+from tests.support.waiting import wait_for
+from tests.system.moving_shapes import SHAPES, Shape
+from tests.system.old_programs import Daemon
 
 OURS = [sys.executable, "-m", "dmarc_milter"]
 SETTINGS = Path("/etc/dmarc-milter/dmarc-milter.toml")
@@ -80,9 +81,7 @@ class Host:
             wait_for(_postfix_answers, "Postfix")
             return
         daemon = _FILTER if unit == "dmarc-milter" else self.shape.daemons[unit]
-        with open(f"/var/log/{unit}.log", "ab") as log:
-            self.processes[unit] = subprocess.Popen(daemon.command, stdout=log, stderr=log)
-        wait_for(lambda: _listens(daemon.where), unit)
+        self.processes[unit] = daemon.start(Path(f"/var/log/{unit}.log"))
 
     def stop(self, unit: str) -> None:
         """The same."""
@@ -123,17 +122,6 @@ def _said(unit: str) -> int:
 
 def _has_said_more(unit: str, before: int) -> bool:
     return _said(unit) > before
-
-
-def _listens(where: str) -> bool:
-    if where.startswith("inet:"):
-        import socket
-
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", int(where.removeprefix("inet:"))), 5).close()
-            return True
-        return False
-    return is_listening(where)
 
 
 def _postfix_answers() -> bool:

@@ -2,14 +2,7 @@
 
 from dataclasses import dataclass, field
 
-
-@dataclass(frozen=True)
-class Daemon:
-    """One program of the chain."""
-
-    command: tuple[str, ...]
-    where: str
-    """Where it listens: a path, or ``inet:`` and a port."""
+from tests.system.old_programs import Daemon, opendkim, opendmarc, policyd_spf
 
 
 @dataclass(frozen=True)
@@ -36,13 +29,17 @@ _DMARC = (
 _POLICYD = "Header_Type = AR\nAuthserv_Id = mx.example.org\ndebugLevel = 0\n"
 _POLICYD_FILE = "postfix-policyd-spf-python/policyd-spf.conf"
 _NO_REFUSALS = "Mail_From_reject = False\nHELO_reject = False\n"
-_SPF_SERVICE = "policyd-spf unix - n n - 0 spawn\n  user=nobody argv=/usr/bin/policyd-spf\n"
+_SPF_SERVICE = policyd_spf("policyd-spf")
 _RESTRICTIONS = (
     "smtpd_recipient_restrictions = reject_unauth_destination, check_policy_service unix:private/policyd-spf\n"
 )
-_OPENDKIM = ("opendkim", "-f", "-x", "/etc/opendkim.conf")
-_OPENDMARC = ("opendmarc", "-f", "-c", "/etc/opendmarc.conf")
-_INET = {"opendkim": Daemon(_OPENDKIM, "inet:8891"), "opendmarc": Daemon(_OPENDMARC, "inet:8893")}
+
+
+def _milters(dkim: str, dmarc: str) -> dict[str, Daemon]:
+    return {"opendkim": opendkim("/etc/opendkim.conf", dkim), "opendmarc": opendmarc("/etc/opendmarc.conf", dmarc)}
+
+
+_INET = _milters("inet:8891", "inet:8893")
 
 _TUTORIAL = Shape(
     "smtpd_milters = inet:localhost:8891, inet:localhost:8893\nnon_smtpd_milters = $smtpd_milters\n" + _RESTRICTIONS,
@@ -72,10 +69,7 @@ _SOCKETS = Shape(
         "opendmarc.conf": "AuthservID OpenDMARC\nSPFIgnoreResults true\nSPFSelfValidate true\nUMask 000\n"
         f"Socket local:/var/spool/postfix/opendmarc/opendmarc.sock\n{_DMARC}",
     },
-    {
-        "opendkim": Daemon(_OPENDKIM, "/var/spool/postfix/opendkim/opendkim.sock"),
-        "opendmarc": Daemon(_OPENDMARC, "/var/spool/postfix/opendmarc/opendmarc.sock"),
-    },
+    _milters("/var/spool/postfix/opendkim/opendkim.sock", "/var/spool/postfix/opendmarc/opendmarc.sock"),
     programs=("opendkim", "opendmarc"),
 )
 _SCORES = r"""required_score 50
@@ -118,7 +112,7 @@ _MAIL_IN_A_BOX = Shape(
         "spamassassin/local.cf": _SCORES,
     },
     {**_INET, "spampd": Daemon(_SPAMPD, "inet:10025")},
-    "policy-spf unix - n n - 0 spawn\n  user=nobody argv=/usr/bin/policyd-spf\nlmtp unix - - n - - lmtp\n",
+    policyd_spf("policy-spf") + "lmtp unix - - n - - lmtp\n",
     {"/var/cache/spampd": "spampd"},
     ("opendkim", "opendmarc", "policyd-spf", "spampd"),
 )
@@ -158,8 +152,7 @@ _AMAVIS = Shape(
         "amavis/conf.d/50-user": _AMAVIS_USER,
     },
     {
-        "opendkim": Daemon(_OPENDKIM, "inet:12345"),
-        "opendmarc": Daemon(_OPENDMARC, "inet:8893"),
+        **_milters("inet:12345", "inet:8893"),
         "amavis": Daemon(("amavisd", "foreground"), "inet:10024"),
     },
     _SPF_SERVICE + _GIVEN_BACK,

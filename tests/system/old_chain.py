@@ -4,9 +4,6 @@ OpenDMARC and policyd-spf ask whom /etc/resolv.conf names: they run where anothe
 """
 
 import os
-import shutil
-import socket
-import subprocess
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -15,22 +12,17 @@ import pytest
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.testing.name_server import NameServerThread
 from tests.support.running import RunningFilter
-from tests.support.waiting import free_port, wait_for
+from tests.support.waiting import free_port
+from tests.system.old_programs import end, opendmarc, policyd_spf
+from tests.system.opendkim import OpenDkim
 from tests.system.postfix import Postfix
-from tests.system.servers import need
+from tests.system.servers import need_programs
 from tests.system.site import RECIPIENT
 
 OLD_ID, OUR_ID = "mx.example.org", "new.example.org"
 HOST = "127.0.5.3"
 """Where no resolver of the system listens on port 53."""
-OPENDKIM = f"""\
-AuthservID {OLD_ID}
-Mode v
-Syslog no
-RequireSafeKeys no
-AlwaysAddARHeader yes
-On-Default accept
-"""
+OPENDKIM = {"AuthservID": OLD_ID, "Mode": "v", "Nameservers": HOST}
 OPENDMARC = f"""\
 AuthservID {OLD_ID}
 TrustedAuthservIDs {OLD_ID}
@@ -50,16 +42,13 @@ skip_addresses = 127.0.0.0/8
 MAIN = """\
 smtpd_sender_restrictions = check_policy_service unix:private/policyd
 """
-MASTER = "policyd unix - n n - 0 spawn user=nobody argv={program} {folder}/policyd.conf\n"
 
 
 class OldChain:
     """All of them, started on construction, asking a name server with `zone`; a context manager."""
 
     def __init__(self, folder: Path, zone: ZoneResolver) -> None:
-        opendkim = need(shutil.which("opendkim", path="/usr/sbin"), "opendkim")
-        opendmarc = need(shutil.which("opendmarc", path="/usr/sbin"), "opendmarc")
-        policyd = need(shutil.which("policyd-spf"), "postfix-policyd-spf-python")
+        need_programs("opendkim", "opendmarc", "policyd-spf")
         if os.geteuid() != 0:
             pytest.skip("needs root, to mount another /etc/resolv.conf")
         self._closing = ExitStack()
@@ -68,38 +57,27 @@ class OldChain:
             (folder / "resolv.conf").write_text(f"nameserver {HOST}\noptions timeout:2 attempts:1\n")
             over = f'mount --bind {folder}/resolv.conf /etc/resolv.conf && exec "$@"'
             self._prefix = ["unshare", "--mount", "sh", "-c", over, "sh"]
-            ours = f"inet:{free_port()}@127.0.0.1"
+            port, dmarc_port = free_port(), free_port()
             self.filter = RunningFilter(
-                folder, ours, f'authserv_id = "{OUR_ID}"\n[dns]\nnameservers = ["{server.address}"]\n'
+                folder,
+                f"inet:{port}@127.0.0.1",
+                f'authserv_id = "{OUR_ID}"\n[dns]\nnameservers = ["{server.address}"]\n',
             )
             self._closing.callback(self.filter.stop)
-            milters = [
-                f"inet:127.0.0.1:{ours.partition(':')[2].partition('@')[0]}",
-                self._milter(folder, opendkim, ["-f", "-x"], f"{OPENDKIM}Nameservers {HOST}\n"),
-                self._milter(folder, opendmarc, ["-f", "-c"], OPENDMARC),
-            ]
+            verifier = self._closing.enter_context(OpenDkim(folder / "opendkim", OPENDKIM, self._prefix))
+            (folder / "opendmarc.conf").write_text(f"{OPENDMARC}Socket inet:{dmarc_port}@127.0.0.1\n")
+            judge = opendmarc(folder / "opendmarc.conf", f"inet:{dmarc_port}")
+            self._closing.callback(end, judge.start(folder / "opendmarc.log", self._prefix))
             (folder / "policyd.conf").write_text(POLICYD)
             self.postfix = Postfix(
                 folder / "postfix",
-                ", ".join(milters),
+                f"inet:127.0.0.1:{port}, unix:{verifier.socket}, inet:127.0.0.1:{dmarc_port}",
                 more_main=MAIN,
-                more_master=MASTER.format(program=policyd, folder=folder),
+                more_master=policyd_spf("policyd", folder / "policyd.conf"),
                 prefix=self._prefix,
             )
             self._closing.callback(self.postfix.stop)
             self._closing = self._closing.pop_all()
-
-    def _milter(self, folder: Path, program: str, options: list[str], settings: str) -> str:
-        """Start it; its address as in smtpd_milters."""
-        port = free_port()
-        config = folder / f"{Path(program).name}.conf"
-        config.write_text(f"{settings}Socket inet:{port}@127.0.0.1\n")
-        process = subprocess.Popen([*self._prefix, program, *options, str(config)])
-        self._closing.callback(process.wait)
-        # Nothing has to be saved, and some take long over a SIGTERM.
-        self._closing.callback(process.kill)
-        wait_for(lambda: _is_open(port), f"{program} to listen")
-        return f"inet:127.0.0.1:{port}"
 
     def __enter__(self) -> "OldChain":
         return self
@@ -113,8 +91,3 @@ class OldChain:
             smtp.mail(mail_from)
             code, _ = smtp.rcpt(RECIPIENT)
             return code if code >= 400 else smtp.data(message)[0]
-
-
-def _is_open(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -2,49 +2,47 @@
 
 import re
 import socket
-import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from dmarc_milter.message.header import split_message
 from dmarc_milter.testing.mta import Mta, MtaResponse
-from tests.support.waiting import is_listening, wait_for
-
-PROGRAM = "/usr/sbin/opendkim"
+from tests.system.old_programs import end, opendkim
 
 
 class OpenDkim:
-    """Started on construction with `settings` as in opendkim.conf; a context manager."""
+    """Started on construction with `settings` as in opendkim.conf; a context manager.
 
-    def __init__(self, folder: Path, settings: Mapping[str, str]) -> None:
+    `socket` is where it listens. `prefix` is put before its command.
+    """
+
+    def __init__(self, folder: Path, settings: Mapping[str, str], prefix: Sequence[str] = ()) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._socket = folder / "socket"
+        self.socket = folder / "socket"
         config = folder / "opendkim.conf"
         lines = {
             "Syslog": "no",
             "RequireSafeKeys": "no",
-            "Socket": f"local:{self._socket}",
+            "Socket": f"local:{self.socket}",
+            "UMask": "000",
             "On-Default": "accept",
             "AuthservID": "opendkim.example",
             "AlwaysAddARHeader": "yes",
             **settings,
         }
         config.write_text("".join(f"{name} {value}\n" for name, value in lines.items()))
-        self._process = subprocess.Popen([PROGRAM, "-f", "-x", str(config)], stderr=subprocess.PIPE)
-        wait_for(lambda: is_listening(self._socket), "OpenDKIM to listen")
+        self._process = opendkim(config, str(self.socket)).start(folder / "log", prefix)
 
     def __enter__(self) -> "OpenDkim":
         return self
 
     def __exit__(self, *_: object) -> None:
-        # It has nothing to save, and takes five seconds over a SIGTERM.
-        self._process.kill()
-        self._process.communicate(timeout=30)
+        end(self._process)
 
     def _send(self, message: bytes, client: str) -> MtaResponse:
         connected = socket.socket(socket.AF_UNIX)
         connected.settimeout(30)
-        connected.connect(str(self._socket))
+        connected.connect(str(self.socket))
         header, body = split_message(message)
         mta = Mta(connected)
         mta.connect("client.example", client)

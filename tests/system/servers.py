@@ -25,6 +25,12 @@ def need(program: str | None, package: str) -> str:
     return program
 
 
+def need_programs(*names: str) -> None:
+    """Each of them, where root's shell finds it."""
+    for name in names:
+        need(shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin"), name)
+
+
 class PostgreSql:
     """A server with one database; may be stopped and started again."""
 

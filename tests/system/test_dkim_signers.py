@@ -1,7 +1,6 @@
 """Signatures of other people's programs, and their opinion of ours to judge: OpenDKIM, dkimpy, Perl's Mail::DKIM."""
 
 import base64
-import os
 import random
 import re
 import shutil
@@ -18,11 +17,11 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from dmarc_milter.dkim.result import DkimResult
 from tests.support.keys import ed25519_key, rsa_key
 from tests.support.signed import verify
-from tests.system.opendkim import PROGRAM, OpenDkim
+from tests.system.opendkim import OpenDkim
+from tests.system.servers import REQUIRED, need_programs
 
 pytestmark = pytest.mark.system
 
-REQUIRED = bool(os.environ.get("DMARC_MILTER_REQUIRE_SYSTEM"))
 FORMS = ["simple", "relaxed"]
 METHODS = [f"{header}/{body}" for header, body in product(FORMS, FORMS)]
 SIGNED = [b"from", b"to", b"subject", b"x-eight"]
@@ -86,7 +85,7 @@ def test_signed_by_dkimpy(method: str, algorithm: str) -> None:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("algorithm", NAMES)
 def test_signed_by_opendkim(open_folder: Path, method: str, algorithm: str) -> None:
-    needs([PROGRAM, "-V"], "opendkim")
+    need_programs("opendkim")
     key = open_folder / "key"
     key.write_bytes(rsa_key(2048)[0] if algorithm == "rsa-sha256" else ed25519_pem())
     settings = {
@@ -166,7 +165,7 @@ DIFFERENCES = {
 
 @pytest.fixture(scope="module")
 def verifier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OpenDkim]:
-    needs([PROGRAM, "-V"], "opendkim")
+    need_programs("opendkim")
     folder = tmp_path_factory.mktemp("opendkim")
     keys = folder / "keys"
     keys.write_text("".join(f"{name} {records[0]}\n" for name, records in RECORDS.items()))

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.system.moving_shapes import SHAPES, Shape
-from tests.system.servers import need
+from tests.system.moving_shapes import SHAPES
+from tests.system.servers import need_programs
 
 pytestmark = pytest.mark.system
 
@@ -27,16 +27,9 @@ BY_THE_WALK = {"rspamd": "spf-only"}
 Found = dict[str, dict[str, Any]]
 
 
-def _missing(shape: Shape) -> list[str]:
-    path = f"{os.environ['PATH']}:/usr/sbin"
-    programs = ("postfix", *shape.programs)
-    return [each for each in programs if not any(Path(folder, each).exists() for folder in path.split(":"))]
-
-
 @pytest.fixture(scope="module", params=SHAPES)
 def moved(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Found:
-    for program in _missing(SHAPES[request.param]):
-        need(None, program)
+    need_programs("postfix", *SHAPES[request.param].programs)
     if os.getuid() != 0:
         pytest.skip("needs root, for namespaces")
     folder = tmp_path_factory.mktemp("host")

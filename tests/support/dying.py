@@ -27,7 +27,10 @@ def kill_at(number: int, *engines: Engine) -> None:
 
 def is_killed(work: Callable[..., None], *arguments: Any) -> bool:
     """Whether `work`, in a process of its own, was killed; else it ended well."""
-    process = multiprocessing.get_context("forkserver").Process(target=work, args=arguments)
+    context = multiprocessing.get_context("forkserver")
+    # Imported once, for all that are forked.
+    context.set_forkserver_preload([work.__module__])
+    process = context.Process(target=work, args=arguments)
     process.start()
     process.join(60)
     assert process.exitcode in (0, -signal.SIGKILL), process.exitcode

@@ -32,6 +32,25 @@ _dmarc IN TXT "v=DMARC1; p=reject"
 FAILING = frozenset({"lost.example", "_dmarc.lost.example"})
 
 
+LONGEST = (
+    *("test_package.py", "test_moving.py", "test_partitions.py", "test_mta.py", "test_console_pages.py"),
+    *(
+        "test_situations.py",
+        "test_hostile.py",
+        "test_growth.py",
+        "test_guard.py",
+        "test_report_killed.py",
+        "test_hangs.py",
+    ),
+)
+"""Files that take a minute and more."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """These first: where several processes share the files, none of these is what the others wait for at the end."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(autouse=True)
 def logging_as_it_was() -> Iterator[None]:
     """Commands that run in this process set logging up for a service: what others then log would not be seen."""

@@ -65,6 +65,11 @@ class Row:
             self.late.append(f"{attack}: a plain message beside it took {played.seconds:.1f} s")
 
 
+def check(row: Row) -> None:
+    """For tests: that the row has no faults."""
+    assert row.faults == [], f"{len(row.faults)} of {row.messages}"
+
+
 def row_of(group: Group, played: Iterable[Played]) -> Row:
     row = Row(group.point, group.name)
     for each in played:

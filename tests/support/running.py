@@ -63,6 +63,15 @@ class RunningFilter:
             )
             if descriptors is not None:
                 resource.prlimit(self.process.pid, resource.RLIMIT_NOFILE, (descriptors, descriptors))
+        try:
+            self._wait_until_it_serves()
+        except BaseException:
+            # Its workers end with it.
+            self.process.kill()
+            self.process.wait()
+            raise
+
+    def _wait_until_it_serves(self) -> None:
         limit = time.monotonic() + 30
         while "serving on" not in self.log:
             assert self.process.poll() is None, self.log

@@ -91,7 +91,11 @@ class Postfix:
         (folder / "etc" / "main.cf").write_text(MAIN.format(**values) + more_main)
         (folder / "etc" / "master.cf").write_text(MASTER.format(port=self.port) + more_master)
         self._postfix("start")
-        wait_for(self._answers, "Postfix to listen")
+        try:
+            wait_for(self._answers, "Postfix to listen")
+        except BaseException:
+            self.stop()
+            raise
 
     def _postfix(self, command: str) -> None:
         arguments = ["/usr/sbin/postfix", "-c", str(self._folder / "etc"), command]

@@ -86,7 +86,11 @@ class Sendmail:
                 stdout=log,
                 stderr=log,
             )
-        wait_for(self._answers, "Sendmail to listen")
+        try:
+            wait_for(self._answers, "Sendmail to listen")
+        except BaseException:
+            self.stop()
+            raise
 
     def _configure(self, milter: str, default_action: str) -> None:
         """sendmail.cf out of a sendmail.mc with the very line that `attach sendmail` tells."""

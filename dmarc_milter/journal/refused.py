@@ -68,7 +68,7 @@ def _join(connection: Connection, day: int, refusals: Refusals, lists: SeenLists
 
 
 _METHODS = {each.value: each for each in Method}
-_KEPT = ("messages", "sent_on", "sealed", "particulars")
+_KEPT = ("messages", "sent_on", "particulars")
 
 
 def _read(connection: Connection, period: Period, refusals: Refusals, lists: SeenLists) -> None:

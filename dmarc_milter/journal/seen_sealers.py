@@ -77,5 +77,12 @@ def of_no_use(found: Iterable[SeenSealer], trusted: Sequence[DomainPattern]) -> 
     return [_written(pattern) for pattern in trusted if not any(map(pattern.matches, useful))]
 
 
+def setting(found: Iterable[SeenSealer], trusted: Sequence[DomainPattern]) -> str | None:
+    """The line for ``[policy.indirect]`` with those that would spare something; None where there are no new ones."""
+    new = sorted(each.name for each in found if each.messages and not each.is_trusted(trusted))
+    quoted = ", ".join(f'"{each}"' for each in (*map(_written, trusted), *new))
+    return f"trusted_sealers = [{quoted}]" if new else None
+
+
 def _written(pattern: DomainPattern) -> str:
     return f".{pattern.domain}" if pattern.with_subdomains else pattern.domain

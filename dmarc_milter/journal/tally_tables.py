@@ -71,7 +71,6 @@ tallied_groups = sa.Table(
     sa.Column("identifier", sa.String(253), primary_key=True),
     _messages(),
     sa.Column("sent_on", sa.BigInteger, nullable=False),
-    sa.Column("sealed", sa.BigInteger, nullable=False),
     sa.Column("particulars", sa.Text, nullable=False),
     sqlite_with_rowid=False,
 )

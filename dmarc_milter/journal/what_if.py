@@ -6,7 +6,6 @@ send for many. Strangers choose how many groups there are, so the smallest give 
 
 import re
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import NamedTuple
@@ -39,8 +38,6 @@ class Group:
     count: int = 0
     sent_on: int = 0
     """How many somebody sent on, as far as is known: the Author Domain signed, and the body was changed after it."""
-    sealed: int = 0
-    """How many have a seal that says that they passed before."""
     _pieces: list[Particulars | str] = field(default_factory=list)
     """In the order of time; those that were kept as text are read when somebody asks for them."""
 
@@ -48,7 +45,6 @@ class Group:
         """One message more, not older than those before."""
         self.count += 1
         self.sent_on += row["kind"] == SENT_ON
-        self.sealed += bool(row["arc_vouching"])
         last = self._pieces[-1] if self._pieces else None
         if not isinstance(last, Particulars):
             last = Particulars()
@@ -59,13 +55,12 @@ class Group:
         """Messages that are not older than those before."""
         self.count += later.messages
         self.sent_on += later.sent_on
-        self.sealed += later.sealed
         self._pieces.append(later.particulars)
 
     @property
     def kept(self) -> "Kept":
         """For another time."""
-        return Kept(self.count, self.sent_on, self.sealed, self.particulars.text())
+        return Kept(self.count, self.sent_on, self.particulars.text())
 
     @property
     def particulars(self) -> Particulars:
@@ -120,7 +115,6 @@ class Kept(NamedTuple):
 
     messages: int
     sent_on: int
-    sealed: int
     particulars: str
 
 
@@ -199,12 +193,3 @@ def best_identifier(row: Row) -> tuple[Method, str]:
     if signed:
         return Method.DKIM, signed[0]
     return (Method.SPF, spf) if spf else (Method.NOBODY, "")
-
-
-def sealers_setting(found: Iterable[Group], trusted: Iterable[str]) -> str | None:
-    """The line for ``[policy.indirect]`` with the sealers that saw dmarc=pass; None where there are no new ones."""
-    named = list(trusted)
-    chains = (chain for group in found if group.sealed for chain in group.particulars.sealers)
-    seen = sorted({sealer for chain in chains for sealer in chain} - set(named))
-    quoted = ", ".join(f'"{each}"' for each in (*named, *seen))
-    return f"trusted_sealers = [{quoted}]" if seen else None

@@ -4,7 +4,7 @@ import pytest
 
 from dmarc_milter.dns.name import DomainPattern
 from dmarc_milter.journal import seen_sealers
-from dmarc_milter.journal.seen_sealers import Sealed, of_no_use, seen
+from dmarc_milter.journal.seen_sealers import Sealed, of_no_use, seen, setting
 
 
 def refused(*chain: str, author: str | None = "a.example", kind: str = "other") -> Sealed:
@@ -51,3 +51,19 @@ def test_what_strangers_choose_is_bounded(monkeypatch: pytest.MonkeyPatch) -> No
 def test_what_spared_nothing_is_of_no_use(trusted: DomainPattern, unused: list[str]) -> None:
     found = seen([spared("kept.example"), refused("other.example", "old.example")])
     assert of_no_use(found, [trusted]) == unused
+
+
+SETTINGS = {
+    # trusted already              the line
+    (): 'trusted_sealers = ["a.example", "b.lists.example"]',
+    ("a.example",): 'trusted_sealers = ["a.example", "b.lists.example"]',
+    (".lists.example",): 'trusted_sealers = [".lists.example", "a.example"]',
+    ("a.example", ".lists.example"): None,
+}
+
+
+@pytest.mark.parametrize(("trusted", "line"), SETTINGS.items())
+def test_the_line_of_those_that_would_spare_something(trusted: tuple[str, ...], line: str | None) -> None:
+    patterns = [DomainPattern(each.removeprefix("."), with_subdomains=each.startswith(".")) for each in trusted]
+    found = seen([refused("a.example"), refused("b.lists.example", "a.example"), spared("kept.example")])
+    assert setting(found, patterns) == line

@@ -24,7 +24,9 @@ from dmarc_milter.journal.figures import Period
 from dmarc_milter.journal.particulars import network_of
 from dmarc_milter.journal.refused import refused
 from dmarc_milter.journal.seen_lists import setting
-from dmarc_milter.journal.what_if import Method, sealers_setting
+from dmarc_milter.journal.seen_sealers import seen
+from dmarc_milter.journal.seen_sealers import setting as sealers_setting
+from dmarc_milter.journal.what_if import Method
 from dmarc_milter.judging.policy import Mode, decide, vouching_sealer
 from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.judging.record import MessageRecord
@@ -132,12 +134,12 @@ def sealed_by(*sealers: str, who_saw: int | None) -> Chain:
 )
 def test_the_sealers_of_what_if(engine: Engine, chain: Chain, line: str | None) -> None:
     fill(engine, record("A", mode=Mode.MONITOR, disposition=SPARED, verdict=verdict("fail", "reject", arc=chain)))
-    found = refused(engine, ALWAYS).refused
-    assert sealers_setting(found.groups, []) == line
+    found = seen(reader.sealed(engine, 0.0))
+    assert sealers_setting(found, []) == line
     if line is not None:
         trusted = policy_settings(config.parse(tomllib.loads(f"[policy.indirect]\n{line}"))).trusted_sealers
         assert vouching_sealer(verdict("fail", "reject", arc=chain), trusted) is not None, "as named, it vouches"
-        assert sealers_setting(found.groups, [*found.groups[0].particulars.sealers.most_common(1)[0][0]]) is None
+        assert sealers_setting(found, trusted) is None
 
 
 OTHER_SETTINGS = {

@@ -22,7 +22,8 @@ from dmarc_milter.journal.location import database
 from dmarc_milter.journal.refused import refused
 from dmarc_milter.journal.seen_lists import SeenList, setting
 from dmarc_milter.journal.seen_sealers import SeenSealer, of_no_use, seen
-from dmarc_milter.journal.what_if import Group, Method, Refused, sealers_setting
+from dmarc_milter.journal.seen_sealers import setting as sealers_setting
+from dmarc_milter.journal.what_if import Group, Method, Refused
 from dmarc_milter.journal.what_if_words import LISTS, RULES, SEALERS, SHOWN, counted, headline, meaning, most
 from dmarc_milter.judging.site import trusted_lists, trusted_sealers
 from dmarc_milter.message.mailing_list import ListPattern
@@ -55,7 +56,7 @@ def what_if(options: argparse.Namespace) -> int:
             print(text)
         _print_lists(lists, options.limit, trusted, width)
         _print_sealers(sealers, options.limit, believed, width)
-        _print_setting(SEALERS, sealers_setting(found.groups, settings.policy.indirect.trusted_sealers), width)
+        _print_setting(SEALERS, sealers_setting(sealers[: options.limit], believed), width)
         _print_rules(found, width)
     return SOMEBODY if found.messages else NOBODY
 

@@ -16,8 +16,8 @@ from dmarc_milter.journal.figures import Period
 from dmarc_milter.journal.refused import refused
 from dmarc_milter.journal.seen_lists import setting
 from dmarc_milter.journal.seen_sealers import of_no_use, seen
+from dmarc_milter.journal.seen_sealers import setting as sealers_setting
 from dmarc_milter.journal.walk import beginning
-from dmarc_milter.journal.what_if import sealers_setting
 from dmarc_milter.journal.what_if_words import LISTS, RULES, SEALERS, headline, meaning
 from dmarc_milter.judging.site import trusted_lists, trusted_sealers
 from dmarc_milter.reporting import listing
@@ -65,7 +65,7 @@ def _refused(site: Site, days: int) -> dict[str, Any]:
             (advice, line)
             for advice, line in (
                 (LISTS, setting(shown, trusted)),
-                (SEALERS, sealers_setting(found.groups, settings.settings.policy.indirect.trusted_sealers)),
+                (SEALERS, sealers_setting(sealers[:SHOWN], believed)),
                 (RULES, "\n".join(dict.fromkeys(each.rule for each in found.groups if each.rule)) or None),
             )
             if line

@@ -1,14 +1,17 @@
 """Who is measured: dmarc-milter and Debian's filters, each with nothing on but SPF, DKIM, ARC and DMARC.
 
-The peers run without logging; ours with its log, journal and metrics. All ask the name server on ADDRESS.
+The peers run without logging; ours with its log, journal and metrics. All ask the name server on ADDRESS. A filter that
+does nothing is there, too: nobody who uses libmilter and pymilter costs less.
 """
 
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import cache
 from pathlib import Path
 
 from tests.support.running import RunningFilter
@@ -16,9 +19,35 @@ from tests.support.waiting import is_listening, wait_for
 
 ADDRESS = "127.0.0.153"
 WORKERS = 2
+START_SECONDS = 120
+"""rspamd compiles its expressions when it first starts."""
+OURS, PAIR, NOTHING = "dmarc-milter", "OpenDKIM + OpenDMARC", "a pymilter filter that does nothing"
 
 Contender = Callable[[Path], AbstractContextManager[tuple[list[int], list[str]]]]
 """In a folder of its own: process ids, and sockets in the order in which mail goes through them."""
+
+
+@contextmanager
+def name_server(zone: Path, delay: float) -> Iterator[None]:
+    """On ADDRESS, with the records of a file; `delay` is in milliseconds."""
+    command = [sys.executable, "-m", "benchmarks.name_server", str(zone), ADDRESS, "53", str(delay)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        try:
+            yield
+        finally:
+            process.terminate()
+
+
+@contextmanager
+def floor(folder: Path) -> Iterator[tuple[list[int], list[str]]]:
+    """A pymilter filter that does nothing, in one process."""
+    path = f"{folder}/floor"
+    with subprocess.Popen([sys.executable, "-m", "benchmarks.floor", path]) as process:
+        wait_for(lambda: is_listening(path), "the floor")
+        yield [process.pid], [path]
+        process.kill()
 
 
 def with_workers(workers: int, more: str = "") -> Contender:
@@ -50,7 +79,7 @@ def _running(folder: Path, commands: dict[str, str], sockets: list[str]) -> Iter
         command = ["unshare", "-m", "sh", "-c", script]
         processes.append(subprocess.Popen(command, env={**os.environ, "PATH": _PATH}, cwd=folder))
     paths = [f"{folder}/{name}" for name in sockets]
-    wait_for(lambda: all(map(is_listening, paths)), " and ".join(commands))
+    wait_for(lambda: all(map(is_listening, paths)), " and ".join(commands), START_SECONDS)
     try:
         yield [each.pid for each in processes], paths
     finally:
@@ -104,12 +133,18 @@ def _write_opendmarc(folder: Path, spf: str) -> None:
     )
 
 
+@cache
+def _compiled() -> tempfile.TemporaryDirectory[str]:
+    """Where rspamd keeps its compiled expressions: made once per run, for that takes many seconds."""
+    return tempfile.TemporaryDirectory()
+
+
 def rspamd(folder: Path) -> AbstractContextManager[tuple[list[int], list[str]]]:
     """rspamd that speaks milter and scans in the same process; of its modules only those of this subject."""
     (folder / "rspamd.conf").write_text(
         f"""
 options {{ pidfile = "{folder}/pid"; filters = "dkim"; cache_file = "{folder}/cache"; control_socket = "{folder}/c";
-  url_tld = "/usr/share/rspamd/effective_tld_names.dat"; hs_cache_dir = "{folder}"; tempdir = "{folder}";
+  url_tld = "/usr/share/rspamd/effective_tld_names.dat"; hs_cache_dir = "{_compiled().name}"; tempdir = "{folder}";
   local_addrs = []; dns {{ nameserver = ["{ADDRESS}"]; timeout = 5s; }} }}
 logging {{ type = "file"; filename = "/dev/null"; level = "silent"; }}
 worker "rspamd_proxy" {{ bind_socket = "{folder}/s mode=0666"; milter = yes; timeout = 60s; count = {WORKERS};
@@ -126,8 +161,8 @@ actions {{ reject = 1000; }}
 
 
 _ALL: dict[str, tuple[Contender, tuple[str, ...]]] = {
-    "dmarc-milter": (ours, ()),
-    "OpenDKIM + OpenDMARC": (c_pair, ("opendkim", "opendmarc")),
+    OURS: (ours, ()),
+    PAIR: (c_pair, ("opendkim", "opendmarc")),
     "rspamd": (rspamd, ("rspamd",)),
     "pyspf-milter + dkimpy-milter + OpenDMARC": (python_chain, ("pyspf-milter", "dkimpy-milter", "opendmarc")),
 }

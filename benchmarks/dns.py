@@ -26,7 +26,7 @@ import dns.rdataclass
 import dns.rdatatype
 import dns.rrset
 
-from benchmarks.peers import name_server
+from benchmarks.contenders import name_server
 from benchmarks.spf import seconds_each
 from dmarc_milter.dns import wire
 from dmarc_milter.dns.answer import Answer, Question, RecordType

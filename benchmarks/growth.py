@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from benchmarks import corpus
-from benchmarks.contenders import Contender, ours, with_workers
+from benchmarks.comparison import Round, round_of
+from benchmarks.contenders import Contender, name_server, ours, with_workers
 from benchmarks.corpus import Message
-from benchmarks.peers import Round, name_server, round_of
 
 SENDERS = 400
 COUNT = 600

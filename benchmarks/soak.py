@@ -13,8 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks import corpus, load
-from benchmarks.contenders import ours
-from benchmarks.peers import CONNECTIONS, name_server
+from benchmarks.comparison import CONNECTIONS
+from benchmarks.contenders import name_server, ours
 from benchmarks.processes import proportional_megabytes, tree
 
 STEP = 10_000

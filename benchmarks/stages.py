@@ -125,7 +125,7 @@ def measure(folder: Path) -> dict[str, float]:
     mock.patch.object(worker_state, "told", partial(stages.timed, _TOLD, told)).start()
     service = WorkerState(Site.of(settings, Runner(source), source), observing)
     call = registered(service)
-    messages = [as_libmilter(each) for each in corpus.messages(MESSAGES, SENDERS)]
+    messages = [as_libmilter(each) for each in corpus.real(MESSAGES, SENDERS)]
     for message in messages:
         play(stages, call, message)
     best: dict[str, float] = {}

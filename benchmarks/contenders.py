@@ -9,12 +9,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 
-from tests.support.running import RunningFilter
+from tests.support.running import COMMAND, RunningFilter, environment_with
 from tests.support.waiting import is_listening, wait_for
 
 ADDRESS = "127.0.0.153"
@@ -50,23 +50,23 @@ def floor(folder: Path) -> Iterator[tuple[list[int], list[str]]]:
         process.kill()
 
 
-def with_workers(workers: int, more: str = "") -> Contender:
-    return lambda folder: _ours(folder, workers, more)
-
-
-def ours(folder: Path) -> AbstractContextManager[tuple[list[int], list[str]]]:
-    """As in production: journal and metrics are on."""
-    return _ours(folder, WORKERS, "")
-
-
 @contextmanager
-def _ours(folder: Path, workers: int, more: str) -> Iterator[tuple[list[int], list[str]]]:
-    text = f'workers = {workers}\n[dns]\nnameservers = ["{ADDRESS}"]\n{more}[policy]\nmode = "enforce"\n'
-    running = RunningFilter(folder, f"unix:{folder}/s", text)
+def ours(
+    folder: Path, workers: int = WORKERS, early: str = "", command: Sequence[str] = COMMAND
+) -> Iterator[tuple[list[int], list[str]]]:
+    """As in production: journal and metrics are on. `early` is Python code that is run before anything else."""
+    text = f'workers = {workers}\n[dns]\nnameservers = ["{ADDRESS}"]\n[policy]\nmode = "enforce"\n'
+    environment = environment_with(folder, early) if early else None
+    running = RunningFilter(folder, f"unix:{folder}/s", text, environment, command=command)
     try:
         yield [running.process.pid], [f"{folder}/s"]
     finally:
         assert running.stop() == 0
+
+
+def with_workers(workers: int, early: str = "", command: Sequence[str] = COMMAND) -> Contender:
+    """Ours in another shape."""
+    return lambda folder: ours(folder, workers, early, command)
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from pathlib import Path
 from dmarc_milter.testing.mta import ALL_ACTIONS, ALL_STEPS, Mta
 from dmarc_milter.testing.name_server import NameServerThread
 
+COMMAND = (sys.executable, "-m", "dmarc_milter")
+
 
 def settings(server: NameServerThread, policy: str = "") -> str:
     """Two workers in mode enforce that ask `server`; `policy` is more of [policy], and of what may follow it."""
@@ -41,7 +43,7 @@ class RunningFilter:
         environment: dict[str, str] | None = None,
         all_addresses: list[str] | None = None,
         descriptors: int | None = None,
-        command: Sequence[str] = (sys.executable, "-m", "dmarc_milter"),
+        command: Sequence[str] = COMMAND,
     ) -> None:
         self.address = address
         self._connections: list[socket.socket] = []

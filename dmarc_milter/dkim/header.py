@@ -19,7 +19,7 @@ def canonical(field: Field, canonicalization: Canonicalization) -> bytes:
 def _relaxed(value: bytes) -> bytes:
     """Unfolded, runs of blanks reduced to one space, none at either end (3.4.2). Other control characters are text."""
     value = value.replace(b"\r\n", b"").replace(b"\t", b" ").strip(b" ")
-    while b"  " in value:
+    while value.find(b"  ") >= 0:
         # Halves every run: no list of millions of words, as split and join would make it.
         value = value.replace(b"  ", b" ")
     return value

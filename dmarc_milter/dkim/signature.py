@@ -85,7 +85,7 @@ _ALGORITHM_NAME = re.compile(r"[a-z0-9-]{1,32}")
 _TIMESTAMP = re.compile(rb"[0-9]{1,12}")
 _LENGTH = re.compile(rb"[0-9]{1,76}")
 _SHOWABLE = re.compile(rb"[A-Za-z0-9+/]+={0,2}")
-_FIELD_NAME = re.compile(r"[!-9;-~]+")
+_FIELD_NAMES = re.compile(r"[!-9;-~]+(?::[!-9;-~]+)*")
 
 
 def parse(value: bytes, now: int) -> Signature | Unreadable:
@@ -235,7 +235,7 @@ def _identity_domain(found: dict[str, bytes], domain: str) -> str:
 def _signed_fields(found: dict[str, bytes], *, needs_from: bool) -> tuple[str, ...]:
     """h= (3.5, 5.4): a list of field names, From among them."""
     names = tuple(tags.listed(_required(found, "h")))
-    if len(names) > MAX_SIGNED_FIELDS or any(_FIELD_NAME.fullmatch(name) is None for name in names):
+    if len(names) > MAX_SIGNED_FIELDS or _FIELD_NAMES.fullmatch(":".join(names)) is None:
         raise UnreadableError(DkimReason.UNREADABLE_FIELDS())
     if needs_from and "from" not in names:
         raise UnreadableError(DkimReason.FROM_NOT_SIGNED())

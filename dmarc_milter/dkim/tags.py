@@ -14,7 +14,8 @@ MAX_OCTETS = 64 << 10
 MAX_TAGS = 100
 """Nor one of more tags; known ones are 14."""
 
-_NAME = re.compile(rb"[A-Za-z][A-Za-z0-9_]*")
+_NAMES = re.compile(rb"[A-Za-z][A-Za-z0-9_]*(?:;[A-Za-z][A-Za-z0-9_]*)*")
+"""Names of tags, joined by what none of them can have in it."""
 _WHITE_SPACE = b" \t\r\n"
 _BASE64 = re.compile(rb"([A-Za-z0-9+/]+)={0,2}")
 
@@ -33,9 +34,8 @@ def parse(text: bytes) -> dict[str, bytes] | Unreadable:
         tags: dict[bytes, bytes] = parse_tag_value(text)
     except InvalidTagValueList as error:
         return Unreadable(DkimReason.NO_TAG_LIST(error=type(error).__name__))
-    for name in tags:
-        if _NAME.fullmatch(name) is None:
-            return Unreadable(DkimReason.INVALID_TAG_NAME())
+    if _NAMES.fullmatch(b";".join(tags)) is None:
+        return Unreadable(DkimReason.INVALID_TAG_NAME())
     return {name.decode("ascii"): value for name, value in tags.items()}
 
 

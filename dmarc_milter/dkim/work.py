@@ -60,8 +60,7 @@ class Work:
             return _TOO_MANY_OCTETS
         hashed = sha256()
         for field in fields:
-            hashed.update(self.canonical(field, wanted.header_canonicalization))
-            hashed.update(b"\r\n")
+            hashed.update(self.canonical(field, wanted.header_canonicalization) + b"\r\n")
         hashed.update(canonical(without_signature(own), wanted.header_canonicalization))
         return hashed.digest()
 

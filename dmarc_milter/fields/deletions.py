@@ -1,10 +1,9 @@
 """What is changed in a message: forged Authentication-Results out, ours in (pure)."""
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from dmarc_milter.message.authserv_id import KEY, MAX_START, claim, claims
-from dmarc_milter.message.header import Field
+from dmarc_milter.message.header import Field, Header
 
 MAX_FORGED = 100
 """Fields of one message that are deleted: an MTA takes longer for each, the more it has deleted."""
@@ -29,7 +28,7 @@ class Ownership(NamedTuple):
     """Where a trusted relay brought the message: how many of the topmost Received fields trusted relays wrote."""
 
 
-def deletions(fields: Iterable[Field], ownership: Ownership) -> list[Deletion] | None:
+def deletions(header: Header, ownership: Ownership) -> list[Deletion] | None:
     """The fields that claim to be ours (RFC 8601 5), the last one first, so that no deletion moves another's index.
 
     None where they are more than `MAX_FORGED`, or where as many would have to be read by IDNA: such a message cannot be
@@ -39,12 +38,15 @@ def deletions(fields: Iterable[Field], ownership: Ownership) -> list[Deletion] |
     spelling. From a trusted relay, fields of the other ids stay, and those under our own id (or none) where they stand
     above the Received fields of the trusted relays: no sender could write there.
     """
+    if not header.all(KEY):
+        return []
     counts: dict[str, int] = {}
     received = international = 0
     found: list[Deletion] = []
-    for field in fields:
-        received += field.key == "received"
-        if field.key != KEY:
+    for field in header:
+        key = field.key
+        received += key == "received"
+        if key != KEY:
             continue
         spelling = field.name.lower()
         counts[spelling] = counts.get(spelling, 0) + 1

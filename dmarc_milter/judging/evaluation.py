@@ -6,7 +6,6 @@ headers. What is left for the end of the message is to compare hashes.
 
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
@@ -24,7 +23,7 @@ from dmarc_milter.dmarc.reasons import DmarcReason
 from dmarc_milter.dns.answer import Answer, Question
 from dmarc_milter.dns.message import MessageQuestions, MessageResolver
 from dmarc_milter.dns.name import to_identifier
-from dmarc_milter.dns.runner import Runner
+from dmarc_milter.dns.runner import Runner, Started
 from dmarc_milter.dns.source import Source
 from dmarc_milter.judging.verdict import Envelope, SpfFinding, SpfIdentity, Verdict
 from dmarc_milter.message.author import Author, author
@@ -101,7 +100,7 @@ class MessageEvaluation:
         """Filled by the caller where a rule asks for them."""
         self.seconds_waited = 0.0
         """How long the end of the message waited for the DNS."""
-        self._client: Future[_ClientFindings] | None = None
+        self._client: Started[_ClientFindings] | None = None
         if not contains(context.settings.trusted_relays, envelope.client_address):
             self._client = context.runner.start(self._look_into(envelope.client_address, envelope.helo))
 
@@ -149,7 +148,7 @@ class MessageEvaluation:
         reason = self._relayed.reason if self._relayed is not None else None
         return SpfReason.NO_CLIENT() if reason is None else SpfReason.UNKNOWN_CLIENT(because=reason)
 
-    def _follow_relays(self) -> "Future[_ClientFindings]":
+    def _follow_relays(self) -> "Started[_ClientFindings]":
         """The client is a trusted relay: SPF is about the one before it, which only the header tells."""
         relays = self._context.settings.trusted_relays
         received = [each.value for each in self.header.all("received")]
@@ -219,12 +218,14 @@ class MessageEvaluation:
         client = self._awaited(self._client)
         return self._awaited(start(self._judge(client, signed, self._prepared)))
 
-    def _awaited(self, future: "Future[T]") -> T:
-        if not future.done():
-            started = time.perf_counter()
-            future.exception()
-            self.seconds_waited += time.perf_counter() - started
-        return future.result()
+    def _awaited(self, started: Started[T]) -> T:
+        if started.done():
+            return started.result()
+        since = time.perf_counter()
+        try:
+            return started.result()
+        finally:
+            self.seconds_waited += time.perf_counter() - since
 
     async def _verify(self, prepared: "_Prepared") -> "_Signed":
         bodies = prepared.bodies.finish()

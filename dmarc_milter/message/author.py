@@ -8,6 +8,7 @@ not known: each domain that one of them may show is an apparent author.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dmarc_milter.common.memo import Memo
 from dmarc_milter.dns.name import to_identifier
 from dmarc_milter.message.apparent import apparent_domains
 from dmarc_milter.message.lexer import text_of
@@ -58,10 +59,24 @@ def author(from_fields: Sequence[bytes]) -> Author:
     value = from_fields[0]
     if len(value) > MAX_FIELD:
         return Author(unusable=Unusable.TOO_LONG)
+    return _read_once(value)
+
+
+def _read(value: bytes) -> Author:
+    """The author of the only From field."""
     written = domains(text_of(value))
     if written is Fault.TOO_MANY:
         return Author(unusable=Unusable.TOO_LONG)
     return _malformed(value, written) if isinstance(written, Fault) else _readable(value, written)
+
+
+def _kept_octets(value: bytes, read: Author) -> int:
+    """What a field and its author take in memory, rounded up."""
+    return 500 + len(value) + sum(100 + len(each) for each in read.authors)
+
+
+_read_once = Memo(_read, _kept_octets, max_octets=1 << 20, max_key=512)
+"""Senders write the same From field again and again."""
 
 
 def _readable(value: bytes, written: list[str]) -> Author:

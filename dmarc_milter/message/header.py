@@ -75,9 +75,13 @@ class Header:
         return len(self.fields)
 
 
+_LF = 0x0A
+"""As a number: looking for octets in octets, Python first makes an exception of them not being one, for each field."""
+
+
 def with_crlf(value: bytes) -> bytes:
     """A field value as an MTA hands it over, its folds written as the CRLF that they were on the wire."""
-    return value.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") if b"\n" in value else value
+    return value.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n") if _LF in value else value
 
 
 _FIELD_NAME = re.compile(rb"([!-9;-~]+[ \t]*):")

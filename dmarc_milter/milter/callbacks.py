@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable
 from threading import get_native_id
 from types import TracebackType
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from typing import TYPE_CHECKING, TypeVarTuple
 
 import milter
 
@@ -19,10 +19,11 @@ from dmarc_milter.milter.session import ACTIONS, Session
 from dmarc_milter.milter.worker_state import WorkerState
 from dmarc_milter.telemetry.log import logger
 
-P = ParamSpec("P")
+Told = TypeVarTuple("Told")
+"""What libmilter tells at a stage."""
 if TYPE_CHECKING:
-    Step = Callable[Concatenate[Session, P], int]
-    Callback = Callable[Concatenate[milter.milterContext, P], int]
+    Step = Callable[[Session, *Told], int]
+    Callback = Callable[[milter.milterContext, *Told], int]
 
 
 class _Callbacks:
@@ -42,7 +43,7 @@ class _Callbacks:
         self._worker.begin_session(session)
         return session
 
-    def guarded(self, step: Step[P], no_reply_step: int) -> Callback[P]:
+    def guarded(self, step: Step[*Told], no_reply_step: int) -> Callback[*Told]:
         """`step` as a callback whose failure is remembered until the end of the message."""
 
         def after_error(session: Session, context: milter.milterContext) -> int:
@@ -51,16 +52,18 @@ class _Callbacks:
 
         return self.answering(step, after_error)
 
-    def answering(self, step: Step[P], after_error: Callable[[Session, milter.milterContext], int]) -> Callback[P]:
+    def answering(
+        self, step: Step[*Told], after_error: Callable[[Session, milter.milterContext], int]
+    ) -> Callback[*Told]:
         """`step` as a callback; `after_error` gives the answer where it fails."""
         begin = self.begin
 
-        def callback(context: milter.milterContext, /, *args: P.args, **kwargs: P.kwargs) -> int:
+        def callback(context: milter.milterContext, /, *told: *Told) -> int:
             session: Session = context.getpriv() or begin(context)
             session.callbacks += 1
             session.thread = get_native_id()
             try:
-                return step(session, *args, **kwargs)
+                return step(session, *told)
             except Exception:  # noqa: BLE001 - libmilter is C: whatever it is, it must not get there
                 logger.exception("error in the filter at %s", step.__name__)
                 return after_error(session, context)

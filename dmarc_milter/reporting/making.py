@@ -7,7 +7,6 @@ is finished in one, and what a report is called follows from what it is about.
 import time
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
@@ -19,7 +18,7 @@ from dmarc_milter.common.reason import Reason
 from dmarc_milter.dmarc.record import DmarcRecord
 from dmarc_milter.dmarc.tree_walk import TreeWalks
 from dmarc_milter.dns.message import MessageQuestions
-from dmarc_milter.dns.runner import Runner
+from dmarc_milter.dns.runner import Runner, Started
 from dmarc_milter.dns.source import Source
 from dmarc_milter.journal.report_tables import JobState
 from dmarc_milter.journal.reported import Aligned, Content
@@ -192,7 +191,7 @@ class Maker:
             return {}
         wanted = self._pairs(day, policies)
         questions = {domain: MessageQuestions(self._source) for domain in policies}
-        started: dict[str, Future[_Looked]] = {
+        started: dict[str, Started[_Looked]] = {
             domain: self._runner.start(self._look(questions[domain], each, wanted.get(domain, {})))
             for domain, each in policies.items()
         }

@@ -3,7 +3,7 @@
 import pytest
 
 from dmarc_milter.fields.deletions import MAX_FORGED, Deletion, Ownership, deletions
-from dmarc_milter.message.header import Field
+from dmarc_milter.message.header import Field, Header
 
 OURS = frozenset({"mx.example.org"})
 
@@ -17,7 +17,7 @@ def test_deletions_count_from_the_top_and_come_from_the_bottom() -> None:
         Field("Authentication-Results ", b" mx.example.org; c"),
         Field("ARC-Authentication-Results", b" i=1; mx.example.org; c"),
     ]
-    assert deletions(fields, Ownership(OURS)) == [
+    assert deletions(Header(fields), Ownership(OURS)) == [
         Deletion("Authentication-Results ", 1),
         Deletion("authentication-results", 3),
         Deletion("Authentication-Results", 1),
@@ -43,15 +43,15 @@ BEHIND_RELAYS = {
 @pytest.mark.parametrize(("fields", "trusted", "gone"), BEHIND_RELAYS.values(), ids=BEHIND_RELAYS.keys())
 def test_what_stays_of_a_trusted_relays_fields(fields: list[Field], trusted: int | None, gone: list[int]) -> None:
     ownership = Ownership(OURS, frozenset({"gw.example.org"}), trusted)
-    found = deletions(fields, ownership)
+    found = deletions(Header(fields), ownership)
     assert found is not None
     assert [each.ordinal for each in found] == gone
 
 
 def test_of_unknown_versions_only_strangers_are_removed() -> None:
     fields = [Field("Authentication-Results", b" gw.example.org 2; a")]
-    assert deletions(fields, Ownership(OURS)) == [Deletion("Authentication-Results", 1)]
-    assert deletions(fields, Ownership(OURS, trusted_received=0)) == []
+    assert deletions(Header(fields), Ownership(OURS)) == [Deletion("Authentication-Results", 1)]
+    assert deletions(Header(fields), Ownership(OURS, trusted_received=0)) == []
 
 
 COUNTS = {
@@ -69,4 +69,4 @@ COUNTS = {
 
 @pytest.mark.parametrize(("fields", "can_be_deleted"), COUNTS.values(), ids=COUNTS.keys())
 def test_no_more_than_a_hundred_are_deleted(fields: list[Field], can_be_deleted: bool) -> None:
-    assert (deletions(fields, Ownership(OURS)) is not None) is can_be_deleted
+    assert (deletions(Header(fields), Ownership(OURS)) is not None) is can_be_deleted

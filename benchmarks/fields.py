@@ -26,14 +26,17 @@ FEW, MANY = SHAPES
 
 
 def _cases(count: int) -> dict[tuple[str, str], Callable[[], Round]]:
-    def case(contender: Contender, more: int) -> Callable[[], Round]:
-        messages = [corpus.plain(each, each % SENDERS, 2_000, more) for each in range(count)]
+    def case(contender: Contender, messages: list[corpus.Message]) -> Callable[[], Round]:
         return lambda: round_of(contender, messages, CONNECTIONS)
 
-    return {
-        (name, fields): case(contender, more)
-        for name, contender in CONTENDERS.items()
+    mail = {
+        fields: [corpus.plain(each, each % SENDERS, 2_000, more) for each in range(count)]
         for fields, more in SHAPES.items()
+    }
+    return {
+        (name, fields): case(contender, messages)
+        for name, contender in CONTENDERS.items()
+        for fields, messages in mail.items()
     }
 
 

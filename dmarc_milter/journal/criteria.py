@@ -96,6 +96,8 @@ class Criteria:
     """The domain of MAIL FROM; empty: those that have none. No index has it."""
     is_client_common: bool = False
     """Whether `client` sent so much that its index is of no use."""
+    is_client_rare: bool = False
+    """Whether it sent so little that all of it is best found by that index, and put in order then."""
     is_unknown_client: bool = False
     """Only those without a known client."""
     excluded_domains: tuple[str, ...] = ()

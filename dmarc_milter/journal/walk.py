@@ -107,7 +107,8 @@ def _pieces(connection: Connection, criteria: Criteria) -> Iterator[_Piece]:
     if left is None:
         return
     base = _by_index(connection, left)
-    left = replace(left, is_client_common=left.client is not None and base is not None)
+    if left.client is not None:
+        left = replace(left, is_client_common=base is not None, is_client_rare=base is None)
     if base is None:
         yield _Piece(left, is_last_looked_at=False)
         return

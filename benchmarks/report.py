@@ -1,6 +1,7 @@
 """Measures everything that docs/performance.md says between its marks, and writes it there, with docs/performance.svg.
 
-sudo .venv/bin/python -m benchmarks.report [--rounds N] [--messages N]     (half an hour; says how long each part took)
+sudo .venv/bin/python -m benchmarks.report [--rounds N] [--messages N] [--only PART ...]
+(half an hour; says how long each part took)
 
 What people wrote in that page stays: figures go between its marks.
 """
@@ -25,6 +26,7 @@ SHOWN: list[tuple[str, Callable[[Round], float]]] = [
     ("p50 ms", lambda each: each.p50),
     ("p99 ms", lambda each: each.p99),
 ]
+PARTS = ("peers", "fields", "stages", "startup", "growth")
 COLOURS = ["#2b6cb0", "#a0aec0", "#cbd5e0", "#e2e8f0"]
 WIDTH, LEFT, BAR = 760, 190, 16
 
@@ -33,6 +35,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--messages", type=int, default=2_000)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART", help=", ".join(PARTS))
     options = parser.parse_args()
     rounds, messages = options.rounds, options.messages
 
@@ -49,9 +52,9 @@ def main() -> None:
         "startup": lambda: startup.table(rounds),
         "growth": growth.tables,
     }
-    for mark, part in parts.items():
+    for mark in options.only:
         started = time.monotonic()
-        write(mark, part())
+        write(mark, parts[mark]())
         print(f"{mark}: {time.monotonic() - started:.0f} s", file=sys.stderr)
 
 

@@ -198,12 +198,12 @@ def _conditions(criteria: Criteria) -> "Iterator[sa.ColumnElement[bool]]":
     if criteria.dmarc is not None:
         results = _results(criteria.dmarc)
         yield columns.dmarc.in_(results) if len(results) > 1 else columns.dmarc == results[0]
+    if criteria.is_vouched:
+        yield columns.dmarc == "fail"
     if criteria.is_unwanted:
         yield columns.wanted != "accept"
     if criteria.is_failing_list:
         yield _is_failing_list()
-    if criteria.is_vouched:
-        yield _is_vouched()
     for sealer in criteria.sealers:
         yield sa.cast(columns.arc_vouching, sa.Text).contains(json.dumps(sealer), autoescape=True)
     if criteria.proves is not None:
@@ -261,12 +261,6 @@ def _is_failing_list() -> "sa.ColumnElement[bool]":
     columns = messages.c
     is_list = sa.or_(columns.list_has_address.is_(None), columns.list_has_address.is_(True))
     return sa.and_(columns.list_id.is_not(None), is_list, columns.dmarc == "fail", columns.policy.in_(_STRICT))
-
-
-def _is_vouched() -> "sa.ColumnElement[bool]":
-    """A rule decides before any sealer does."""
-    columns = messages.c
-    return sa.and_(columns.dmarc == "fail", columns.rule.is_(None))
 
 
 def _may_prove(method: Method, domain: str) -> "Iterator[sa.ColumnElement[bool]]":

@@ -19,6 +19,8 @@ from dmarc_milter.journal.tallies import DECISIONS, divided, tallied
 from dmarc_milter.journal.tally_tables import tallied_failing_lists, tallied_groups
 from dmarc_milter.journal.what_if import Kept, Method, Refusals, Refused
 
+MAX_GROUPS = 2_000
+"""Groups of a day that are tallied, the largest."""
 MAX_LISTS = 1_000
 """Lists of a day that are tallied, the largest."""
 
@@ -108,7 +110,7 @@ def tally_refused(connection: Connection, day: int) -> None:
             "identifier": each.identifier,
             **dict(zip(_KEPT, each.kept, strict=True)),
         }
-        for each in refusals.found().groups
+        for each in refusals.found().groups[:MAX_GROUPS]
     ]
     found = [{"day": day, "list_id": each.list_id, "particulars": each.text()} for each in lists.ranked()[:MAX_LISTS]]
     for table, rows in ((tallied_groups, groups), (tallied_failing_lists, found)):

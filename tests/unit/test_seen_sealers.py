@@ -1,10 +1,18 @@
 """Which ARC sealers vouch for what, and which of those that are trusted are of no use."""
 
-import pytest
+import time
+from typing import Any
 
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.engine import Engine
+
+from dmarc_milter.demo.month import month
 from dmarc_milter.dns.name import DomainPattern
-from dmarc_milter.journal import seen_sealers
+from dmarc_milter.journal import reader, seen_sealers
 from dmarc_milter.journal.seen_sealers import Sealed, of_no_use, seen, setting
+from dmarc_milter.settings.database_url import DatabaseUrl
+from tests.support.journals import insert
 
 
 def refused(*chain: str, author: str | None = "a.example", kind: str = "other") -> Sealed:
@@ -67,3 +75,24 @@ def test_the_line_of_those_that_would_spare_something(trusted: tuple[str, ...], 
     patterns = [DomainPattern(each.removeprefix("."), with_subdomains=each.startswith(".")) for each in trusted]
     found = seen([refused("a.example"), refused("b.lists.example", "a.example"), spared("kept.example")])
     assert setting(found, patterns) == line
+
+
+def test_few_messages_are_looked_at(engine: Engine, url: DatabaseUrl) -> None:
+    """The index of what is vouched for is read, and not the far larger one of what stands out."""
+    insert(url, list(month(1_000, time.time())))
+    asked: list[tuple[str, Any]] = []
+
+    def note(*given: Any) -> None:
+        asked.append((given[2], given[3]))
+
+    sa.event.listen(engine, "before_cursor_execute", note)
+    assert list(reader.sealed(engine, 0.0))
+    sa.event.remove(engine, "before_cursor_execute", note)
+    with engine.connect() as connection:
+        plans = [
+            connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", given).all()
+            for text, given in asked
+            if "arc_vouching" in text
+        ]
+    assert ["ix_messages_vouched" in str(plan) for plan in plans] == [True, False]
+    assert "ix_messages_by_override" in str(plans[1])

@@ -11,7 +11,6 @@ from sqlalchemy.engine import Engine
 
 from dmarc_milter.journal import refused as module_of_refused
 from dmarc_milter.journal import schema
-from dmarc_milter.journal import what_if as module_of_what_if
 from dmarc_milter.journal.figures import Figure, Period
 from dmarc_milter.journal.filling import fill
 from dmarc_milter.journal.refused import refused
@@ -109,7 +108,7 @@ def test_the_largest_groups_and_lists_of_a_day_are_kept_and_all_are_counted(
     engine: Engine, url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Strangers choose the names."""
-    monkeypatch.setattr(module_of_what_if, "MAX_GROUPS", 10)
+    monkeypatch.setattr(module_of_refused, "MAX_GROUPS", 10)
     monkeypatch.setattr(module_of_refused, "MAX_LISTS", 5)
     row = next(each for each in varied() if each["kind"] == "nobody" and each["wanted"] == "reject")
     more = {"time": YESTERDAY + 1.0, "policy": "reject", "dmarc": "fail", "list_has_address": True}

@@ -58,17 +58,17 @@ class Runner:
 
         A coroutine whose asker has left the source meanwhile never ends.
         """
-        future: Future[T]
         try:
             need = coroutine.send(None)
+            future: Future[T] = Future()
+            answer = self._source.ask(need, partial(self._arrived, coroutine, future))
         except StopIteration as end:
             return _Ended(end.value)
         except Exception as error:  # noqa: BLE001 - handed on
-            future = Future()
-            future.set_exception(error)
-            return future
-        future = Future()
-        self._go_on(coroutine, future, self._source.ask(need, partial(self._arrived, coroutine, future)))
+            failed: Future[T] = Future()
+            failed.set_exception(error)
+            return failed
+        self._go_on(coroutine, future, answer)
         return future
 
     def _arrived(self, coroutine: Judging[T], future: "Future[T]", _question: Question, answer: Answer[Any]) -> None:

@@ -34,7 +34,7 @@ def parse(text: bytes) -> dict[str, bytes] | Unreadable:
         tags: dict[bytes, bytes] = parse_tag_value(text)
     except InvalidTagValueList as error:
         return Unreadable(DkimReason.NO_TAG_LIST(error=type(error).__name__))
-    if _NAMES.fullmatch(b";".join(tags)) is None:
+    if tags and _NAMES.fullmatch(b";".join(tags)) is None:
         return Unreadable(DkimReason.INVALID_TAG_NAME())
     return {name.decode("ascii"): value for name, value in tags.items()}
 

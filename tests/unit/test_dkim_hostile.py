@@ -166,6 +166,12 @@ def test_u_labels_in_the_signature() -> None:
     assert found.result is DkimResult.PASS, found.reason
 
 
+@pytest.mark.parametrize("text", [b"", b" "])
+def test_a_list_without_tags_is_one(text: bytes) -> None:
+    """What is missing is said by whoever needs a tag."""
+    assert tags.parse(text) == {}
+
+
 def test_a_tag_list_is_bounded() -> None:
     found = tags.parse(b"a=" + b"b" * tags.MAX_OCTETS)
     assert found == Unreadable(DkimReason.TAG_LIST_TOO_LONG(limit=tags.MAX_OCTETS))

@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 import time
+from dataclasses import dataclass
 from http import HTTPStatus
 
 from prometheus_client.exposition import choose_encoder
@@ -17,6 +18,7 @@ from dmarc_milter.service.bounded_http import BoundedHandler, BoundedServer
 from dmarc_milter.service.heartbeat import ALIVE, say
 from dmarc_milter.settings.config import Settings
 from dmarc_milter.telemetry import metrics
+from dmarc_milter.telemetry.log import logger
 
 PROBE_SECONDS = 5.0
 MAX_REQUESTS = 32
@@ -86,6 +88,17 @@ def _end_with(control: socket.socket) -> None:
     os._exit(0)
 
 
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    status: HTTPStatus
+    content_type: str
+    content: bytes
+
+
+def _plain(status: HTTPStatus, text: str) -> _Answer:
+    return _Answer(status, "text/plain; charset=utf-8", text.encode())
+
+
 class _Handler(BoundedHandler):
     ready: Readiness
     reports: metrics.FiguresOfReports | None = None
@@ -96,36 +109,42 @@ class _Handler(BoundedHandler):
     def do_GET(self) -> None:  # noqa: N802 - the base class looks for this name
         """One request; too many at once are turned away."""
         if not self._room.acquire(blocking=False):
-            self._answer(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests\n")
+            self._send(_plain(HTTPStatus.SERVICE_UNAVAILABLE, "too many requests\n"))
             return
         try:
-            self._dispatch()
+            self._send(self._answer())
         finally:
             self._room.release()
 
-    def _dispatch(self) -> None:
-        path = self.path.partition("?")[0]
+    def _answer(self) -> "_Answer":
+        # An answer is made before any of it is sent, so that one which cannot be made is still an answer.
+        try:
+            return self._dispatch(self.path.partition("?")[0])
+        except Exception:  # noqa: BLE001 - whatever it is, who asks is told
+            logger.exception("error in the answer to a request")
+            return _plain(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of the filter; its log says more\n")
+
+    def _dispatch(self, path: str) -> "_Answer":
         if path == "/metrics":
-            encode, content_type = choose_encoder(self.headers.get("Accept", ""))
-            registry = metrics.collect()
-            if self.reports is not None:
-                registry.register(self.reports)
-            self._send(HTTPStatus.OK, content_type, encode(registry))
-        elif path == "/healthz":
-            self._answer(HTTPStatus.OK, "alive\n")
-        elif path == "/readyz":
+            return self._figures()
+        if path == "/healthz":
+            return _plain(HTTPStatus.OK, "alive\n")
+        if path == "/readyz":
             why_not = self.ready.why_not()
             status = HTTPStatus.SERVICE_UNAVAILABLE if why_not else HTTPStatus.OK
-            self._answer(status, f"{why_not or 'ready'}\n{self.ready.remarks()}")
-        else:
-            self._answer(HTTPStatus.NOT_FOUND, "there are /metrics, /healthz and /readyz\n")
+            return _plain(status, f"{why_not or 'ready'}\n{self.ready.remarks()}")
+        return _plain(HTTPStatus.NOT_FOUND, "there are /metrics, /healthz and /readyz\n")
 
-    def _answer(self, status: HTTPStatus, text: str) -> None:
-        self._send(status, "text/plain; charset=utf-8", text.encode())
+    def _figures(self) -> "_Answer":
+        encode, content_type = choose_encoder(self.headers.get("Accept", ""))
+        registry = metrics.collect()
+        if self.reports is not None:
+            registry.register(self.reports)
+        return _Answer(HTTPStatus.OK, content_type, encode(registry))
 
-    def _send(self, status: HTTPStatus, content_type: str, content: bytes) -> None:
-        self.send_response(status)
-        self.send_header("Content-Type", content_type)
-        self.send_header("Content-Length", str(len(content)))
+    def _send(self, answer: "_Answer") -> None:
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.content)))
         self.end_headers()
-        self.wfile.write(content)
+        self.wfile.write(answer.content)

@@ -68,6 +68,8 @@ def unwritten_records(worker_number: int) -> int:
     path = Path(os.environ[_FOLDER], f"counter_{worker_number}.db")
     counts = {"taken": 0.0, "written": 0.0, "dropped": 0.0}
     with contextlib.suppress(OSError):
+        if not _is_begun(path):
+            return 0
         for key, value, *_ in MmapedDict.read_all_values_from_file(str(path)):
             _, name, labels, *_ = json.loads(key)
             if name == "dmarc_milter_journal_records_total" and labels.get("outcome") in counts:
@@ -80,8 +82,23 @@ def unwritten_records(worker_number: int) -> int:
 def collect() -> CollectorRegistry:
     """A registry that sums up over all processes, those that ended too."""
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
+    registry.register(_BegunFiles())
     return registry
+
+
+def _is_begun(path: Path) -> bool:
+    """A process makes its file empty, and gives it its size and its head after that: until then nothing can be read."""
+    try:
+        return path.stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+class _BegunFiles(Collector):
+    def collect(self) -> Iterable[Metric]:
+        paths = [str(path) for path in Path(os.environ[_FOLDER]).glob("*.db") if _is_begun(path)]
+        merged: Iterable[Metric] = MultiProcessCollector.merge(paths, accumulate=True)
+        return merged
 
 
 class FiguresOfReports(Collector):

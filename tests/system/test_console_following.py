@@ -51,7 +51,8 @@ def test_a_message_through_postfix_appears_while_one_follows(
         row = page.locator("#rows tbody tr").first
         assert row.locator("td[data-label=done]").inner_text().strip() == done
         assert row.locator("td[data-label=From]").inner_text() == "bank.example"
-    page.locator("a.open").first.click()
+    with page.expect_navigation():
+        page.locator("a.open").first.click()
     assert "DMARC fails, and bank.example asks for reject" in page.inner_text("main")
     assert complaints == []
     page.close()

@@ -85,6 +85,19 @@ def test_what_it_answers(service: Service) -> None:
     assert service.get("/x")[0] == 404
 
 
+def broken() -> CollectorRegistry:
+    raise FileNotFoundError("a bug, or a file that is gone")
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/readyz"])
+def test_what_cannot_be_answered_is_an_error_that_is_answered_and_logged(
+    service: Service, path: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(metrics, "collect", broken)
+    assert service.get(path) == (500, "an error of the filter; its log says more\n")
+    assert "a bug, or a file that is gone" in caplog.text
+
+
 def test_not_ready_without_workers(service: Service, counts: Counts) -> None:
     counts.workers = 0
     assert service.get("/readyz") == (503, "no worker is ready\n")

@@ -69,8 +69,8 @@ def play(stages: Measuring, call: Callbacks, message: Message) -> None:
     stages.timed("connection", call["connect"], context, message.helo, 2, (message.client, 25))
     stages.timed("connection", call["helo"], context, message.helo)
     stages.timed("MAIL FROM: SPF", call["envfrom"], context, f"<{message.mail_from}>".encode())
-    for name, value in message.fields:
-        stages.timed("header fields", call["header"], context, name.decode(), value)
+    fields = [(name.decode(), value) for name, value in message.fields]
+    stages.timed("header fields", _each_field, call["header"], context, fields)
     stages.timed("end of headers: From, signatures, header hash", call["eoh"], context)
     for start in range(0, len(message.body), _CHUNK):
         chunk = message.body[start : start + _CHUNK]
@@ -78,6 +78,11 @@ def play(stages: Measuring, call: Callbacks, message: Message) -> None:
             break
     stages.timed(_END, call["eom"], context)
     stages.timed("connection", call["close"], context)
+
+
+def _each_field(callback: Callable[..., object], context: Context, fields: list[tuple[str, bytes]]) -> None:
+    for name, value in fields:
+        callback(context, name, value)
 
 
 _END = "end of message: RSA or Ed25519, DMARC, policy, our field"

@@ -13,6 +13,8 @@ from dmarc_milter.testing.name_server import NameServerThread
 from tests.support.examples import play
 from tests.support.running import RunningFilter
 
+pytestmark = pytest.mark.slow
+
 DEADLINE = 1.5
 ONE_TRY = 30
 """Seconds: whoever waits for a single try to end is no longer bound by the deadline, however busy the machine is."""

@@ -20,6 +20,8 @@ from tests.support.examples import EXPECTED, found
 from tests.support.running import RunningFilter, environment_with, settings
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.slow
+
 DESCRIPTORS = 1_024
 IDLE = 1_300
 MEASURED_SECONDS = 5

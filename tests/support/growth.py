@@ -34,7 +34,7 @@ from fuzz.targets import NOW, TARGETS
 MARK = os.getloadavg
 """A function of libc's name that nothing else calls: callgrind is told to look out for it."""
 
-SIZE = 400
+SIZE = 256
 FACTORS = (1, 4, 16)
 """Twice n and four times n are within what a list or a regular expression grows by at once; these are not."""
 
@@ -219,17 +219,16 @@ def _run(call: Call, inputs: list[bytes]) -> None:
 
 
 def main() -> None:
-    """Print what was measured, as JSON. For each, MARK comes before the first size and behind every one."""
+    """Print what was measured, as JSON. MARK comes before all, and behind every size of each."""
     measures = plan()
     for measure, call in measures:
         _run(call, measure.inputs(SIZE // 2))
+    prepared = [(call, measure.inputs(SIZE * factor)) for measure, call in measures for factor in FACTORS]
     gc.disable()
-    for measure, call in measures:
-        sizes = [measure.inputs(SIZE * factor) for factor in FACTORS]
+    MARK()
+    for call, inputs in prepared:
+        _run(call, inputs)
         MARK()
-        for inputs in sizes:
-            _run(call, inputs)
-            MARK()
     print(json.dumps([[each.name, each.opener.decode("latin-1"), repr(each.units)] for each, _ in measures]))
 
 

@@ -1,7 +1,9 @@
 """What is in a journal, what has to be in it, and journals of older versions."""
 
+import shutil
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
@@ -29,6 +31,11 @@ def insert(url: str, rows: list[dict[str, Any]]) -> None:
     database = insertion.connect(url)
     database.insert(rows)
     database.close()
+
+
+def copy_journal(path: Path, url: str) -> None:
+    """That of SQLite at `path`, which nobody has open, as the one of `url`."""
+    shutil.copy(path, url.removeprefix("sqlite:///"))
 
 
 def counts(engine: Engine) -> dict[str, set[Any]]:

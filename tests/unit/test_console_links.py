@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy.engine import Engine
 
 from dmarc_milter.cli.main import main
 from dmarc_milter.console.search import link, within
+from dmarc_milter.journal import schema
+from dmarc_milter.journal.database import open_engine
 from dmarc_milter.settings.database_url import DatabaseUrl
 from tests.support.console import ask, console
 from tests.support.console_links import (
@@ -25,14 +26,26 @@ from tests.support.console_links import (
     of_filter,
     varied,
 )
+from tests.support.journals import copy_journal
 
 pytestmark = pytest.mark.usefixtures("utc")
 
 
-@pytest.fixture
-def rows(engine: Engine, url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> list[Row]:
-    found = varied()
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Row]]:
+    path, found = tmp_path_factory.mktemp("varied") / "journal.sqlite", varied()
+    url = DatabaseUrl(f"sqlite:///{path}")
+    engine = open_engine(url, create=True)
+    schema.prepare(engine)
     fill(engine, url, found)
+    engine.dispose()
+    return path, found
+
+
+@pytest.fixture
+def rows(filled: tuple[Path, list[Row]], url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> list[Row]:
+    path, found = filled
+    copy_journal(path, url)
     monkeypatch.setattr(time, "time", lambda: NOW)
     return found
 

@@ -14,6 +14,7 @@ from dmarc_milter.demo.month import month, write
 from dmarc_milter.journal.particulars import network_of
 from dmarc_milter.settings.database_url import DatabaseUrl
 from tests.support.console import ask, console
+from tests.support.journals import copy_journal
 
 pytestmark = pytest.mark.usefixtures("utc")
 
@@ -23,14 +24,21 @@ COUNT = 8_000
 Row = dict[str, Any]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def rows() -> list[Row]:
     return list(month(COUNT, NOW))
 
 
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("month") / "journal.sqlite"
+    write(DatabaseUrl(f"sqlite:///{path}"), COUNT, NOW)
+    return path
+
+
 @pytest.fixture
-def app(url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> Gate:
-    write(url, COUNT, NOW)
+def app(filled: Path, url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch) -> Gate:
+    copy_journal(filled, url)
     monkeypatch.setattr(time, "time", lambda: NOW)
     return console(url)
 

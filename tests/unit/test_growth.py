@@ -57,8 +57,8 @@ def measured(folder: Path) -> tuple[list[tuple[str, str, str]], list[tuple[int, 
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     counts = [instructions_of(folder / f"out.{number}") for number in range(1, len(list(folder.iterdir())))]
     measures = json.loads(ended.stdout)
-    assert len(counts) == 4 * len(measures)
-    return measures, list(zip(counts[1::4], counts[2::4], counts[3::4], strict=True))
+    assert len(counts) == 1 + len(growth.FACTORS) * len(measures)
+    return measures, list(zip(counts[1::3], counts[2::3], counts[3::3], strict=True))
 
 
 def instructions_of(dump: Path) -> int:

@@ -18,6 +18,8 @@ from tests.support.migrate_options import ROWS
 from tests.support.old_hosts import commands, found
 from tests.support.postfix import needs_postfix
 
+pytestmark = pytest.mark.slow
+
 Octets = Mapping[str, bytes]
 MAIN_CF = b"compatibility_level = 3.6\nmyhostname = mx.example.org\n"
 MASTER_CF = b"smtp inet n - y - - smtpd\n"

@@ -13,7 +13,7 @@ from dmarc_milter.journal.criteria import signed_by
 from dmarc_milter.journal.figures import Period
 from dmarc_milter.journal.particulars import network_of
 from dmarc_milter.journal.rollups import DAY
-from dmarc_milter.journal.schema import messages, rollups, told_columns
+from dmarc_milter.journal.schema import messages, rollups
 from dmarc_milter.journal.seen_lists import authenticated_domains
 
 SAMPLE = 2_000
@@ -77,8 +77,17 @@ def domain(engine: Engine, name: str, period: Period) -> DomainFound:
         )
 
 
+_COLUMNS = (
+    *("time", "kind", "client", "outer_client", "dmarc", "dkim", "spf", "spf_domain", "policy_domain"),
+    "published_policy",
+)
+"""Of a sample: the others are not made into values."""
+
+
 def _newest(connection: Connection, name: str, period: Period) -> list[Row]:
-    query = sa.select(*told_columns).where(messages.c.author_domain == name, messages.c.time >= period.since)
+    query = sa.select(*(messages.c[each] for each in _COLUMNS)).where(
+        messages.c.author_domain == name, messages.c.time >= period.since
+    )
     found = connection.execute(query.order_by(messages.c.time.desc()).limit(SAMPLE))
     return [dict(each) for each in found.mappings()]
 
@@ -96,10 +105,14 @@ def _days(connection: Connection, name: str, period: Period) -> "tuple[tuple[int
 
 
 def _kinds(connection: Connection, name: str, period: Period) -> "Counter[str]":
-    """By an index that has all of it."""
-    query = sa.select(messages.c.kind, sa.func.count()).group_by(messages.c.kind)
-    query = query.where(messages.c.author_domain == name, messages.c.time >= period.since)
-    return Counter({kind or "unknown": int(count) for kind, count in connection.execute(query)})
+    """By an index that has all of it. Sums, because SQLite takes twice as long to sort them into groups."""
+    kind = messages.c.kind
+    sums = [sa.func.sum(sa.case((kind == each, 1), else_=0)) for each in KINDS]
+    query = sa.select(sa.func.count(), *sums).where(messages.c.author_domain == name, messages.c.time >= period.since)
+    total, *counts = (int(each or 0) for each in connection.execute(query).one())
+    found = Counter(dict(zip(KINDS, counts, strict=True)))
+    found["unknown"] = total - sum(counts)
+    return +found
 
 
 def sources(rows: Iterable[Row]) -> tuple[Source, ...]:

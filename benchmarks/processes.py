@@ -1,5 +1,6 @@
 """What a process and all its children cost: CPU seconds and memory, from /proc."""
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -11,8 +12,10 @@ def tree(pid: int) -> list[int]:
     """`pid` and all that descend from it."""
     found = [pid]
     for task in Path(f"/proc/{pid}/task").glob("*/children"):
-        for child in task.read_text().split():
-            found += tree(int(child))
+        # A thread may end meanwhile.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for child in task.read_text().split():
+                found += tree(int(child))
     return found
 
 

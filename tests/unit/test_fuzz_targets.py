@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 from fuzz.samples import SAMPLES
 from fuzz.targets import TARGETS
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.mark.parametrize("name", TARGETS)
 @settings(max_examples=150)

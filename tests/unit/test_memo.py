@@ -54,7 +54,6 @@ MESSAGES, MOST = 15, 1 << 19
 """Octets that so many messages, each of which says something else, may leave behind in caches."""
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", TARGETS)
 @pytest.mark.parametrize("size", [5_000, 60_000])
 def test_nobody_fills_the_memory(name: str, size: int) -> None:

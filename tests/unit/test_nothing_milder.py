@@ -26,8 +26,6 @@ from dmarc_milter.judging.verdict import Action
 from dmarc_milter.settings import config
 from tests.support.keys import rsa_key, strings
 
-pytestmark = pytest.mark.slow
-
 CROOK = bytes((203, 0, 113, 5))
 TREES = ("bank.example", "macros.example", "xn--bnk-qla.example", "pension.example", "shop.test")
 """The victims' own trees, and what lies above them: the sender does not control these."""

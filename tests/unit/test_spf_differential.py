@@ -18,8 +18,6 @@ from dmarc_milter.spf.evaluation import check_host
 from dmarc_milter.spf.reasons import SpfReason
 from tests.support.keys import strings
 
-pytestmark = pytest.mark.slow
-
 CLIENT = bytes([192, 0, 2, 1])
 NAMES = [f"n{number}.example.com" for number in range(6)]
 

@@ -18,7 +18,7 @@ MOST = 8
 """How many times the work from 4n to 16n may be that from n to 4n: four times if it grows as the input, sixteen times
 if as its square. Between them, for tables that grow by doubling."""
 
-SLACK = 60_000
+SLACK = 24_000
 """Instructions for what does not depend on the input: memory that is got in large pieces, a cache that is cleared."""
 
 
@@ -58,7 +58,7 @@ def measured(folder: Path) -> tuple[list[tuple[str, str, str]], list[tuple[int, 
     counts = [instructions_of(folder / f"out.{number}") for number in range(1, len(list(folder.iterdir())))]
     measures = json.loads(ended.stdout)
     assert len(counts) == 1 + len(growth.FACTORS) * len(measures)
-    return measures, list(zip(counts[1::3], counts[2::3], counts[3::3], strict=True))
+    return measures, list(zip(*(counts[place :: len(growth.FACTORS)] for place in (1, 2, 3)), strict=True))
 
 
 def instructions_of(dump: Path) -> int:

@@ -105,7 +105,7 @@ def _days(connection: Connection, name: str, period: Period) -> "tuple[tuple[int
 
 
 def _kinds(connection: Connection, name: str, period: Period) -> "Counter[str]":
-    """By an index that has all of it. Sums, because SQLite takes twice as long to sort them into groups."""
+    """By an index that has all of it. Sums: SQLite takes a quarter more time to sort them into groups."""
     kind = messages.c.kind
     sums = [sa.func.sum(sa.case((kind == each, 1), else_=0)) for each in KINDS]
     query = sa.select(sa.func.count(), *sums).where(messages.c.author_domain == name, messages.c.time >= period.since)

@@ -116,7 +116,7 @@ class _Handler(BoundedHandler):
         finally:
             self._room.release()
 
-    def _answer(self) -> "_Answer":
+    def _answer(self) -> _Answer:
         # An answer is made before any of it is sent, so that one which cannot be made is still an answer.
         try:
             return self._dispatch(self.path.partition("?")[0])
@@ -124,7 +124,7 @@ class _Handler(BoundedHandler):
             logger.exception("error in the answer to a request")
             return _plain(HTTPStatus.INTERNAL_SERVER_ERROR, "an error of the filter; its log says more\n")
 
-    def _dispatch(self, path: str) -> "_Answer":
+    def _dispatch(self, path: str) -> _Answer:
         if path == "/metrics":
             return self._figures()
         if path == "/healthz":
@@ -135,14 +135,14 @@ class _Handler(BoundedHandler):
             return _plain(status, f"{why_not or 'ready'}\n{self.ready.remarks()}")
         return _plain(HTTPStatus.NOT_FOUND, "there are /metrics, /healthz and /readyz\n")
 
-    def _figures(self) -> "_Answer":
+    def _figures(self) -> _Answer:
         encode, content_type = choose_encoder(self.headers.get("Accept", ""))
         registry = metrics.collect()
         if self.reports is not None:
             registry.register(self.reports)
         return _Answer(HTTPStatus.OK, content_type, encode(registry))
 
-    def _send(self, answer: "_Answer") -> None:
+    def _send(self, answer: _Answer) -> None:
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(answer.content)))

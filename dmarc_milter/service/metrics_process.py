@@ -104,7 +104,7 @@ class MetricsProcess:
         if self._silent >= SILENT_SECONDS:
             logger.error("the process that serves metrics hangs and is ended by force")
             self._silent = 0.0
-            self._kill()
+            _kill(self._pid)
 
     def _is_heard(self) -> bool:
         if self._control is None:
@@ -114,16 +114,11 @@ class MetricsProcess:
         except OSError:
             return False
 
-    def _kill(self) -> None:
-        if self._pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._pid, signal.SIGKILL)
-
     def stop(self) -> None:
         """End it, at once: it has nothing to finish."""
         self.renew()
         if self._pid is not None:
-            self._kill()
+            _kill(self._pid)
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(self._pid, 0)
             self._pid = None
@@ -140,3 +135,8 @@ class MetricsProcess:
         if self._listening is not None:
             self._listening.close()
             self._listening = None
+
+
+def _kill(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)

@@ -69,6 +69,7 @@ class Supervisor:
             listening = open_socket(address, self._settings.milter, self._store.take(address))
         except ListenError:
             for opened in self._listeners:
+                opened.listening.close()
                 remove(opened.address)
             raise
         self._store.keep(listening)

@@ -1,12 +1,13 @@
 """One Postfix configuration, read and changed by Postfix's own tools."""
 
+import contextlib
 import grp
 import os
 import pwd
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -117,7 +118,8 @@ class Postfix:
         except subprocess.TimeoutExpired:
             raise AttachError(f"postconf has not answered within {PATIENCE_SECONDS:.0f} s") from None
         if done.returncode != 0:
-            raise AttachError(f"postconf: {done.stderr.strip().splitlines()[-1] if done.stderr else 'failed'}")
+            said = done.stderr.strip().splitlines() or ["failed"]
+            raise AttachError(f"postconf: {said[-1]}")
         return done.stdout
 
     def _values(self, *parameters: str) -> dict[str, str]:
@@ -189,6 +191,16 @@ class Postfix:
         new.chmod(status.st_mode & 0o7777)
         os.chown(new, status.st_uid, status.st_gid)
         new.replace(self.main_cf)
+
+    @contextlib.contextmanager
+    def whole_or_not_at_all(self) -> Iterator[str]:
+        """main.cf, to be changed; it is as it was again where AttachError or OSError is raised meanwhile."""
+        before = self.text()
+        try:
+            yield before
+        except (AttachError, OSError):
+            self.replace(before)
+            raise
 
     def reload(self) -> bool:
         """Have the running Postfix read main.cf; False where it does not run: it will read it when it starts."""

@@ -6,6 +6,7 @@ import os
 import pwd
 import socket
 import stat
+import struct
 from pathlib import Path
 
 from dmarc_milter.settings.addresses import ListenAddress, UnixAddress
@@ -23,7 +24,7 @@ def why_silent(address: ListenAddress) -> str | None:
                 mta.quit()
     except TimeoutError:
         return f"it has not answered within {PATIENCE_SECONDS:.0f} s"
-    except (OSError, AssertionError, ValueError) as error:
+    except (OSError, AssertionError, ValueError, struct.error) as error:
         return getattr(error, "strerror", None) or "what answers there does not speak the milter protocol"
     return None
 

@@ -213,7 +213,7 @@ class Mta:
     def _exactly(self, count: int) -> bytes:
         data = b""
         while len(data) < count:
-            more = self._socket.recv(count - len(data))
+            more = self._socket.recv(min(count - len(data), CHUNK))
             if not more:
                 raise ConnectionError("the filter closed the connection")
             data += more

@@ -5,8 +5,6 @@ import os
 import shutil
 import socket
 import stat
-import struct
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import pytest
 from dmarc_milter.attaching.milters import entries
 from dmarc_milter.attaching.postfix import Postfix
 from dmarc_milter.cli.main import main
+from tests.support.answering_filter import AnsweringFilter
 from tests.system.servers import need
 
 pytestmark = pytest.mark.system
@@ -26,37 +25,6 @@ queue_directory = /var/spool/postfix
 myhostname = mx.example.org
 """
 MASTER = "smtp inet n - {chroot} - - smtpd\ncleanup unix n - n - 0 cleanup\n"
-
-
-class AnsweringFilter:
-    """A filter that agrees to everything, and takes no mail: for who asks whether it is there."""
-
-    def __init__(self, listening: socket.socket, answer: bytes = struct.pack("!IcIII", 13, b"O", 6, 0, 0)) -> None:
-        self._listening = listening
-        self._answer = answer
-        self.asked = 0
-        threading.Thread(target=self._serve, daemon=True).start()
-
-    def _serve(self) -> None:
-        while True:
-            try:
-                connection, _ = self._listening.accept()
-            except OSError:
-                return
-            with connection:
-                connection.recv(1024)
-                self.asked += 1
-                connection.sendall(self._answer)
-
-    @property
-    def port(self) -> int:
-        return int(self._listening.getsockname()[1])
-
-    def close(self) -> None:
-        # A thread that waits in accept() is woken by this, not by closing.
-        with contextlib.suppress(OSError):
-            self._listening.shutdown(socket.SHUT_RDWR)
-        self._listening.close()
 
 
 class Site:

@@ -14,7 +14,8 @@ import pytest
 
 from dmarc_milter.attaching import own_mail, plan, probe, record
 from dmarc_milter.attaching.findings import findings
-from dmarc_milter.attaching.milters import entries, value_of
+from dmarc_milter.attaching.milter_address import same
+from dmarc_milter.attaching.milters import entries, expanded, value_of
 from dmarc_milter.attaching.plan import Change
 from dmarc_milter.attaching.postfix import Configuration, Service
 from dmarc_milter.attaching.record import AttachRecord
@@ -90,6 +91,33 @@ def test_other_settings_of_an_entry_stay() -> None:
     assert entry.with_default_action("tempfail").text == "{ unix:/x, connect_timeout=3s, default_action=tempfail }"
 
 
+@pytest.mark.parametrize(
+    ("value", "expanded_value"),
+    [("$b", f"{OTHER} {OURS}"), ("${a} $c", f"{OURS} $c"), ("$d", "x " * 64 + "$d")],
+    ids=["of parameters", "an unknown one", "one that names itself"],
+)
+def test_a_value_with_parameters(value: str, expanded_value: str) -> None:
+    assert expanded(value, {"a": OURS, "b": f"{OTHER} $(a)", "d": "x $d"}) == expanded_value
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "is_same"),
+    [
+        ("inet:8899@127.0.0.1", OURS, True),
+        ("inet:[::1]:8899", "inet6:8899@localhost", True),
+        ("unix:dmarc/s", "local:/var/spool/postfix/dmarc/s", True),
+        ("/run/s", "unix:/run/s", True),
+        (OURS, OTHER, False),
+        ("tcp:127.0.0.1:8899", "tcp:127.0.0.1:8899", False),
+        ("inet:a:b:c", "inet:a:b:c", False),
+        ("", "", False),
+    ],
+)
+def test_two_addresses_of_one_filter(one: str, other: str, is_same: bool) -> None:
+    """What is no address of a filter is at no place."""
+    assert same(one, other) is is_same
+
+
 TEMPFAIL = BRACES.replace("accept", "tempfail")
 ATTACH = {
     "nothing there": (configuration(), None, None, [Change("smtpd_milters", None, BRACES)]),
@@ -118,6 +146,9 @@ ATTACH = {
     "old Postfix, its operator's action": (
         configuration(version=(2, 11), milter_default_action="quarantine"), None, None,
         [Change("smtpd_milters", None, OURS)],
+    ),
+    "already, by a parameter": (
+        replace(configuration(smtpd_milters="$mine"), parameters={"mine": f"{OTHER}, {OURS}"}), None, None, [],
     ),
     "moved": (
         configuration(smtpd_milters=f"{{ unix:/old, default_action=tempfail }}, {OTHER}"), None,
@@ -219,6 +250,9 @@ FINDINGS = {
     "a content filter, without us": (
         configuration(smtpd("smtp", content_filter="scan"), smtpd("127.0.0.1:10025", receive_override_options="no_milters")), LOOPBACK,
         [],
+    ),
+    "a content filter hands back, and only another is asked": (
+        configuration(SMTP, smtpd("127.0.0.1:10025", smtpd_milters=OTHER), content_filter="scan"), LOOPBACK, [],
     ),
     "loopback without a content filter": (configuration(SMTP, smtpd("127.0.0.1:10025")), LOOPBACK, []),
 }  # fmt: skip

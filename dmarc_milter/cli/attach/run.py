@@ -174,14 +174,14 @@ def _show(main_cf: Path, changes: Sequence[Change], folder: _Folder | None = Non
 
 
 def _change(postfix: Postfix, changes: Sequence[Change], address: str, known: AttachRecord | None) -> None:
-    before = postfix.text()
-    _apply(postfix, changes)
-    after = postfix.text()
-    if known is not None:
-        record.write(postfix.folder, known.again(address, before, after))
-        return
-    unset_before = tuple(each.name for each in changes if each.before is None)
-    record.write(postfix.folder, AttachRecord(address, before, after, unset_before))
+    with postfix.whole_or_not_at_all() as before:
+        _apply(postfix, changes)
+        after = postfix.text()
+        if known is not None:
+            record.write(postfix.folder, known.again(address, before, after))
+            return
+        unset_before = tuple(each.name for each in changes if each.before is None)
+        record.write(postfix.folder, AttachRecord(address, before, after, unset_before))
 
 
 def _apply(postfix: Postfix, changes: Sequence[Change]) -> None:
@@ -214,7 +214,11 @@ def _confirmed(options: argparse.Namespace) -> bool:
     if not sys.stdin.isatty():
         print("dmarc-milter: nothing changed; say --yes to change it", file=sys.stderr)
         return False
-    return input("Change it? [y/N] ").strip().lower() in ("y", "yes")
+    try:
+        return input("Change it? [y/N] ").strip().lower() in ("y", "yes")
+    except EOFError:
+        print()
+        return False
 
 
 def _detach(postfix: Postfix, options: argparse.Namespace) -> int:
@@ -237,7 +241,8 @@ def _detach(postfix: Postfix, options: argparse.Namespace) -> int:
     if known is not None and known.before is not None and known.after == postfix.text():
         postfix.replace(known.before)
     else:
-        _apply(postfix, changes)
+        with postfix.whole_or_not_at_all():
+            _apply(postfix, changes)
     record.forget(postfix.folder)
     _finish(postfix, options)
     return DONE

@@ -29,10 +29,12 @@ _CHUNK = 65_535
 class Dns:
     """Where answers come from: name servers, or a zone file. May be shared by threads."""
 
-    def __init__(self, source: Source, loop: Loop | None = None) -> None:
+    def __init__(self, source: Source, loop: Loop | None = None, upstream: Upstream | None = None) -> None:
+        """`loop` and `upstream` are what `source` asks by: closed with this."""
         self.source = source
         self.runner = Runner(source)
         self._loop = loop
+        self._upstream = upstream
 
     @classmethod
     def servers(cls, servers: Sequence[NameServer], timeout: float = 3.0, tries: int = 2) -> "Dns":
@@ -41,7 +43,8 @@ class Dns:
         Answers are kept for their time to live. A thread reads them, until :meth:`close`.
         """
         loop = Loop()
-        return cls(CachingResolver(Upstream(tuple(servers), timeout, tries, loop), loop), loop)
+        upstream = Upstream(tuple(servers), timeout, tries, loop)
+        return cls(CachingResolver(upstream, loop), loop, upstream)
 
     @classmethod
     def zone(cls, text: str) -> "Dns":
@@ -52,10 +55,12 @@ class Dns:
         return cls(ZoneResolver.from_text(text))
 
     def close(self) -> None:
-        """End the thread that reads answers. Nothing may be asked any more."""
+        """End the thread that reads answers, and close its sockets. Nothing may be asked any more."""
         if self._loop is not None:
             self._loop.close()
             self._loop = None
+        if self._upstream is not None:
+            self._upstream.close()
 
     def __enter__(self) -> "Dns":
         return self

@@ -67,10 +67,11 @@ class Loop:
             logger.exception("error in a callback of the DNS look-ups")
 
     def close(self) -> None:
-        """Stop; what is under way is left where it is."""
+        """Stop; what is under way is left where it is, and nothing is watched any more."""
         self._is_closed = True
         self.call(lambda: None)
         self._thread.join()
+        self._watched.clear()
         self._poll.close()
         os.close(self._bell)
 

@@ -272,5 +272,5 @@ def ask_once(servers: tuple[NameServer, ...], timeout: float, tries: int, questi
         upstream.prepare(question, lambda _question, answer: arrived.put(answer)).start()
         return arrived.get()
     finally:
-        upstream.close()
         loop.close()
+        upstream.close()

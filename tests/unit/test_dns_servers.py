@@ -1,11 +1,13 @@
 """Which name server is asked first, and what makes one silent."""
 
+import os
 import time
 from pathlib import Path
 
 import pytest
 
-from dmarc_milter.dns.answer import Question, RecordType
+from dmarc_milter.api import Dns
+from dmarc_milter.dns.answer import AnswerOutcome, Question, RecordType
 from dmarc_milter.dns.loop import Loop
 from dmarc_milter.dns.servers import PROBE, PROBE_SECONDS, NameServer, ServerOrder
 from dmarc_milter.dns.system import CHECK_SECONDS, SystemNameServers
@@ -161,3 +163,14 @@ def _ask(upstream: Upstream) -> None:
     upstream.prepare(Question("example.com", RecordType.TXT), lambda _, answer: answers.append(answer.records)).start()
     wait_for(lambda: answers, "an answer")
     assert answers == [(b"a",)]
+
+
+def test_who_is_done_asking_leaves_no_socket_open() -> None:
+    with NameServerThread(ZoneResolver.from_text('example.com. 60 IN TXT "a"')) as server:
+        before = os.listdir("/proc/self/fd")
+        with Dns.servers([NameServer("127.0.0.1", server.port)]) as asked:
+            questions = asked.questions()
+            asking = questions.resolver(time.monotonic() + 30).resolve(Question("example.com", RecordType.TXT))
+            assert asked.runner.start(asking).result(30).outcome is AnswerOutcome.RECORDS
+            questions.close()
+        assert os.listdir("/proc/self/fd") == before

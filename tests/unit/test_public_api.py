@@ -23,6 +23,7 @@ NOT_FOLLOWED = (
     "dmarc_milter.dns.caching",
     "dmarc_milter.dns.source",
     "dmarc_milter.dns.loop",
+    "dmarc_milter.dns.upstream",
 )
 """The file of settings is the public thing there; where answers come from is made by `Dns` alone."""
 

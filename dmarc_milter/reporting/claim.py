@@ -82,12 +82,11 @@ class Claim:
             )
 
     def finish(self, outcomes: Sequence[JobOutcome]) -> None:
-        """Keep the reports, and what became of the jobs. A report that is there already stays as it is."""
+        """Keep the reports, and what became of the jobs (at least one). Reports that are there already stay so."""
         made = [report for each in outcomes for report in each.reports]
         with writing(self._engine, self._connection) as connection:
             queue(connection, made)
-            if outcomes:
-                connection.execute(_FINISH, [_finished(each) for each in outcomes])
+            connection.execute(_FINISH, [_finished(each) for each in outcomes])
 
 
 def queue(connection: Connection, made: Sequence[MadeReport]) -> None:

@@ -161,9 +161,7 @@ class Store:
     # What was counted
 
     def policies(self, day: int, domains: Sequence[str]) -> dict[str, list[PolicyDay]]:
-        """The policies of `domains` (in order) on `day`."""
-        if not domains:
-            return {}
+        """The policies of `domains` (in order, at least one) on `day`."""
         wanted = set(domains)
         variant = reported.c.variant
         counts = (
@@ -202,7 +200,7 @@ class Store:
             return sorted(connection.execute(query).scalars())
 
     def rows(self, day: int, domains: Sequence[str]) -> Iterator[tuple[str, str, Iterator[Counted]]]:
-        """What was counted for `domains` (in order), grouped by domain and policy; read as it is used."""
+        """What was counted for `domains` (in order, at least one), grouped by domain and policy; read as it is used."""
         query = (
             sa.select(
                 reported.c.policy_domain,

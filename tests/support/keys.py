@@ -27,6 +27,16 @@ def rsa_key(bits: int = 1024) -> tuple[bytes, str]:
     return private, _record(key.public_key())
 
 
+def short_rsa_key() -> rsa.RSAPrivateKey:
+    """Of 768 bits: newer libraries make none that is so short, and read it."""
+    p = 0xF57CDCBE2BBE0C7451F0BD5053DA3A9A9272EFC20DF6F3BB0DD39F7518B597532CF1C4FAB07F09C681F7DCFD22101D09
+    q = 0xC587937EAE140805DF06BC00D4626E2EDD7ED9C176F4BAA30D8B2344B506F43602977993E6BE7FB485E4C3FDD2E455AB
+    exponent = 65_537
+    private = pow(exponent, -1, (p - 1) * (q - 1))
+    chinese = rsa.rsa_crt_dmp1(private, p), rsa.rsa_crt_dmq1(private, q), rsa.rsa_crt_iqmp(p, q)
+    return rsa.RSAPrivateNumbers(p, q, private, *chinese, rsa.RSAPublicNumbers(exponent, p * q)).private_key()
+
+
 def rsa_record(bits: int, exponent: int, number: int = 0) -> str:
     """A key record whose exponent may be anything. Nobody has the private key."""
     modulus = (1 << bits) - 1 - 2 * number

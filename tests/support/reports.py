@@ -76,6 +76,25 @@ FAILS: Row = {
 }
 """What makes :func:`row` a message that fails."""
 
+OLD_REPORT = b"""<?xml version="1.0" encoding="UTF-8" ?>
+<feedback>
+  <report_metadata>
+    <org_name>google.com</org_name><email>noreply@google.com</email><report_id>123</report_id>
+    <date_range><begin>1795651200</begin><end>1795737599</end></date_range>
+  </report_metadata>
+  <policy_published><domain>bank.example</domain><p>none</p><pct>100</pct></policy_published>
+  <record>
+    <row><source_ip>192.0.2.1</source_ip><count>3</count>
+      <policy_evaluated><disposition>none</disposition><dkim>pass</dkim><spf>fail</spf>
+        <reason><type>forwarded</type><comment>x</comment></reason></policy_evaluated></row>
+    <identifiers><header_from>bank.example</header_from></identifiers>
+    <auth_results><dkim><domain>bank.example</domain><result>pass</result></dkim>
+      <spf><domain>other.example</domain><result>softfail</result></spf></auth_results>
+  </record>
+</feedback>
+"""
+"""As RFC 7489 has it, of one record."""
+
 
 def journal(folder: Path) -> str:
     """The URL of an empty journal."""

@@ -4,6 +4,7 @@ import base64
 import json
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from email import message_from_bytes, policy
 from pathlib import Path
@@ -200,6 +201,16 @@ def test_the_mail(store: Store) -> None:
     assert "Subject: Your account" in str(told_header)
 
 
+@pytest.mark.parametrize("client", [None, bytes((203, 0, 113, 66))])
+def test_where_no_address_is_known_none_is_told(store: Store, client: bytes | None) -> None:
+    found = case(envelope=Envelope(client, CROOK.helo, CROOK.mail_from))
+    assert found is not None
+    keep(store, found)
+    maker(store, found.arrived).make()
+    (octets,) = mails(store)
+    assert (b"Source-IP: " in octets) is (client is not None)
+
+
 def test_no_local_part_leaves(store: Store) -> None:
     found = case()
     assert found is not None
@@ -314,3 +325,47 @@ def test_what_the_dns_cannot_tell_waits_for_a_day(store: Store) -> None:
     assert maker(store, found.arrived + 60, zone=broken).make() == 0
     assert maker(store, found.arrived + 90_000, zone=broken).make() == 0
     assert maker(store, found.arrived + 90_001).make() == 0
+
+
+# What has changed meanwhile
+
+
+def failure_maker(store: Store, *domains: str) -> FailureMaker:
+    dns = Dns.zone(ZONE.format(tags=RUF))
+    patterns = [DomainPattern(each, True) for each in domains]
+    found = case()
+    assert found is not None
+    return FailureMaker(store, SENDER, EVERYBODY, patterns, 10, dns.runner, dns.source, lambda: found.arrived)
+
+
+def test_failures_of_a_domain_that_the_settings_name_no_more_are_forgotten(store: Store) -> None:
+    keep(store, case())
+    assert failure_maker(store, "shop.example").make() == 0
+    assert failure_maker(store, "bank.example").make() == 0
+    keep(store, case())
+    assert failure_maker(store, "shop.example", "bank.example").make() == 1
+
+
+def test_a_record_that_is_none_any_more_names_nobody(store: Store, tmp_path: Path) -> None:
+    keep(store, case())
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as connection, connection:
+        connection.execute("UPDATE failure_reports SET record = ?", (b"v=spf1 -all",))
+    assert failure_maker(store, "bank.example").make() == 0
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite")) as connection, connection:
+        assert connection.execute("SELECT count(*) FROM failure_reports").fetchone() == (0,)
+
+
+class OtherHostMakes(Store):
+    """Of a fleet, where another host makes the failure reports now."""
+
+    @contextmanager
+    def one_host(self) -> Iterator[bool]:
+        yield False
+
+
+def test_one_host_of_a_fleet_makes_failure_reports(store: Store, url: str) -> None:
+    keep(store, case())
+    other = OtherHostMakes(url)
+    assert failure_maker(other, "bank.example").make() == 0
+    other.close()
+    assert failure_maker(store, "bank.example").make() == 1

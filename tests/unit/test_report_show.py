@@ -12,25 +12,7 @@ from dmarc_milter.cli.main import main
 from dmarc_milter.reporting.mail import attachment
 from dmarc_milter.reporting.reading import MAX_ELEMENTS, MAX_UNPACKED, Fault, ReceivedReport, Result, read
 from dmarc_milter.reporting.store import Store
-from tests.support.reports import DAY, FAILS, count, journal, maker, row
-
-OLD = b"""<?xml version="1.0" encoding="UTF-8" ?>
-<feedback>
-  <report_metadata>
-    <org_name>google.com</org_name><email>noreply@google.com</email><report_id>123</report_id>
-    <date_range><begin>1795651200</begin><end>1795737599</end></date_range>
-  </report_metadata>
-  <policy_published><domain>bank.example</domain><p>none</p><pct>100</pct></policy_published>
-  <record>
-    <row><source_ip>192.0.2.1</source_ip><count>3</count>
-      <policy_evaluated><disposition>none</disposition><dkim>pass</dkim><spf>fail</spf>
-        <reason><type>forwarded</type><comment>x</comment></reason></policy_evaluated></row>
-    <identifiers><header_from>bank.example</header_from></identifiers>
-    <auth_results><dkim><domain>bank.example</domain><result>pass</result></dkim>
-      <spf><domain>other.example</domain><result>softfail</result></spf></auth_results>
-  </record>
-</feedback>
-"""
+from tests.support.reports import DAY, FAILS, OLD_REPORT, count, journal, maker, row
 
 
 def zipped(octets: bytes, name: str = "r.xml") -> bytes:
@@ -45,7 +27,13 @@ MAIL = b"Subject: x\r\nMIME-Version: 1.0\r\nContent-Type: application/zip\r\nCon
 
 @pytest.mark.parametrize(
     "octets",
-    [OLD, b"\xef\xbb\xbf" + OLD, gzip.compress(OLD), zipped(OLD), MAIL + __import__("base64").encodebytes(zipped(OLD))],
+    [
+        OLD_REPORT,
+        b"\xef\xbb\xbf" + OLD_REPORT,
+        gzip.compress(OLD_REPORT),
+        zipped(OLD_REPORT),
+        MAIL + __import__("base64").encodebytes(zipped(OLD_REPORT)),
+    ],
     ids=["xml", "with a mark", "gzip", "zip", "mail"],
 )
 def test_a_report_of_rfc_7489(octets: bytes) -> None:
@@ -76,10 +64,10 @@ BOMB = b'<!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;">]><feedback
         (b"<feedback><record>" + b"<x/>" * (MAX_ELEMENTS + 1) + b"</record></feedback>", Fault.TOO_LARGE),
         (gzip.compress(b"<a>" + b" " * MAX_UNPACKED), Fault.TOO_LARGE),
         (zipped(b"<a>" + b" " * MAX_UNPACKED), Fault.TOO_LARGE),
-        (gzip.compress(OLD)[:-20], Fault.NO_REPORT),
-        (zipped(OLD)[:-30], Fault.NO_REPORT),
-        (zipped(OLD, "r.txt"), Fault.NO_REPORT),
-        (gzip.compress(zipped(OLD)), Fault.NO_XML),
+        (gzip.compress(OLD_REPORT)[:-20], Fault.NO_REPORT),
+        (zipped(OLD_REPORT)[:-30], Fault.NO_REPORT),
+        (zipped(OLD_REPORT, "r.txt"), Fault.NO_REPORT),
+        (gzip.compress(zipped(OLD_REPORT)), Fault.NO_XML),
         (b"x" * (21 << 20), Fault.TOO_LARGE),
     ],
     ids=lambda each: each.value if isinstance(each, Fault) else "",
@@ -89,7 +77,7 @@ def test_what_is_no_report(octets: bytes, fault: Fault) -> None:
 
 
 def test_values_are_bounded_and_odd_ones_are_nothing() -> None:
-    found = read(OLD.replace(b">3<", b">-1<").replace(b"none</disp", b"n" * 9_999 + b"</disp"))
+    found = read(OLD_REPORT.replace(b">3<", b">-1<").replace(b"none</disp", b"n" * 9_999 + b"</disp"))
     assert isinstance(found, ReceivedReport)
     assert found.messages == 0
     assert len(found.records[0].disposition) == 300
@@ -152,7 +140,7 @@ def test_show_what_is_not_there(made: tuple[str, str, bytes], capsys: pytest.Cap
 
 
 def test_no_escape_reaches_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "r.xml").write_bytes(OLD.replace(b"google.com", "\x9b31m\N{RIGHT-TO-LEFT OVERRIDE}".encode()))
+    (tmp_path / "r.xml").write_bytes(OLD_REPORT.replace(b"google.com", "\x9b31m\N{RIGHT-TO-LEFT OVERRIDE}".encode()))
     assert main(["report", "show", str(tmp_path / "r.xml")]) == 0
     assert "?31m?" in capsys.readouterr().out
 

@@ -11,14 +11,19 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection
 
+from dmarc_milter.journal.fetching import fetched
 from dmarc_milter.journal.figures import Domain, Figure, MailingList, Network, Period
-from dmarc_milter.journal.schema import STANDS_OUT, messages, told_columns
+from dmarc_milter.journal.schema import STANDS_OUT, messages
 from dmarc_milter.journal.seen_lists import authenticated_domains
 from dmarc_milter.journal.tallies import DOMAINS, LISTS, NETWORKS, SOURCES, Tally, divided, network_text, tallied
 
 TOP = 10
 SAMPLE = 100
 """Messages of a domain, the newest, that say whose mail it proves to be."""
+
+
+_AUTHENTICATED = [messages.c[name] for name in ("dkim", "spf", "spf_domain")]
+"""What authenticated_domains() reads of a record."""
 
 
 class _Part(NamedTuple):
@@ -44,7 +49,7 @@ class Foremost:
         self._before = _Part(False, *divided(period.before, days))
 
     def _rows(self, query: Any) -> list[dict[str, Any]]:
-        return [dict(each) for each in self._connection.execute(query).mappings()]
+        return list(fetched(self._connection, query))
 
     def _read(self, tally: Tally, *parts: _Part, only: Mapping[str, list[Any]] | None = None) -> "sa.Subquery":
         """The keys and counts of `tally`, and `is_now`, in as many rows as there are days and pieces.
@@ -95,7 +100,7 @@ class Foremost:
 
     def _proves_to_be(self, name: str) -> str | None:
         its = messages.c.author_domain == name if name else messages.c.author_domain.is_(None)
-        query = sa.select(*told_columns).where(*self._within(self._period), STANDS_OUT, its)
+        query = sa.select(*_AUTHENTICATED).where(*self._within(self._period), STANDS_OUT, its)
         rows = self._rows(query.order_by(messages.c.time.desc()).limit(SAMPLE))
         # Nobody is counted, too: else the one that authenticated a few would stand for a flood of spoofed mail.
         counted = Counter(domain for row in rows for domain in authenticated_domains(row) - {None} or {""})

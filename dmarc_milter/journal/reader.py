@@ -12,6 +12,7 @@ from sqlalchemy.engine import Connection, Engine
 from dmarc_milter.columns.column import Row
 from dmarc_milter.columns.origin import BY_SEALER
 from dmarc_milter.journal.criteria import Criteria, fitting, narrowed, signed_by
+from dmarc_milter.journal.fetching import fetched
 from dmarc_milter.journal.rollups import HOUR
 from dmarc_milter.journal.schema import STANDS_OUT, messages, rollups, told_columns
 from dmarc_milter.journal.seen_sealers import Sealed
@@ -34,7 +35,7 @@ def newest_first(connection: Connection, criteria: Criteria, limit: int) -> list
     query = fitting(sa.select(*told_columns), criteria).order_by(time.desc(), messages.c.uid.desc())
     if _needs_a_look(criteria):
         return list(itertools.islice(_looked_at(connection, query, criteria), limit))
-    return [dict(each) for each in connection.execute(query.limit(limit)).mappings()]
+    return list(fetched(connection, query.limit(limit)))
 
 
 def _needs_a_look(criteria: Criteria) -> bool:
@@ -43,8 +44,7 @@ def _needs_a_look(criteria: Criteria) -> bool:
 
 
 def _looked_at(connection: Connection, query: "sa.Select[Any]", criteria: Criteria) -> Iterator[Row]:
-    for each in connection.execution_options(stream_results=True).execute(query).mappings():
-        row = dict(each)
+    for row in fetched(connection, query, streamed=True):
         if criteria.proves is not None and best_identifier(row) != criteria.proves:
             continue
         if criteria.signature is None or criteria.signature in signed_by(row):
@@ -127,5 +127,4 @@ def rejudged(engine: Engine, since: float, *, needs_all: bool) -> Iterator[Row]:
         )
         query = query.where(may_change)
     with engine.connect() as connection:
-        for each in connection.execution_options(stream_results=True).execute(query).mappings():
-            yield dict(each)
+        yield from fetched(connection, query, streamed=True)

@@ -4,25 +4,27 @@ Days that are tallied are read from their tallies, what is left of the period fr
 """
 
 from collections import Counter
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
-from dmarc_milter.columns.column import Row
+from dmarc_milter.journal.fetching import fetched, snapshot
 from dmarc_milter.journal.figures import Period
+from dmarc_milter.journal.particulars import Particulars
 from dmarc_milter.journal.rollups import DAY
 from dmarc_milter.journal.schema import STANDS_OUT, messages
 from dmarc_milter.journal.seen_lists import SeenList, SeenLists
 from dmarc_milter.journal.tallies import DECISIONS, divided, tallied
 from dmarc_milter.journal.tally_tables import tallied_failing_lists, tallied_groups
-from dmarc_milter.journal.what_if import Kept, Method, Refusals, Refused
+from dmarc_milter.journal.what_if import Group, Method, Refusals, Refused, remember
 
 MAX_GROUPS = 2_000
 """Groups of a day that are tallied, the largest."""
 MAX_LISTS = 1_000
 """Lists of a day that are tallied, the largest."""
+FEW = 100
+"""Groups that are looked up one by one."""
 
 
 class Found(NamedTuple):
@@ -35,84 +37,118 @@ class Found(NamedTuple):
     """Those that were read from their tallies."""
 
 
-def refused(engine: Engine, period: Period) -> Found:
-    """What enforce does not accept, or would not, and lists' mail that fails all the same."""
+def refused(engine: Engine, period: Period, limit: int | None = None) -> Found:
+    """What enforce does not accept, or would not, and lists' mail that fails all the same; `limit`: of groups."""
     refusals, lists = Refusals(), SeenLists()
-    with engine.connect() as connection:
+    with snapshot(engine) as connection:
         days, others = divided(period, tallied(connection, period.since, period.until))
-        if days:
-            refusals.count(_totals(connection, days))
         pieces = sorted([*others, *(Period(day, day + DAY) for day in days)], key=lambda each: each.since)
         for piece in pieces:
             if piece.since in days:
-                _join(connection, int(piece.since), refusals, lists)
+                _join_lists(connection, int(piece.since), lists)
             else:
-                _read(connection, piece, refusals, lists)
-    return Found(refusals.found(), tuple(lists.ranked()), days)
+                _count_records(connection, piece, refusals, lists)
+        if days:
+            _count_tallied(connection, days, refusals)
+        found = refusals.found(limit)
+        for piece in others:
+            _remember_records(connection, piece, found.groups)
+        if days:
+            _remember_tallied(connection, days, found.groups)
+    return Found(found, tuple(lists.ranked()), days)
 
 
-def _totals(connection: Connection, days: tuple[int, ...]) -> "Counter[tuple[str, str]]":
-    found: Counter[tuple[str, str]] = Counter()
-    for mode, wanted, count in connection.execute(DECISIONS.tallied(days)):
-        found[mode, wanted] += int(count)
-    return found
-
-
-def _join(connection: Connection, day: int, refusals: Refusals, lists: SeenLists) -> None:
-    groups = tallied_groups.c
-    query = sa.select(*(groups[name] for name in ("author_domain", "method", "identifier", *_KEPT)))
-    # All at once: SQLAlchemy takes twice the time to hand them out one by one.
-    for author_domain, method, identifier, *kept in connection.execute(query.where(groups.day == day)).all():
-        refusals.join((author_domain, _METHODS[method], identifier), Kept(*kept))
+def _join_lists(connection: Connection, day: int, lists: SeenLists) -> None:
     seen = tallied_failing_lists.c
     for list_id, text in connection.execute(sa.select(seen.list_id, seen.particulars).where(seen.day == day)):
         lists.join(list_id, text)
 
 
 _METHODS = {each.value: each for each in Method}
-_KEPT = ("messages", "sent_on", "particulars")
+_KEY = [tallied_groups.c[name] for name in ("author_domain", "method", "identifier")]
 
 
-def _read(connection: Connection, period: Period, refusals: Refusals, lists: SeenLists) -> None:
-    for row in records(connection, period):
+def _count_tallied(connection: Connection, days: tuple[int, ...], refusals: Refusals) -> None:
+    """The groups of all of these days; what is remembered of them is large, and of most nobody asks for it."""
+    totals: Counter[tuple[str, str]] = Counter()
+    for mode, wanted, count in connection.execute(DECISIONS.tallied(days)):
+        totals[mode, wanted] += int(count)
+    refusals.count(totals)
+    sums = (sa.func.sum(tallied_groups.c[name]) for name in ("messages", "sent_on"))
+    query: sa.Select[Any] = sa.select(*_KEY, *sums).where(tallied_groups.c.day.in_(days)).group_by(*_KEY)
+    # All at once: SQLAlchemy takes twice the time to hand them out one by one.
+    for author_domain, method, identifier, count, sent_on in connection.execute(query).all():
+        refusals.count_group((author_domain, _METHODS[method], identifier), int(count), int(sent_on))
+
+
+def _remember_tallied(connection: Connection, days: tuple[int, ...], groups: tuple[Group, ...]) -> None:
+    found = {each.key: each for each in groups}
+    query: sa.Select[Any] = sa.select(*_KEY, tallied_groups.c.particulars).where(tallied_groups.c.day.in_(days))
+    if len(groups) <= FEW:
+        query = query.where(tallied_groups.c.author_domain.in_({each.author_domain for each in groups}))
+    for author_domain, method, identifier, text in connection.execute(query).all():
+        if group := found.get((author_domain, _METHODS[method], identifier)):
+            group.remember(Particulars.of(text))
+
+
+def _count_records(connection: Connection, period: Period, refusals: Refusals, lists: SeenLists) -> None:
+    for row in fetched(connection, _records(period, _COUNTED), streamed=True):
         refusals.add(row)
         lists.add(row)
 
 
-def records(connection: Connection, period: Period) -> Iterator[Row]:
-    """The records of all that, oldest first; of each what journal/what_if.py and journal/seen_lists.py read."""
+def _remember_records(connection: Connection, period: Period, groups: tuple[Group, ...]) -> None:
+    query = _records(period, _COLUMNS)
+    if len(groups) <= FEW:
+        named = {each.author_domain for each in groups}
+        its = messages.c.author_domain.in_(named - {""})
+        query = query.where(sa.or_(its, messages.c.author_domain.is_(None)) if "" in named else its)
+    remember(groups, fetched(connection, query, streamed=True))
+
+
+def _records(period: Period, columns: tuple[str, ...]) -> "sa.Select[Any]":
+    """Those of all that, oldest first."""
     is_list_mail = sa.and_(messages.c.list_id.is_not(None), messages.c.dmarc == "fail")
-    query = (
-        sa.select(*(messages.c[name] for name in _COLUMNS))
+    return (
+        sa.select(*(messages.c[name] for name in columns))
         .where(STANDS_OUT, messages.c.time >= period.since, messages.c.time < period.until)
         .where(sa.or_(messages.c.wanted != "accept", is_list_mail))
         .order_by(messages.c.time)
     )
-    for each in connection.execute(query.execution_options(stream_results=True)).mappings():
-        yield dict(each)
 
 
-_COLUMNS = (
-    *("time", "queue_id", "mode", "wanted", "action", "author_domain", "outer_client", "client", "spf", "spf_domain"),
-    *("dkim", "list_id", "list_has_address", "arc_vouching", "kind", "dmarc", "policy", "dmarc_reason", "reason"),
+_COUNTED = (
+    *("mode", "wanted", "author_domain", "spf", "spf_domain", "dkim", "list_id", "list_has_address", "kind", "dmarc"),
+    "policy",
 )
+"""What Refusals and SeenLists read of a record."""
+_COLUMNS = (
+    *("time", "queue_id", "mode", "wanted", "author_domain", "outer_client", "client", "spf", "spf_domain"),
+    *("dkim", "list_id", "arc_vouching", "dmarc_reason", "reason"),
+)
+"""What Particulars and the key of a group are made of."""
 
 
 def tally_refused(connection: Connection, day: int) -> None:
     """Keep that of one day."""
     refusals, lists = Refusals(), SeenLists()
-    _read(connection, Period(day, day + DAY), refusals, lists)
+    period = Period(day, day + DAY)
+    _count_records(connection, period, refusals, lists)
+    found = refusals.found(MAX_GROUPS).groups
+    _remember_records(connection, period, found)
     groups: list[dict[str, Any]] = [
         {
             "day": day,
             "author_domain": each.author_domain,
             "method": each.method.value,
             "identifier": each.identifier,
-            **dict(zip(_KEPT, each.kept, strict=True)),
+            "messages": each.count,
+            "sent_on": each.sent_on,
+            "particulars": each.particulars.text(),
         }
-        for each in refusals.found().groups[:MAX_GROUPS]
+        for each in found
     ]
-    found = [{"day": day, "list_id": each.list_id, "particulars": each.text()} for each in lists.ranked()[:MAX_LISTS]]
-    for table, rows in ((tallied_groups, groups), (tallied_failing_lists, found)):
+    seen = [{"day": day, "list_id": each.list_id, "particulars": each.text()} for each in lists.ranked()[:MAX_LISTS]]
+    for table, rows in ((tallied_groups, groups), (tallied_failing_lists, seen)):
         if rows:
             connection.execute(table.insert(), rows)

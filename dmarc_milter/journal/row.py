@@ -14,11 +14,9 @@ OWN = (
 _TOLD = tuple(column.name for column in read_by(Reader.JOURNAL))
 
 TABLE = (*OWN, *read_by(Reader.JOURNAL))
-REPORTS_VERSION = 5
-"""The first with the tables of reports (report_tables.py)."""
-TALLIES_VERSION = 6
-"""The first with the tables of what stood out (tally_tables.py)."""
-VERSION = max(REPORTS_VERSION, TALLIES_VERSION, *(column.since for column in TABLE))
+_VERSIONS_OF_TABLES = (5, 6, 7)
+"""The first with tables of reports, of what stood out, and of the kinds of mail of large domains."""
+VERSION = max(*_VERSIONS_OF_TABLES, *(column.since for column in TABLE))
 """Of the tables that rows go into (schema.py)."""
 
 COLUMNS = tuple(column.name for column in TABLE)

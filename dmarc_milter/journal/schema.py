@@ -125,12 +125,20 @@ def _add_tallies(connection: Connection) -> None:
     tally_tables.metadata.create_all(connection)
 
 
+def _add_kinds(connection: Connection) -> None:
+    """To version 7. What is tallied is tallied anew by the upkeep: pages tell the same until then, and take longer."""
+    _add_columns(7, connection)
+    tally_tables.metadata.create_all(connection)
+    connection.execute(tally_tables.tallied_days.delete())
+
+
 Migrations = Mapping[int, Callable[[Connection], None]]
 MIGRATIONS: Migrations = {
     **{before: partial(_add_columns, before + 1) for before in range(1, VERSION)},
     3: _add_rollups,
     4: _add_reports,
     5: _add_tallies,
+    6: _add_kinds,
 }
 """For each older version, what makes the next one of it."""
 

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
 from dmarc_milter.journal.criteria import dkim_result
+from dmarc_milter.journal.fetching import fetched, snapshot
 from dmarc_milter.journal.figures import Figure, Figures, Period, Summary
 from dmarc_milter.journal.foremost import Foremost
 from dmarc_milter.journal.rollups import HOUR
@@ -29,7 +30,7 @@ def summary(engine: Engine, period: Period, author_domain: str | None = None, *,
 
     Of one host, domains, networks and lists are not told: they would be read from the records of all hosts.
     """
-    with engine.connect() as connection:
+    with snapshot(engine) as connection:
         asking = _Asking(connection, period, author_domain, host)
         decisions, results = asking.counts()
         foremost = Foremost(connection, period, author_domain) if host is None else None
@@ -98,7 +99,7 @@ class _Asking:
         self._host = host
 
     def _rows(self, query: Any) -> list[dict[str, Any]]:
-        return [dict(each) for each in self._connection.execute(query).mappings()]
+        return list(fetched(self._connection, query))
 
     def begins(self) -> int | None:
         found: int | None = self._connection.execute(sa.select(sa.func.min(rollups["hours"].c.hour))).scalar()

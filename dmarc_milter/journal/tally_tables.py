@@ -1,4 +1,4 @@
-"""The tables of what stood out on each day that is over (tallies.py)."""
+"""The tables of what is tallied of each day that is over (tallies.py): most of them, of what stood out."""
 
 import sqlalchemy as sa
 
@@ -85,3 +85,14 @@ tallied_failing_lists = sa.Table(
     sqlite_with_rowid=False,
 )
 """Lists whose mail fails under a policy (seen_lists.py), the largest of the day."""
+
+tallied_kinds = sa.Table(
+    "tallied_kinds",
+    metadata,
+    _day(),
+    _author_domain(),
+    sa.Column("kind", sa.String(16), primary_key=True),
+    _messages(),
+    sqlite_with_rowid=False,
+)
+"""All mail of the Author Domains with much of it, by kind (domain_kinds.py)."""

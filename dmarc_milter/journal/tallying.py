@@ -10,6 +10,7 @@ import time
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
 
+from dmarc_milter.journal.domain_kinds import tally_kinds
 from dmarc_milter.journal.refused import tally_refused
 from dmarc_milter.journal.rollups import DAY, HOUR
 from dmarc_milter.journal.schema import messages
@@ -63,6 +64,7 @@ def _tally(connection: Connection, day: int) -> None:
         rows = sa.select(sa.literal(day), *(found.c[name] for name in names))
         connection.execute(each.table.insert().from_select(["day", *names], rows))
     tally_refused(connection, day)
+    tally_kinds(connection, day)
     connection.execute(tallied_days.insert().values(day=day))
 
 

@@ -13,6 +13,7 @@ import time
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from dmarc_milter.journal import report_tables, tally_tables
 from dmarc_milter.journal.database import DatabaseError, open_engine
 from dmarc_milter.journal.dividing import divide
 from dmarc_milter.journal.filling import fill
@@ -21,7 +22,7 @@ from dmarc_milter.journal.insertion import one_line
 from dmarc_milter.journal.locking import is_busy
 from dmarc_milter.journal.partitions import keep_ahead
 from dmarc_milter.journal.rollups import DAY
-from dmarc_milter.journal.schema import PARTITIONED, SchemaError, prepare
+from dmarc_milter.journal.schema import PARTITIONED, SchemaError, metadata, prepare
 from dmarc_milter.journal.tallying import forget_tallies, tally
 
 REPORT_DAYS = 30
@@ -43,8 +44,10 @@ def keep_up(engine: Engine, keep_days: float, report_days: float = REPORT_DAYS) 
         if not is_busy(error):
             raise
     forget_counts(engine, keep_days)
-    tally(engine, time.time())
+    days = tally(engine, time.time())
     _analyze(engine)
+    if days:
+        _analyze_tallies(engine)
     return total
 
 
@@ -57,9 +60,21 @@ def _keep_partitions(engine: Engine) -> None:
 def _analyze(engine: Engine) -> None:
     """The database looks at what is in the tables: without that, SQLite takes the wrong index."""
     with engine.begin() as connection:
-        if engine.dialect.name == "sqlite":
-            connection.exec_driver_sql("PRAGMA analysis_limit = 1000")
-        connection.exec_driver_sql("ANALYZE" if engine.dialect.name == "sqlite" else "ANALYZE messages")
+        if engine.dialect.name != "sqlite":
+            connection.exec_driver_sql("ANALYZE messages")
+            return
+        connection.exec_driver_sql("PRAGMA analysis_limit = 1000")
+        for table in (*metadata.tables, *report_tables.metadata.tables):
+            connection.exec_driver_sql(f"ANALYZE {table}")
+
+
+def _analyze_tallies(engine: Engine) -> None:
+    """Whole, when there is a day more: after so many rows, SQLite takes a day for small, and the wrong index for it."""
+    for table in tally_tables.metadata.tables:
+        with engine.begin() as connection:
+            if engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("PRAGMA analysis_limit = 0")
+            connection.exec_driver_sql(f"ANALYZE {table}")
 
 
 def main() -> int:

@@ -6,9 +6,9 @@ send for many. Strangers choose how many groups there are, so the smallest give 
 
 import re
 from collections import Counter
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
 
 from dmarc_milter.columns.column import Row
 from dmarc_milter.columns.origin import SENT_ON
@@ -38,34 +38,22 @@ class Group:
     count: int = 0
     sent_on: int = 0
     """How many somebody sent on, as far as is known: the Author Domain signed, and the body was changed after it."""
-    _pieces: list[Particulars | str] = field(default_factory=list)
-    """In the order of time; those that were kept as text are read when somebody asks for them."""
-
-    def add(self, row: Row) -> None:
-        """One message more, not older than those before."""
-        self.count += 1
-        self.sent_on += row["kind"] == SENT_ON
-        last = self._pieces[-1] if self._pieces else None
-        if not isinstance(last, Particulars):
-            last = Particulars()
-            self._pieces.append(last)
-        last.add(row)
-
-    def join(self, later: "Kept") -> None:
-        """Messages that are not older than those before."""
-        self.count += later.messages
-        self.sent_on += later.sent_on
-        self._pieces.append(later.particulars)
+    _pieces: list[Particulars] = field(default_factory=list)
+    """Each of a time of its own."""
 
     @property
-    def kept(self) -> "Kept":
-        """For another time."""
-        return Kept(self.count, self.sent_on, self.particulars.text())
+    def key(self) -> "Key":
+        """What tells it apart."""
+        return self.author_domain, self.method, self.identifier
+
+    def remember(self, particulars: Particulars) -> None:
+        """Of messages at a time of their own, which are counted already."""
+        self._pieces.append(particulars)
 
     @property
     def particulars(self) -> Particulars:
         """What is remembered of its messages."""
-        found, *later = (each if isinstance(each, Particulars) else Particulars.of(each) for each in self._pieces)
+        found, *later = sorted(self._pieces, key=lambda each: each.first)
         for each in later:
             found.join(each)
         self._pieces = [found]
@@ -110,14 +98,6 @@ def _by(decided: "Counter[tuple[str, str]]", place: int) -> "Counter[str]":
     return found
 
 
-class Kept(NamedTuple):
-    """A group, or a part of it."""
-
-    messages: int
-    sent_on: int
-    particulars: str
-
-
 Key = tuple[str, Method, str]
 """The Author Domain of a group, its method, its identifier."""
 
@@ -127,11 +107,13 @@ class Refused:
     """All messages that are refused, quarantined or deferred, or would be."""
 
     groups: tuple[Group, ...]
-    """The largest first."""
+    """The largest, those with the most messages first."""
     totals: "Counter[tuple[str, str]]"
     """By mode and by what enforce does with them: every one is counted here."""
-    others: int = 0
-    """Messages of groups that gave way."""
+    others: int
+    """Messages of other groups."""
+    rules: tuple[str, ...]
+    """Those of other groups, too, each once."""
 
     @property
     def messages(self) -> int:
@@ -147,19 +129,21 @@ class Refusals:
         self._totals: Counter[tuple[str, str]] = Counter()
 
     def add(self, row: Row) -> None:
-        """One message more, not older than those before."""
+        """One message more."""
         if row["wanted"] == "accept":
             return
         self._totals[row["mode"], row["wanted"]] += 1
-        self._group((row["author_domain"] or "", *best_identifier(row))).add(row)
-
-    def join(self, key: Key, later: Kept) -> None:
-        """A part of a group, whose messages are not older than those before, and are counted in :meth:`count`."""
-        self._group(key).join(later)
+        self.count_group(_key(row), 1, row["kind"] == SENT_ON)
 
     def count(self, totals: "Counter[tuple[str, str]]") -> None:
-        """Messages by mode and by what enforce does with them, those of parts that gave way, too."""
+        """Messages by mode and by what enforce does with them, those of groups that gave way, too."""
         self._totals.update(totals)
+
+    def count_group(self, key: Key, messages: int, sent_on: int) -> None:
+        """Messages that are counted in :meth:`count`, and whose particulars may come later."""
+        group = self._group(key)
+        group.count += messages
+        group.sent_on += sent_on
 
     def _group(self, key: Key) -> Group:
         group = self._groups.get(key)
@@ -175,11 +159,28 @@ class Refusals:
         for key, _ in ranked[: len(ranked) // 2]:
             del self._groups[key]
 
-    def found(self) -> Refused:
-        """All of it so far."""
+    def found(self, limit: int | None = None) -> Refused:
+        """All of it so far: of groups the largest, at most `limit`."""
         ranked = sorted(self._groups.values(), key=lambda each: (-each.count, each.author_domain, each.identifier))
-        groups = tuple(ranked[:MAX_GROUPS])
-        return Refused(groups, self._totals, sum(self._totals.values()) - sum(each.count for each in groups))
+        groups = tuple(ranked[:MAX_GROUPS][:limit])
+        others = sum(self._totals.values()) - sum(each.count for each in groups)
+        rules = dict.fromkeys(each.rule for each in ranked[:MAX_GROUPS])
+        return Refused(groups, self._totals, others, tuple(each for each in rules if each))
+
+
+def remember(groups: Collection[Group], rows: Iterable[Row]) -> None:
+    """What is to be remembered of their messages among these, which are of a time of their own, oldest first."""
+    found: dict[Key, Particulars] = {each.key: Particulars() for each in groups}
+    for row in rows:
+        if row["wanted"] != "accept" and (its := found.get(_key(row))):
+            its.add(row)
+    for group in groups:
+        if found[group.key].decided:
+            group.remember(found[group.key])
+
+
+def _key(row: Row) -> Key:
+    return (row["author_domain"] or "", *best_identifier(row))
 
 
 def best_identifier(row: Row) -> tuple[Method, str]:

@@ -2,7 +2,6 @@
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +13,18 @@ from dmarc_milter.journal import insertion, schema
 from dmarc_milter.journal.rollups import ROLLUPS
 from dmarc_milter.journal.row import TABLE
 from dmarc_milter.journal.seen_lists import SeenList, SeenLists
-from dmarc_milter.journal.what_if import Refusals, Refused
+from dmarc_milter.journal.what_if import Refusals, Refused, remember
 
 
-def what_if(rows: Iterable[Row]) -> tuple[Refused, list[SeenList]]:
+def what_if(rows: list[Row]) -> tuple[Refused, list[SeenList]]:
     """What `dmarc-milter what-if` has to make of `rows`, oldest first."""
     refusals, lists = Refusals(), SeenLists()
     for each in rows:
         refusals.add(each)
         lists.add(each)
-    return refusals.found(), lists.ranked()
+    found = refusals.found()
+    remember(found.groups, rows)
+    return found, lists.ranked()
 
 
 def insert(url: str, rows: list[dict[str, Any]]) -> None:

@@ -7,14 +7,17 @@ from typing import Any
 
 import psycopg2
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
-from dmarc_milter.journal import insertion, schema, tallying
+from dmarc_milter.journal import domain_kinds, insertion, schema, tallying
 from dmarc_milter.journal.database import open_engine
+from dmarc_milter.journal.domain import domain
 from dmarc_milter.journal.figures import Period
 from dmarc_milter.journal.refused import refused, tally_refused
 from dmarc_milter.journal.rollups import DAY
 from dmarc_milter.journal.summary import summary
+from dmarc_milter.journal.tally_tables import tallied_kinds
 from dmarc_milter.journal.tallying import tally
 from tests.support.journals import insert
 from tests.support.mail import PERIODS, UNTIL, varied
@@ -41,7 +44,10 @@ def engine(postgresql: PostgreSql) -> Iterator[Engine]:
     made.dispose()
 
 
-def test_they_are_those_of_sqlite(postgresql: PostgreSql, engine: Engine, tmp_path: Path) -> None:
+def test_they_are_those_of_sqlite(
+    postgresql: PostgreSql, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(domain_kinds, "MIN_MESSAGES", 20)
     other = open_engine(f"sqlite:///{tmp_path}/journal.sqlite", create=True)
     schema.prepare(other)
     rows = varied()
@@ -55,7 +61,15 @@ def test_they_are_those_of_sqlite(postgresql: PostgreSql, engine: Engine, tmp_pa
         assert (one.refused.totals, one.lists, one.days) == (two.refused.totals, two.lists, two.days)
         for group, same in zip(one.refused.groups, two.refused.groups, strict=True):
             assert (group.count, group.particulars) == (same.count, same.particulars)
+        for name in {each["author_domain"] for each in rows} - {None}:
+            assert domain(engine, name, period).kinds == domain(other, name, period).kinds
+    assert _number_of_kinds(engine) == _number_of_kinds(other) > 0
     other.dispose()
+
+
+def _number_of_kinds(engine: Engine) -> int:
+    with engine.connect() as connection:
+        return len(connection.execute(sa.select(tallied_kinds)).all())
 
 
 def test_a_record_that_is_being_written_is_waited_for(

@@ -1,6 +1,7 @@
 """What stood out on a day that is over is tallied once, and a day whose records change is tallied anew."""
 
 import itertools
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -9,15 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import Engine
 
+from dmarc_milter.journal import domain_kinds, schema
 from dmarc_milter.journal import refused as module_of_refused
-from dmarc_milter.journal import schema
+from dmarc_milter.journal.domain import domain
 from dmarc_milter.journal.figures import Figure, Period
 from dmarc_milter.journal.filling import fill
 from dmarc_milter.journal.refused import refused
 from dmarc_milter.journal.rollups import DAY
 from dmarc_milter.journal.summary import summary
 from dmarc_milter.journal.tallies import divided
-from dmarc_milter.journal.tally_tables import metadata, tallied_days, tallied_domains
+from dmarc_milter.journal.tally_tables import metadata, tallied_days, tallied_domains, tallied_kinds
 from dmarc_milter.journal.tallying import GRACE_SECONDS, forget_tallies, tally
 from dmarc_milter.journal.what_if_words import meaning
 from dmarc_milter.settings.database_url import DatabaseUrl
@@ -102,6 +104,67 @@ def test_what_is_refused_is_what_the_records_say(engine: Engine, url: DatabaseUr
         assert group.particulars == other.particulars
         assert (group.rule, meaning(group)) == (other.rule, meaning(other))
     assert list(lists) == wanted_lists
+
+
+@pytest.mark.parametrize("period", PERIODS.values(), ids=PERIODS.keys())
+@pytest.mark.parametrize("limit", [0, 1, 7])
+def test_the_largest_groups_alone(engine: Engine, url: DatabaseUrl, period: Period, limit: int) -> None:
+    """They are told as if all were; the rules are those of all."""
+    insert(url, varied(1_500))
+    tally(engine, UNTIL)
+    found, every = refused(engine, period, limit).refused, refused(engine, period).refused
+    told = [(each.key, each.count, each.particulars, each.rule) for each in found.groups]
+    assert told == [(each.key, each.count, each.particulars, each.rule) for each in every.groups[:limit]]
+    assert found.others == sum(each.count for each in every.groups[limit:])
+    assert (found.totals, found.rules) == (every.totals, every.rules)
+    assert set(found.rules) == {each.rule for each in every.groups if each.rule}
+
+
+@pytest.mark.parametrize("least", [1, 20, 1_000_000])
+@pytest.mark.parametrize("period", PERIODS.values(), ids=PERIODS.keys())
+def test_the_kinds_of_a_domain_are_those_of_its_records(
+    engine: Engine, url: DatabaseUrl, period: Period, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(domain_kinds, "MIN_MESSAGES", least)
+    rows = varied(1_500)
+    insert(url, rows)
+    tally(engine, UNTIL)
+    with engine.connect() as connection:
+        is_tallied = connection.execute(sa.select(tallied_kinds.c.day)).first() is not None
+    assert is_tallied == (least < 1_000_000)
+    for name in {each["author_domain"] for each in rows} - {None}:
+        its = (each for each in rows if each["author_domain"] == name and each["time"] >= period.since)
+        kinds = Counter(each["kind"] for each in its if each["time"] < period.until)
+        assert domain(engine, name, period).kinds == kinds
+
+
+def test_the_kinds_of_domains_with_much_mail_are_tallied(
+    engine: Engine, url: DatabaseUrl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(domain_kinds, "MIN_MESSAGES", 3)
+    row = varied(1)[0]
+    moments = {"large.example": (1, 1, 1), "small.example": (1, 1), "two.days.example": (1, 1, DAY + 1)}
+    rows = [
+        {**row, "uid": f"{name}{number}", "author_domain": name, "time": THE_DAY_BEFORE + float(moment), "kind": "own"}
+        for name, its in moments.items()
+        for number, moment in enumerate(its)
+    ]
+    insert(url, [{**row, "uid": "first", "time": THE_DAY_BEFORE - 1.0}, *rows])
+    tally(engine, UNTIL)
+    assert all_tables(engine)["tallied_kinds"] == {(THE_DAY_BEFORE, "large.example", "own", 3)}
+
+
+def test_a_journal_of_version_6_is_tallied_anew(engine: Engine, url: DatabaseUrl) -> None:
+    insert(url, varied())
+    tally(engine, UNTIL)
+    tables = all_tables(engine)
+    with engine.begin() as connection:
+        tallied_kinds.drop(connection)
+        connection.execute(schema.version_table.update().values(version=6))
+    schema.prepare(engine)
+    assert tallied(engine) == []
+    tally(engine, UNTIL)
+    assert all_tables(engine) == tables
 
 
 def test_the_largest_groups_and_lists_of_a_day_are_kept_and_all_are_counted(

@@ -42,7 +42,7 @@ def what_if(options: argparse.Namespace) -> int:
         if options.config is not None:
             return _with_other_settings(reader.judged(engine, earliest), engine, settings, options, earliest)
         judged = reader.judged(engine, earliest)
-        found, lists, _ = refused(engine, Period(earliest, math.inf))
+        found, lists, _ = refused(engine, Period(earliest, math.inf), None if options.json else options.limit)
         sealers = seen(reader.sealed(engine, earliest))
     except JOURNAL_ERRORS as error:
         return fail(error)
@@ -122,16 +122,14 @@ def _sealers_as_json(found: Sequence[SeenSealer], trusted: Sequence[DomainPatter
 
 def _lines(found: Refused, judged: "Counter[str]", options: argparse.Namespace, width: int) -> Iterator[str]:
     yield from wrapped(headline(found, judged, options.days), width)
-    shown = found.groups[: options.limit]
-    for group in shown:
+    for group in found.groups:
         yield ""
         yield from _group(group, width)
-    others = found.messages - sum(each.count for each in shown)
-    if others:
+    if found.others:
         yield ""
         yield from wrapped(
-            f"{len(shown)} groups are shown, the largest. {others} messages more are in smaller ones: --limit N shows "
-            "more, --json all; the totals above count every message.",
+            f"{len(found.groups)} groups are shown, the largest. {found.others} messages more are in smaller ones: "
+            "--limit N shows more, --json all; the totals above count every message.",
             width,
         )
 
@@ -203,10 +201,9 @@ def _print_setting(advice: str, line: str | None, width: int) -> None:
 
 
 def _print_rules(found: Refused, width: int) -> None:
-    rules = dict.fromkeys(each.rule for each in found.groups if each.rule)
-    if rules:
+    if found.rules:
         print("\n" + "\n".join(wrapped(RULES, width)) + "\n")
-        print("\n".join(rule for rule in rules if rule), end="")
+        print("\n".join(found.rules), end="")
 
 
 # With other settings

@@ -46,7 +46,7 @@ def _refused(site: Site, days: int) -> dict[str, Any]:
     with site.journal.asked() as engine:
         begin = beginning(engine, Period(since, now), _LOOKED_AT)
         judged = reader.judged(engine, begin)
-        found, lists, _ = refused(engine, Period(begin, math.inf))
+        found, lists, _ = refused(engine, Period(begin, math.inf), SHOWN)
         sealers = seen(reader.sealed(engine, begin, _LOOKED_AT))
     settings = site.filter_settings()
     trusted, shown = trusted_lists(settings.settings), lists[:SHOWN]
@@ -56,8 +56,8 @@ def _refused(site: Site, days: int) -> dict[str, Any]:
         "judged": sum(judged.values()),
         "wanted": _by_wanted(found.totals),
         "is_enforced": not judged["monitor"],
-        "groups": found.groups[:SHOWN],
-        "others": found.messages - sum(each.count for each in found.groups[:SHOWN]),
+        "groups": found.groups,
+        "others": found.others,
         "lists": [(each, _yes_or_no(settings, each.is_trusted(trusted))) for each in shown],
         "sealers": [(each, _yes_or_no(settings, each.is_trusted(believed))) for each in sealers[:SHOWN]],
         "of_no_use": of_no_use(sealers, believed),
@@ -66,7 +66,7 @@ def _refused(site: Site, days: int) -> dict[str, Any]:
             for advice, line in (
                 (LISTS, setting(shown, trusted)),
                 (SEALERS, sealers_setting(sealers[:SHOWN], believed)),
-                (RULES, "\n".join(dict.fromkeys(each.rule for each in found.groups if each.rule)) or None),
+                (RULES, "\n".join(found.rules) or None),
             )
             if line
         ],

@@ -9,8 +9,8 @@ import pytest
 
 import dmarc_milter
 from dmarc_milter.cli.main import main
-from dmarc_milter.dns.answer import AnswerOutcome, Question, RecordType
-from dmarc_milter.explaining import zone_file
+from dmarc_milter.dns.answer import Answer, AnswerOutcome, Question, RecordType
+from dmarc_milter.explaining import messages, zone_file
 from dmarc_milter.explaining.messages import InputError, read
 from tests.support.document_examples import CHECK
 
@@ -264,6 +264,62 @@ def test_arc_and_what_overrides_the_policy(check) -> None:  # type: ignore[no-un
     assert "* overridden: 1 trusted_forwarder" in many
 
 
+def test_what_sealers_saw_is_below_arc(check) -> None:  # type: ignore[no-untyped-def]
+    from tests.support.keys import strings
+    from tests.support.sealed import MESSAGE as SENT
+    from tests.support.sealed import RECORD, seal
+
+    Path("zone").write_text(ZONE + f"s._domainkey.lists.example. IN TXT {strings(RECORD)}\n")
+    Path("sealed.eml").write_bytes(seal(SENT))
+    told = check("sealed.eml", "-v", "--ip", "192.0.2.1")
+    assert "i=1 sealed by lists.example, who saw arc=none, spf=pass, dmarc=pass" in told.words
+
+
+TREES: dict[str, tuple[bytes, list[str], list[str], list[str]]] = {
+    # the message, options, lines that are there, and what is in none
+    "of two in From": (
+        MESSAGE.replace(b"From: <news@bank.example>", b"From: <@bank.example,@eleven.example>"),
+        [],
+        ["malformed From, which shows "],
+        [],
+    ),
+    "of nobody": (b"Subject: x\r\n\r\nx\r\n", ["--ip", "192.0.2.10"], ["HELO unknown"], ["DMARC  "]),
+    "of a trusted network": (MESSAGE, ["--config", "trusted.toml"], ["DNS: 0 questions"], ["SPF", "tree walk"]),
+    "of a relay": (
+        MESSAGE.replace(
+            b"From: ",
+            b"Received: from out.example (out.example [192.0.2.10])\r\n\tby relay.example with ESMTP id 1\r\nFrom: ",
+            1,
+        ),
+        ["--ip", "203.0.113.5", "--config", "relay.toml"],
+        ["brought by a trusted relay, from 192.0.2.10"],
+        [],
+    ),
+    "of a record with errors": (
+        MESSAGE.replace(b"@bank.example", b"@errors.example"),
+        [],
+        ["the record of errors.example applies", "in that record: "],
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize(("message", "options", "there", "nowhere"), TREES.values(), ids=TREES.keys())
+def test_the_tree(  # type: ignore[no-untyped-def]
+    check, message: bytes, options: list[str], there: list[str], nowhere: list[str]
+) -> None:
+    Path("zone").write_text(ZONE + '_dmarc.errors.example. IN TXT "v=DMARC1; p=reject; sp=nonsense; rua=nonsense"\n')
+    Path("trusted.toml").write_text('[policy]\ntrusted_networks = ["192.0.2.0/24"]\n')
+    Path("relay.toml").write_text('[policy]\ntrusted_relays = ["203.0.113.5"]\n')
+    Path("message.eml").write_bytes(message)
+    told = check("message.eml", "-v", *options)
+    lines = [line.strip("│├└─ ") for line in told.out.splitlines()]
+    for each in there:
+        assert any(line.startswith(each) for line in lines), told.out
+    for each in nowhere:
+        assert not any(line.startswith(each) for line in lines), told.out
+
+
 def test_a_mailbox_without_mail(check) -> None:  # type: ignore[no-untyped-def]
     Path("box/new").mkdir(parents=True)
     told = check("box")
@@ -418,6 +474,31 @@ def test_mailboxes(check) -> None:  # type: ignore[no-untyped-def]
     assert "3 messages: 3 pass\nwhat enforce would do: 3 accept" in told.out
 
 
+def test_a_maildir_may_hold_what_is_no_file(check) -> None:  # type: ignore[no-untyped-def]
+    Path("box/cur/folder").mkdir(parents=True)
+    Path("box/cur/1").write_bytes(MESSAGE)
+    assert [each.octets for each in read("box")] == [MESSAGE]
+
+
+def test_a_message_in_a_mailbox_has_a_bound(check, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    Path("mbox").write_bytes(b"From x Tue Nov 24\n" + MESSAGE + b"\nFrom x Tue Nov 24\n" + MESSAGE + b"xx\n")
+    monkeypatch.setattr(messages, "MAX_OCTETS", len(MESSAGE) + 2)
+    found = read("mbox")
+    assert next(found).octets == MESSAGE
+    with pytest.raises(InputError, match=r"mbox\[2\]: longer than"):
+        next(found)
+
+
+def test_keys_that_say_that_they_are_for_tests(check) -> None:  # type: ignore[no-untyped-def]
+    from tests.support.keys import rsa_key, strings
+
+    for tag, is_told in (("t=y", True), ("t=s", False)):
+        key = strings(rsa_key(2048)[1] + f"; {tag}")
+        Path("zone").write_text(ZONE + f"tests._domainkey.bank.example. IN TXT {key}\n")
+        told = check("--domain", "bank.example", "--selector", "tests")
+        assert ("tests._domainkey.bank.example: t=y: the domain is only testing DKIM" in told.words) is is_told
+
+
 def test_a_maildir_as_json_lines(check) -> None:  # type: ignore[no-untyped-def]
     for folder in ("new", "cur", "tmp"):
         Path("box", folder).mkdir(parents=True)
@@ -455,9 +536,19 @@ def test_zone_files_hold_every_outcome() -> None:
     assert {question: again.look_up(question) for question in questions} == answers
 
 
-def test_octets_of_all_kinds_survive_in_a_zone_file() -> None:
-    from dmarc_milter.dns.answer import Answer
+def test_names_survive_in_a_zone_file() -> None:
+    """Hosts for mail, and names of addresses."""
+    answers = {
+        Question("bank.example", RecordType.MX): Answer(AnswerOutcome.RECORDS, ("mx.bank.example",)),
+        Question("10.2.0.192.in-addr.arpa", RecordType.PTR): Answer(AnswerOutcome.RECORDS, ("out.bank.example",)),
+    }
+    again = zone_file.read(zone_file.write(answers))
+    assert {question: again.look_up(question).records for question in answers} == {
+        question: answer.records for question, answer in answers.items()
+    }
 
+
+def test_octets_of_all_kinds_survive_in_a_zone_file() -> None:
     question = Question("x.example", RecordType.TXT)
     record = bytes(range(256)) * 3
     text = zone_file.write({question: Answer(AnswerOutcome.RECORDS, (record,))})

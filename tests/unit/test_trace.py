@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from sqlalchemy.engine import Engine
 from dmarc_milter.arc.chain import ArcStatus, Chain
 from dmarc_milter.arc.results import MethodResult, SealedResults
 from dmarc_milter.cli.main import main
+from dmarc_milter.cli.trace import run
 from dmarc_milter.cli.trace.table import heading, id_width, line
 from dmarc_milter.dkim.result import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
@@ -246,6 +247,94 @@ def test_follow(engine: Engine, url: DatabaseUrl, tmp_path: Path) -> None:
         following.send_signal(signal.SIGINT)
         assert following.wait(30) == 130
         assert following.stdout.read() == ""
+
+
+@dataclass
+class Clock:
+    """While the command sleeps, the next messages come; after the last ones somebody presses Ctrl-C."""
+
+    url: DatabaseUrl
+    comes: list[list[MessageRecord]]
+
+    def time(self) -> float:
+        return NOW
+
+    def sleep(self, seconds: float) -> None:
+        if not self.comes:
+            raise KeyboardInterrupt
+        for each in self.comes.pop(0):
+            fill_one(self.url, each)
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        # A line about each day, and each message once. One that the journal has late is told, too.
+        ([], ["time", "2027-01-15", "A", "C", "B", "time", "2027-01-16", "D"]),
+        (["--since", "2027-01-15T07:00:00Z"], ["time", "2027-01-15", "OLD", "A", "C", "B", "time", "2027-01-16", "D"]),
+        (["--since", "2027-01-15T08:00:15Z"], ["time", "2027-01-15", "C", "time", "2027-01-16", "D"]),
+        (["--json"], ["A", "C", "B", "D"]),
+        (["--dmarc", "pass"], []),
+    ],
+)
+def test_follow_tells_each_message_as_it_comes(
+    engine: Engine,
+    url: DatabaseUrl,
+    utc: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    options: list[str],
+    told: list[str],
+) -> None:
+    fill_one(url, record("OLD", time=NOW - 1_800))
+    comes = [
+        [record("A", time=NOW)],
+        [record("C", time=NOW + 20)],
+        [],
+        [record("B", time=NOW + 10)],
+        [record("D", time=NOW + 86_400)],
+        [],
+    ]
+    monkeypatch.setattr(run, "time", Clock(url, comes))
+    assert main(["trace", "--follow", *options, "--journal", url]) == 130
+    lines = capsys.readouterr().out.splitlines()
+    if "--json" in options:
+        assert [json.loads(line)["queue_id"] for line in lines] == told
+        return
+    words = [line.split() for line in lines]
+    assert [each[0] if each[0] in told else each[1] for each in words] == told
+
+
+def test_a_table_of_several_days(
+    engine: Engine, url: DatabaseUrl, utc: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(engine, record("A"), record("B", time=NOW + 86_400), record("C", time=NOW + 86_460))
+    assert main(["trace", "A", "B", "C", "--journal", url]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines[:6]] == [
+        "time",
+        "2027-01-15",
+        "08:00:00",
+        "2027-01-16",
+        "08:00:00",
+        "08:01:00",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "name a QUEUE-ID, or say which messages"),
+        (["--from", "no domain"], "--from 'no domain' is no domain"),
+        (["--sealer", "a..b"], "--sealer 'a..b' is no domain"),
+        (["--client", "192.0.2.1/8"], "--client '192.0.2.1/8' is no address or network"),
+    ],
+)
+def test_what_cannot_be_asked(
+    engine: Engine, url: DatabaseUrl, capsys: pytest.CaptureFixture[str], options: list[str], said: str
+) -> None:
+    assert main(["trace", *options, "--journal", url]) == 2
+    assert capsys.readouterr().err.startswith(f"dmarc-milter: {said}")
 
 
 def _interruptible() -> None:

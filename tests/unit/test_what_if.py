@@ -16,7 +16,7 @@ from dmarc_milter.cli.main import main
 from dmarc_milter.dkim.result import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
 from dmarc_milter.dmarc.reasons import DmarcReason
-from dmarc_milter.explaining.rejudging import Rejudging
+from dmarc_milter.explaining.rejudging import Rejudging, rejudged
 from dmarc_milter.journal import reader
 from dmarc_milter.journal import seen_lists as module_of_lists
 from dmarc_milter.journal import what_if as module_of_what_if
@@ -32,12 +32,13 @@ from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.site import policy_settings, trusted_lists
 from dmarc_milter.judging.verdict import Action, Disposition, Envelope, OverrideType, SpfFinding, SpfIdentity
+from dmarc_milter.message.author import Author
 from dmarc_milter.message.mailing_list import MailingList, list_pattern
 from dmarc_milter.settings import config
 from dmarc_milter.settings.database_url import DatabaseUrl
 from dmarc_milter.spf.check import Check, SpfResult
 from dmarc_milter.spf.reasons import SpfReason
-from tests.support.journals import what_if
+from tests.support.journals import insert, what_if
 from tests.support.records import ENVELOPE, FAILS, NOW, REFUSED, SPARED, as_row, fill, record, sent_on
 from tests.support.verdicts import verdict
 
@@ -361,3 +362,110 @@ def test_the_rules_of_what_if_are_settings(engine: Engine) -> None:
 def test_networks() -> None:
     assert network_of("2001:db8:1:2::3") == "2001:db8:1::/48"
     assert network_of(None) == "local"
+
+
+def many(engine: Engine) -> None:
+    """Mail of three lists, in three names; the more of it, the later the name."""
+    number = 0
+    for count, name in enumerate(("a.example", "b.example", "c.example"), 1):
+        for _ in range(count):
+            number += 1
+            each = listed(f"dev.{name}", f"bounces.{name}")
+            assert each.verdict is not None
+            author = replace(each.verdict, author=Author(f"from-{name}"))
+            fill_one(engine, replace(each, queue_id=f"N{number}", verdict=author), number)
+
+
+def fill_one(engine: Engine, found: MessageRecord, number: int) -> None:
+    insert(f"sqlite:///{engine.url.database}", [as_row(found, f"n{number}")])
+
+
+def test_the_largest_are_shown_and_how_many_there_are(
+    url: DatabaseUrl, engine: Engine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "DEFAULT_PATH", Path("/nonexistent"))
+    many(engine)
+    chain = sealed_by("a.example", "b.example", who_saw=0)
+    fill_one(
+        engine, record("S", mode=Mode.MONITOR, disposition=SPARED, verdict=verdict("fail", "reject", arc=chain)), 0
+    )
+    command = ["what-if", "--days", "9999", "--journal", url]
+    assert main([*command, "--limit", "1"]) == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert "1 groups are shown, the largest. 4 messages more are in smaller ones: --limit N shows more" in text
+    assert "1 lists are shown, those with the most messages, of 3." in text
+    assert "dev.c.example: 3 reject; not trusted" in text
+    assert "dev.b.example" not in text
+    assert "1 sealers are shown, those that would spare most, of 2." in text
+    assert main(command) == 1
+    text = capsys.readouterr().out
+    assert "dev.b.example: 2 reject; not trusted" in text
+    assert " shown" not in text
+
+
+def test_sealers_that_are_trusted_and_of_no_use(
+    url: DatabaseUrl,
+    engine: Engine,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    (tmp_path / "filter.toml").write_text('[policy.indirect]\ntrusted_sealers = ["idle.example"]\n')
+    monkeypatch.setattr(config, "DEFAULT_PATH", tmp_path / "filter.toml")
+    fill(engine, record("R1", disposition=REFUSED))
+    command = ["what-if", "--days", "9999", "--journal", url]
+    assert main(command) == 1
+    assert "idle.example: trusted, and it spared nothing\n" in capsys.readouterr().out
+
+
+def test_messages_of_groups_that_were_not_kept_are_counted(
+    url: DatabaseUrl, engine: Engine, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "DEFAULT_PATH", Path("/nonexistent"))
+    monkeypatch.setattr(module_of_what_if, "MAX_GROUPS", 1)
+    many(engine)
+    assert main(["what-if", "--days", "9999", "--journal", url, "--json"]) == 1
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    groups = sum(sum(each["wanted"].values()) for each in lines if "wanted" in each and "list_id" not in each)
+    (others,) = (each["others"] for each in lines if "others" in each)
+    assert (others > 0, groups + others) == (True, 6)
+
+
+def test_what_other_settings_cannot_tell_is_said(
+    url: DatabaseUrl, engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill(engine, record("S1", mode=Mode.MONITOR, disposition=SPARED))
+    path = tmp_path / "other.toml"
+    path.write_text(
+        '[policy]\nmode = "enforce"\n[[override]]\nname = "r"\nrecipient_domain = ["x.example"]\naction = "accept"\nreason = "x"\n'
+    )
+    assert main(["what-if", "--days", "9999", "--journal", url, "--config", str(path)]) == 1
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "accepted, would be unknown: 1 From example.com (1) examples S1" in shown
+    assert "a rule asks for recipients or names that no record has, or it was not judged" in shown
+
+
+ENFORCE = {"policy": {"mode": "enforce", "unusable_from": "reject"}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "action"),
+    [
+        ({}, "reject"),
+        # Records of older versions do not tell the policy in force, nor why a From was unusable.
+        ({"policy": None}, "unknown"),
+        ({"author_domain": None}, "unknown"),
+        ({"author_domain": None, "from_code": "no-field"}, "reject"),
+        ({"client": None}, "reject"),
+    ],
+)
+def test_what_a_record_tells_is_judged(changes: dict[str, Any], action: str) -> None:
+    row = as_row(record(disposition=SPARED)) | changes
+    assert Rejudging(config.parse(ENFORCE)).action(row) == action
+
+
+def test_whoever_makes_names_up_fills_no_memory_of_other_settings() -> None:
+    rows = [as_row(record(disposition=SPARED)) | {"author_domain": f"n{number}.example"} for number in range(1_010)]
+    found = rejudged([*rows, rows[0]], Rejudging(config.parse(ENFORCE)))
+    (changed,) = found.values()
+    assert (changed.count, len(changed.authors), changed.authors["n0.example"]) == (1_011, 1_000, 2)

@@ -80,9 +80,7 @@ def _listener(where: UnixAddress | InetAddress) -> socket.socket:
 def _inet(where: InetAddress) -> socket.socket:
     made = socket.socket(socket.AF_INET6 if where.is_ipv6 else socket.AF_INET)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    made.bind((where.host, where.port))
-    made.listen(_BACKLOG)
-    return made
+    return _listening(made, (where.host, where.port))
 
 
 def _unix(path: str) -> socket.socket:
@@ -90,11 +88,18 @@ def _unix(path: str) -> socket.socket:
     with contextlib.suppress(FileNotFoundError):
         if stat.S_ISSOCK(os.stat(path).st_mode):
             os.unlink(path)
-    made = socket.socket(socket.AF_UNIX)
     before = os.umask(0o117)
     try:
-        made.bind(path)
+        return _listening(socket.socket(socket.AF_UNIX), path)
     finally:
         os.umask(before)
-    made.listen(_BACKLOG)
+
+
+def _listening(made: socket.socket, address: "tuple[str, int] | str") -> socket.socket:
+    try:
+        made.bind(address)
+        made.listen(_BACKLOG)
+    except OSError:
+        made.close()
+        raise
     return made

@@ -18,6 +18,7 @@ from dmarc_milter.migrating.fitting import fitting
 from dmarc_milter.migrating.hosts import as_text, hosts
 from dmarc_milter.migrating.lists import Entry
 from dmarc_milter.migrating.order import order_notes
+from dmarc_milter.migrating.readers import readers
 from dmarc_milter.migrating.tree import Tree, TreeError
 from dmarc_milter.migrating.ucl import Block, UclError
 from dmarc_milter.migrating.values import Place, Reading, Rule
@@ -335,6 +336,61 @@ def test_said(tmp_path: Path, files: Files, text: str) -> None:
     assert any(text in each for each in said), said
 
 
+RSPAMD, DKIM_CONF = "etc/rspamd/local.d", "etc/opendkim.conf"
+LEFT_TO_THE_OPERATOR: Mapping[str, tuple[Files, str, str]] = {
+    "what a policy of none was answered with": (
+        {f"{RSPAMD}/dmarc.conf": 'actions { softfail = "add_header"; }'}, "actions.softfail", "add_header",
+    ),
+    "names where networks belong": (
+        {f"{RSPAMD}/options.inc": 'local_addrs = ["192.0.2.0/24", "mail.example.org", "*.x"];'},
+        "local_addrs", "mail.example.org, *.x",
+    ),
+    "a map that is fetched": (
+        {f"{RSPAMD}/options.inc": 'local_addrs = "https://user:secret@maps.example/x";'}, "local_addrs", "https://...",
+    ),
+    "a map that is not there": (
+        {f"{RSPAMD}/options.inc": 'local_addrs = "/etc/rspamd/none.map";'}, "local_addrs", "/etc/rspamd/none.map",
+    ),
+    "hosts that are none": ({DKIM_CONF: "Mode v\nPeerList 192.0.2.1,*\n"}, "PeerList", "*"),
+    "domains that are none": ({DKIM_CONF: "Mode v\nExemptDomains a.example,b c!\n"}, "ExemptDomains", "b, c!"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("files", "option", "value"), LEFT_TO_THE_OPERATOR.values(), ids=LEFT_TO_THE_OPERATOR
+)  # fmt: skip
+def test_what_is_left_to_the_operator(tmp_path: Path, files: Files, option: str, value: str) -> None:
+    migration = found(tmp_path, files)
+    assert migration.problems == ()
+    assert (option, value) in [(each.option, each.value) for each in migration.left], migration.left
+
+
+READERS = {
+    "Received-SPF": ("header X Received-SPF =~ /pass/", "[milter] received_spf = true"),
+    "policy.disposition": ("Authentication-Results =~ /policy.disposition=reject/", "disposition_property = true"),
+    "DMARC's result": (r"Authentication-Results =~ /mx\.example dmarc=fail \(p=reject/", "DMARC's result stands first"),
+    "SPF's": ("Authentication-Results =~ /mx.example; spf=fail/", "SPF and DKIM stand behind DMARC"),
+    "another": ("Authentication-Results =~ /./", "See whether it still matches"),
+}
+
+
+@pytest.mark.parametrize(("line", "meaning"), READERS.values(), ids=READERS)
+def test_who_reads_the_old_field(tmp_path: Path, line: str, meaning: str) -> None:
+    files = {
+        "etc/spamassassin/local.cf": f"# Authentication-Results\n\n{line}\n",
+        "etc/postfix/header_checks.db": f"{line}\n",
+        "etc/dovecot/no-text": f"{line}\0\n",
+    }
+    (reader,) = readers(tree(tmp_path, files))
+    assert str(reader.place) == "spamassassin/local.cf:3"
+    assert meaning in reader.meaning
+
+
+def test_so_many_readers_are_told_at_most(tmp_path: Path) -> None:
+    files = {"etc/procmailrc": "", "etc/postfix/checks": "/^Received-SPF/ DUNNO\n" * 300}
+    assert len(list(readers(tree(tmp_path, files)))) == 200
+
+
 REFUSED: Mapping[str, tuple[Files, str]] = {
     "nothing there": ({}, "nothing to move from"),
     "a list that is missing": (
@@ -349,6 +405,22 @@ REFUSED: Mapping[str, tuple[Files, str]] = {
     "a path that is too long": (
         {"etc/opendmarc.conf": f"{FIRST}IgnoreHosts /{'a' * 300}\n"},
         "opendmarc.conf:2: IgnoreHosts: /aaa",
+    ),
+    "a list of OpenDKIM that is missing": (
+        {"etc/opendkim.conf": "Mode v\nPeerList /etc/none\n"},
+        "opendkim.conf:2: PeerList: there is no file /etc/none",
+    ),
+    "an included file that is missing": (
+        {"etc/opendkim.conf": "Include /etc/none.conf\n"},
+        "opendkim.conf:1: Include: there is no file /etc/none.conf",
+    ),
+    "an included file that is no text": (
+        {"etc/opendkim.conf": "Include /etc/x.conf\n", "etc/x.conf": "\0"},
+        "opendkim.conf:1: Include: /etc/x.conf: no text",
+    ),
+    "a map that is no text": (
+        {"etc/rspamd/local.d/options.inc": 'local_addrs = "/etc/x.map";', "etc/x.map": "\0"},
+        "local_addrs: /etc/x.map: no text",
     ),
     "no JSON": ({"etc/authentication_milter.json": "{"}, "authentication_milter.json:1: no JSON"),
     "no UCL": ({"etc/rspamd/local.d/dmarc.conf": "actions { reject"}, "dmarc.conf: line 1"),

@@ -107,6 +107,25 @@ def test_what_the_mta_does_not_grant_is_told_once() -> None:
     assert made.missing == ["delete_fields", "delete_fields"]
 
 
+def test_an_mta_that_lets_nothing_be_added() -> None:
+    made = Filter()
+    made.negotiate(actions=milter.CHGHDRS)
+    made.connect()
+    assert made.message("signed", FORGED) == milter.CONTINUE
+    assert (made.context.added, made.context.changed) == ([], [("Authentication-Results", 1, None)])
+    assert made.missing == ["add_fields"]
+    made.call["close"](made.context)
+
+
+def test_stages_that_come_before_their_message(running: Filter) -> None:
+    """They are about none, and the next one is judged by itself."""
+    assert running.call["envrcpt"](running.context, b"<you@example.org>") == milter.NOREPLY
+    assert running.call["header"](running.context, "From", b" a@shop.example") == milter.NOREPLY
+    assert running.message("signed") == milter.CONTINUE
+    assert "dmarc=pass (p=reject dis=none) header.from=bank.example" in running.results
+    assert running.exceptions == 0
+
+
 def test_a_right_message(running: Filter) -> None:
     assert running.message("signed", FORGED) == milter.CONTINUE
     assert "dmarc=pass (p=reject dis=none) header.from=bank.example" in running.results

@@ -124,9 +124,8 @@ def _why_not_read(path: Path, error: sqlite3.OperationalError) -> str:
     return str(error)
 
 
-def _configure(connection: Any, _record: Any) -> None:
-    if isinstance(connection, sqlite3.Connection):
-        # SQLAlchemy's events begin transactions, not the driver, which would begin them too late for DDL.
-        connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA synchronous=NORMAL")
+def _configure(connection: sqlite3.Connection, _record: Any) -> None:
+    # SQLAlchemy's events begin transactions, not the driver, which would begin them too late for DDL.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=NORMAL")

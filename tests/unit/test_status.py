@@ -14,16 +14,20 @@ from dmarc_milter.cli.main import main
 from dmarc_milter.cli.status.run import lines
 from dmarc_milter.common.version import VERSION
 from dmarc_milter.journal.overview import JournalOverview
+from dmarc_milter.service import state as service_state
 from dmarc_milter.service.state import Reload, ReloadOutcome, ServiceState, StateFile
+from dmarc_milter.settings import config
 from dmarc_milter.settings.addresses import UnixAddress
 from dmarc_milter.settings.changes import digest
 from dmarc_milter.settings.config import Settings
+from dmarc_milter.settings.error import NotPermittedError
 from dmarc_milter.settings.policy import PolicySection
-from dmarc_milter.status import journal, metrics, mta, running
+from dmarc_milter.status import journal, look, metrics, mta, name_servers, running
 from dmarc_milter.status.finding import Standing, attention, good
 from dmarc_milter.status.look import Status
 from dmarc_milter.status.metrics import Counts
 from dmarc_milter.status.words import ago, duration, size
+from dmarc_milter.testing.name_server import NameServerThread
 
 NOW = 1_800_000_000.0
 SETTINGS = Settings()
@@ -218,6 +222,76 @@ def test_a_settings_file_that_cannot_be_used(tmp_path: Path, capsys: pytest.Capt
     path.write_text("[milter]\nlissten = 1\n")
     assert main(["status", "--config", str(path)]) == 2
     assert "lissten" in capsys.readouterr().err
+
+
+def findings(path: Path, capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, list[tuple[str, str]]]:
+    """Standing and text of each finding, by what it is about."""
+    main(["status", "--json", "--config", str(path), "--state", str(path.with_name("state.json")), *arguments])
+    found: dict[str, list[tuple[str, str]]] = {}
+    for each in json.loads(capsys.readouterr().out)["findings"]:
+        found.setdefault(each["subject"], []).append((each["standing"], each["text"]))
+    return found
+
+
+def test_a_name_server_that_answers_is_good(
+    alone: Path, name_server: NameServerThread, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = f"127.0.0.1:{name_server.port}"
+    for servers, standings in ((f'["{there}"]', ["ok"]), (f'["{there}", "127.0.0.1:1"]', ["attention", "ok"])):
+        alone.write_text(f'[dns]\nnameservers = {servers}\n[metrics]\nlisten = ""\n[journal]\nenabled = false\n')
+        found = findings(alone, capsys)["DNS"]
+        assert sorted(standing for standing, _ in found) == standings
+        (good_one,) = (text for standing, text in found if standing == "ok")
+        assert good_one.startswith(there)
+        assert good_one.endswith("ms) of [dns] nameservers answers")
+
+
+def test_no_name_server_at_all(
+    alone: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone.write_text('[metrics]\nlisten = ""\n[journal]\nenabled = false\n')
+    monkeypatch.setattr(name_servers, "name_servers", lambda section: ())
+    found = findings(alone, capsys)
+    assert found["DNS"] == [("attention", "no name server is named in /etc/resolv.conf")]
+    assert found["journal"][0][0] == "note"
+    assert "trace, summary and what-if have no answers" in found["journal"][0][1]
+
+
+def test_what_only_root_may_read_is_unknown(
+    alone: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> Any:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(service_state, "read", refuse)
+    (found,) = findings(alone, capsys)["service"]
+    assert found == ("unknown", f"{alone.with_name('state.json')}: Permission denied; run this with sudo")
+
+
+def test_built_in_settings_where_the_usual_file_may_not_be_read(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path | None) -> Any:
+        raise NotPermittedError("/etc/x.toml: Permission denied; run this with sudo")
+
+    monkeypatch.setattr(config, "load_file", refuse)
+    monkeypatch.setattr(name_servers, "name_servers", lambda section: ())
+    seen = look.look(None, alone.with_name("state.json"))
+    assert (seen.config, seen.mode) == ("built-in settings", "monitor")
+    (about,) = (each for each in seen.findings if each.subject == "settings")
+    assert about.standing is Standing.UNKNOWN
+    # A file that was named is another matter.
+    with pytest.raises(NotPermittedError):
+        look.look(alone, alone.with_name("state.json"))
+
+
+def test_an_address_that_postfix_cannot_reach() -> None:
+    outside = replace(SETTINGS, milter=replace(SETTINGS.milter, listen=(UnixAddress("/run/s"),)))
+    (found,) = mta.of_postfix(postfix("unix:dmarc-milter/s"), outside)
+    assert found.standing is Standing.ATTENTION
+
+
+def test_settings_are_named_where_there_are_any() -> None:
+    assert "settings that are not the default" in "\n".join(lines(SHOWN, 80, coloured=False))
+    assert "settings" not in "\n".join(lines(replace(SHOWN, settings=(), findings=()), 80, coloured=False))
 
 
 SHOWN = Status(

@@ -1,5 +1,6 @@
 """Lists of a page look at so many messages and no more, say how far that was, and go on from there."""
 
+import math
 import re
 import time
 from typing import Any
@@ -9,8 +10,9 @@ from sqlalchemy.engine import Engine
 
 from dmarc_milter.console.search import place_before, search
 from dmarc_milter.demo.month import month
-from dmarc_milter.journal import walk
+from dmarc_milter.journal import reader, walk
 from dmarc_milter.journal.criteria import Criteria
+from dmarc_milter.journal.figures import Period
 from dmarc_milter.settings.database_url import DatabaseUrl
 from tests.support.console import ask, console
 from tests.support.journals import insert
@@ -98,3 +100,36 @@ def test_a_client_that_sends_much_is_found_too(engine: Engine, rows: list[dict[s
     assert len(expected) > 100
     found = walk.newest(engine, criteria, 60)
     assert uids(found.rows) == uids(expected)[:60]
+
+
+@pytest.mark.parametrize(
+    ("criteria", "limit", "is_all"),
+    [
+        # Nothing is asked that an index does not tell, or it is not so much.
+        (Criteria(), COUNT, True),
+        (Criteria(), 100, False),
+        (Criteria(spf="pass"), COUNT, False),
+        (Criteria(spf="pass"), 10, False),
+        (Criteria(spf="pass", since=time.time() - 86_400), COUNT, True),
+    ],
+)
+def test_counting_looks_at_so_many_and_no_more(
+    engine: Engine, rows: list[dict[str, Any]], criteria: Criteria, limit: int, is_all: bool
+) -> None:
+    expected = [row for row in rows if _fits(row, criteria)]
+    found = walk.counted(engine, criteria, limit)
+    assert found.is_all is is_all
+    if is_all:
+        assert found.messages == len(expected)
+    elif limit < COUNT:
+        assert found.messages == limit
+    else:
+        assert 0 < found.messages < len(expected)
+
+
+@pytest.mark.parametrize("limit", [1, 10, COUNT])
+def test_what_stands_out_begins_where_enough_of_it_is(engine: Engine, rows: list[dict[str, Any]], limit: int) -> None:
+    found = walk.beginning(engine, Period(0.0, math.inf), limit)
+    assert (found == 0.0) is (limit == COUNT)
+    if found:
+        assert reader.count(engine, Criteria(since=found, stands_out=True), COUNT) == limit

@@ -16,6 +16,7 @@ from dmarc_milter.service.bounded_http import BoundedServer
 from dmarc_milter.service.metrics_server import Readiness, _Handler
 from dmarc_milter.settings import config
 from dmarc_milter.telemetry import metrics
+from dmarc_milter.telemetry.log import logger
 from dmarc_milter.testing.name_server import NameServerThread
 
 
@@ -160,3 +161,65 @@ def test_too_many_requests_at_once_are_turned_away(service: Service, monkeypatch
     monkeypatch.setattr(_Handler, "_room", threading.BoundedSemaphore(1))
     with _Handler._room:
         assert service.get("/healthz") == (503, "too many requests\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_logged"), [(ConnectionResetError(), False), (TimeoutError(), False), (ValueError(), True)]
+)
+def test_a_client_that_goes_away_is_no_error_of_ours(
+    service: Service, monkeypatch: pytest.MonkeyPatch, error: Exception, is_logged: bool
+) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(logger, "exception", logged.append)
+    try:
+        raise error
+    except type(error):
+        service.server.handle_error(None, None)
+    assert bool(logged) is is_logged
+
+
+def test_only_the_overdue_are_ended(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The oldest come first; the others keep their connections."""
+    pairs = [socket.socketpair() for _ in range(3)]
+    now = time.monotonic()
+    began = (now - 2 * bounded_http.CONNECTION_SECONDS, now - 1.5 * bounded_http.CONNECTION_SECONDS, now)
+    connections = {ours: bounded_http._Connection(since) for (ours, _), since in zip(pairs, began, strict=True)}
+    monkeypatch.setattr(service.server, "_open", connections)
+    # One has gone by itself: that is no error.
+    pairs[0][0].close()
+    service.server._end_overdue()
+    assert [each.is_ended for each in connections.values()] == [True, True, False]
+    assert pairs[1][1].recv(1) == b""
+    pairs[2][0].sendall(b"x")
+    assert pairs[2][1].recv(1) == b"x"
+    for pair in pairs:
+        for end in pair:
+            end.close()
+
+
+@pytest.mark.parametrize(
+    ("states", "ended"),
+    [
+        ([(True, False), (False, False), (False, False)], 1),
+        ([(True, False), (True, False)], None),
+        ([(False, False), (True, True)], None),
+    ],
+    ids=["the oldest that asks", "all are being answered", "one ends already"],
+)
+def test_who_makes_room(
+    service: Service, monkeypatch: pytest.MonkeyPatch, states: list[tuple[bool, bool]], ended: int | None
+) -> None:
+    pairs = [socket.socketpair() for _ in states]
+    now = time.monotonic()
+    connections = {
+        ours: bounded_http._Connection(now, is_answering=is_answering, is_ended=is_ended)
+        for (ours, _), (is_answering, is_ended) in zip(pairs, states, strict=True)
+    }
+    monkeypatch.setattr(service.server, "_open", connections)
+    before = [each.is_ended for each in connections.values()]
+    service.server._end_slowest()
+    changed = [i for i, each in enumerate(connections.values()) if each.is_ended is not before[i]]
+    assert changed == ([] if ended is None else [ended])
+    for pair in pairs:
+        for end in pair:
+            end.close()

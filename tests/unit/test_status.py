@@ -287,6 +287,7 @@ def test_an_address_that_postfix_cannot_reach() -> None:
     outside = replace(SETTINGS, milter=replace(SETTINGS.milter, listen=(UnixAddress("/run/s"),)))
     (found,) = mta.of_postfix(postfix("unix:dmarc-milter/s"), outside)
     assert found.standing is Standing.ATTENTION
+    assert "cannot reach /run/s" in found.text
 
 
 def test_settings_are_named_where_there_are_any() -> None:

@@ -6,6 +6,7 @@ the day is tallied anew. Until then, and for the day that is not over, readers r
 
 import math
 import time
+from collections.abc import Iterator
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, Engine
@@ -37,13 +38,31 @@ def tally(engine: Engine, now: float) -> int:
 
 def _missing(engine: Engine, now: float) -> list[int]:
     with engine.connect() as connection:
-        oldest: float | None = connection.execute(sa.select(sa.func.min(messages.c.time))).scalar()
         tallied = set(connection.execute(sa.select(tallied_days.c.day)).scalars())
+        return [day for day in _days_with_records(connection, now) if day not in tallied]
+
+
+def _days_with_records(connection: Connection, now: float) -> Iterator[int]:
+    """Those that are over, but for the first, of which some records may have been forgotten.
+
+    From record to record: a host whose clock was wrong may have written one of 1970.
+    """
+    oldest = _next(connection, 0)
     if oldest is None:
-        return []
-    # The day of the oldest record may have been forgotten in part.
-    days = range(math.ceil(oldest / DAY) * DAY, int((now - GRACE_SECONDS) // DAY) * DAY, DAY)
-    return [day for day in days if day not in tallied]
+        return
+    begin = math.ceil(oldest / DAY) * DAY
+    while (found := _next(connection, begin)) is not None:
+        day = int(found // DAY) * DAY
+        if day + DAY + GRACE_SECONDS > now:
+            return
+        yield day
+        begin = day + DAY
+
+
+def _next(connection: Connection, moment: float) -> float | None:
+    query = sa.select(sa.func.min(messages.c.time)).where(messages.c.time >= moment)
+    found: float | None = connection.execute(query).scalar()
+    return found
 
 
 def _hold(connection: Connection) -> None:

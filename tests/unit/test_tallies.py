@@ -68,6 +68,15 @@ def test_an_empty_journal_has_no_days(engine: Engine) -> None:
     assert tally(engine, UNTIL) == 0
 
 
+def test_days_without_records_take_no_time(engine: Engine, url: DatabaseUrl) -> None:
+    """A record of 1970, by a host whose clock was wrong, is no reason to look at every day since."""
+    row = varied(1)[0]
+    moments = {"first": 10.0, "of 1970": 2.0 * DAY, "of the day before": THE_DAY_BEFORE + 5.0, "of today": TODAY + 1.0}
+    insert(url, [{**row, "uid": uid, "time": moment} for uid, moment in moments.items()])
+    assert tally(engine, UNTIL) == 2
+    assert tallied(engine) == [2 * DAY, THE_DAY_BEFORE]
+
+
 def test_they_are_read(engine: Engine, url: DatabaseUrl) -> None:
     """Else the tests of figures would tell nothing of them."""
     insert(url, varied())

@@ -16,6 +16,8 @@ def snapshot(engine: Engine) -> Iterator[Connection]:
     with engine.connect() as connection:
         if connection.dialect.name != "sqlite":
             connection = connection.execution_options(isolation_level="REPEATABLE READ")
+            # What is streamed here is read to its end; PostgreSQL would look for its first rows the soonest.
+            connection.exec_driver_sql("SET LOCAL cursor_tuple_fraction = 1")
             yield connection
             return
         connection.begin()

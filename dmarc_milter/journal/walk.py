@@ -19,7 +19,7 @@ from dmarc_milter.journal.figures import Period
 from dmarc_milter.journal.schema import messages
 from dmarc_milter.journal.tallies import divided, tallied
 
-STEPS = (1_000, 9_000, 10_000)
+STEPS = (1_000, 9_000, 5_000)
 """Messages that are looked at in one question."""
 FEW = 10_000
 """Messages that an index finds, and that are all looked at."""

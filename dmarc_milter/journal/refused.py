@@ -101,8 +101,7 @@ def _remember_records(connection: Connection, period: Period, groups: tuple[Grou
     query = _records(period, _COLUMNS)
     if len(groups) <= FEW:
         named = {each.author_domain for each in groups}
-        its = messages.c.author_domain.in_(named - {""})
-        query = query.where(sa.or_(its, messages.c.author_domain.is_(None)) if "" in named else its)
+        query = query.where(sa.func.coalesce(messages.c.author_domain, "").in_(named))
     remember(groups, fetched(connection, query, streamed=True))
 
 

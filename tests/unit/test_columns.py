@@ -13,6 +13,7 @@ from dmarc_milter.columns.table import COLUMNS, FINDINGS, codes, lines, logged, 
 from dmarc_milter.common.reason import ReasonCode
 from dmarc_milter.dkim.result import DkimResult
 from dmarc_milter.dkim.verification import SignatureResult
+from dmarc_milter.journal.row import VERSION
 from dmarc_milter.judging.verdict import Envelope
 from dmarc_milter.settings.log import LogSection
 from dmarc_milter.telemetry.log import message_line
@@ -34,8 +35,8 @@ source = open(table.__file__).read().replace(
 IPREV = Finding(
     "iprev",
     (
-        Column("iprev", lambda verdict: "fail", 16, log="iprev", since=6),
-        Column("iprev_code", lambda verdict: "no-name", 64, log="iprev_code", since=6),
+        Column("iprev", lambda verdict: "fail", 16, log="iprev", since=NEWEST),
+        Column("iprev_code", lambda verdict: "no-name", 64, log="iprev_code", since=NEWEST),
     ),
     lambda row: [Line("iprev", f"{row['iprev']}: the client has no name", row["iprev"])],
     codes=lambda row: (row["iprev_code"],),
@@ -98,7 +99,7 @@ print(json.dumps({
     "check --json": json.loads(said(*check, "--json")),
     "reasons": [each.labels for each in next(iter(counted._reasons._counter.collect())).samples],
 }))
-"""
+""".replace("NEWEST", str(VERSION))
 
 
 def test_a_new_finding_is_added_in_one_place(tmp_path: Path) -> None:
@@ -107,7 +108,7 @@ def test_a_new_finding_is_added_in_one_place(tmp_path: Path) -> None:
     )
     assert done.stderr == ""
     found = json.loads(done.stdout)
-    assert found["version"] == 6
+    assert found["version"] == VERSION
     assert " iprev=fail iprev_code=no-name " in found["log"]
     assert "iprev      fail: the client has no name" in found["trace"]
     assert "  iprev      fail: the client has no name" in found["check"]

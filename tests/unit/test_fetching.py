@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import Engine
 
+from dmarc_milter.journal import insertion
 from dmarc_milter.journal.database import open_for_reading
 from dmarc_milter.journal.fetching import fetched, snapshot
 from dmarc_milter.journal.schema import messages
@@ -16,14 +17,17 @@ COUNT = sa.select(sa.func.count()).select_from(messages)
 
 def test_what_is_written_meanwhile_is_seen_afterwards(engine: Engine, url: DatabaseUrl) -> None:
     rows = varied(20)
-    insert(url, rows[:10])
+    # A file that nobody has open is read as one that never changes.
+    writer = insertion.connect(url)
+    writer.insert(rows[:10])
     reading = open_for_reading(url)
     with snapshot(reading) as connection:
         assert connection.execute(COUNT).scalar() == 10
-        insert(url, rows[10:])
+        writer.insert(rows[10:])
         assert connection.execute(COUNT).scalar() == 10
     with snapshot(reading) as connection:
         assert connection.execute(COUNT).scalar() == 20
+    writer.close()
 
 
 def test_who_writes_can_ask_too(engine: Engine, url: DatabaseUrl) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.engine import Engine
 
-from dmarc_milter.journal import domain_kinds, schema
+from dmarc_milter.journal import domain_kinds, schema, tallying
 from dmarc_milter.journal import refused as module_of_refused
 from dmarc_milter.journal.domain import domain
 from dmarc_milter.journal.figures import Figure, Period
@@ -29,6 +29,12 @@ from tests.support.mail import UNTIL, varied
 TODAY = int(UNTIL // DAY) * DAY
 YESTERDAY, THE_DAY_BEFORE = TODAY - DAY, TODAY - 2 * DAY
 TWO_DAYS = Period(THE_DAY_BEFORE, TODAY)
+
+
+@pytest.fixture(autouse=True)
+def _nobody_writes_meanwhile(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So nobody has to be let in between two days."""
+    monkeypatch.setattr(tallying, "PAUSE_SECONDS", 0.0)
 
 
 def tallied(engine: Engine) -> list[int]:

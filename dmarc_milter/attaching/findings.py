@@ -85,7 +85,7 @@ def _own_mail(postfix: Configuration, address: str, trusted: Sequence[Network]) 
     tables = _tables(postfix.values["mynetworks"])
     if tables:
         yield (
-            f"own mail: mynetworks names {', '.join(tables)}, which is not looked into. "
+            f"own mail: mynetworks names {', '.join(tables)}, which the filter does not read. "
             "Name those networks in [policy] trusted_networks, too."
         )
 
@@ -118,8 +118,8 @@ def void(postfix: Configuration, address: str) -> Iterator[str]:
             option = "smtpd_milters" if "smtpd_milters" in service.overrides else "receive_override_options"
             yield (
                 f"the service {service.path} of master.cf does not ask the filter: its option "
-                f"'-o {option}={service.overrides[option]}' wins over main.cf. To have its mail judged, take that "
-                f"option out: postconf -PX '{service.path}/{option}'"
+                f"'-o {option}={service.overrides[option]}' overrides main.cf. To have its mail judged, remove that "
+                f"option: postconf -PX '{service.path}/{option}'"
             )
 
 
@@ -153,10 +153,11 @@ def _submission(postfix: Configuration, address: str) -> Iterator[str]:
             has_login = (
                 service.overrides.get("smtpd_sasl_auth_enable", postfix.values["smtpd_sasl_auth_enable"]) == "yes"
             )
-            what = "mail of users who log in is not judged, all other is" if has_login else "nobody logs in there"
+            what = "mail of users who log in is not judged, all other mail is" if has_login else "nobody logs in there"
             yield (
-                f"submission: the service {service.path} asks the filter, too; {what}. To spare it the filter, name "
-                f"its other filters alone: postconf -P '{service.path}/smtpd_milters={_others(postfix, address)}'"
+                f"submission: the service {service.path} asks the filter, too; {what}. To exclude this filter "
+                f"there, name only the other filters: "
+                f"postconf -P '{service.path}/smtpd_milters={_others(postfix, address)}'"
             )
 
 
@@ -165,7 +166,7 @@ def _local_mail(postfix: Configuration, address: str) -> Iterator[str]:
         others = _others(postfix, address)
         yield (
             "local mail: non_smtpd_milters names the filter, or follows smtpd_milters. So it is asked about cron mail, "
-            "posts of Mailman and bounces, which nobody should refuse. Have it spared that: "
+            "posts of Mailman and bounces, which must not be refused. To exclude this mail: "
             f"postconf -e 'non_smtpd_milters ={' ' if others else ''}{others}'"
         )
 
@@ -182,7 +183,7 @@ def _reinjection(postfix: Configuration, address: str) -> Iterator[str]:
             kept = ", ".join(each.text for each in entries(own) if not each.is_at(address) and "$" not in each.text)
             yield (
                 f"content filter: mail that comes back to the service {service.path} would be judged a second time. "
-                f"Have it asked once: postconf -P '{service.path}/smtpd_milters={kept}'"
+                f"To have the filter asked only once: postconf -P '{service.path}/smtpd_milters={kept}'"
             )
 
 

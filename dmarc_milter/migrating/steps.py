@@ -111,14 +111,14 @@ def _take_over(site: Site) -> Step:
 def _before_taking_over(site: Site) -> str:
     files = "main.cf, master.cf and of " if site.postfix is not None else ""
     text = (
-        f"What signs stays, and this filter takes the place of what verified. Keep copies of {files}each file that is "
-        f"changed here: to go back is to put them back, and to reload."
+        f"Programs that sign stay, and this filter replaces the programs that verified. Keep copies of {files}each "
+        f"file that is changed here: to go back, restore them, and reload."
     )
     is_verifying = any(each.becomes for each in site.programs)
     if is_verifying and site.replaced.judges:
         text += (
-            " Keep the order, too: what judges DMARC now refuses what only DKIM lets pass, if nobody tells it about "
-            "DKIM any more."
+            " Keep the order, too: without results of DKIM, the program that judges DMARC now would refuse mail "
+            "that passes by DKIM alone."
         )
     return text
 
@@ -159,7 +159,7 @@ def _clean_up(site: Site) -> Step:
     names = ", ".join(each.name for each in going)
     return Step(
         "Step 3, clean up",
-        "When you are content, take away what nothing asks any more."
+        "When everything works, remove what is no longer used."
         if commands
         else "Nothing of the old chain is left over.",
         tuple(commands),

@@ -14,7 +14,7 @@ class JournalSection:
     """What became of each message, for `dmarc-milter trace` and `what-if`."""
 
     enabled: bool = True
-    """Whether it is kept. Set false where the log is enough."""
+    """Whether the journal is kept. Set false if the log is enough for you."""
 
     database: Annotated[
         DatabaseUrl,
@@ -22,9 +22,10 @@ class JournalSection:
         Example("postgresql:///dmarc_milter"),
     ] = DEFAULT_DATABASE
     """A file ("sqlite:///" and the path), or a PostgreSQL database for several hosts (needs python3-psycopg2):
-    "postgresql://user@host/name". "postgresql:///name" is a database on this host, over its unix socket: PostgreSQL's
-    peer authentication needs no password there, only a role that is called as the user of the service, dmarc-milter. A
-    password can stand in the URL, percent-encoded ("postgresql://user:password@host/name"); better is password_file."""
+    "postgresql://user@host/name". "postgresql:///name" is a database on this host, over its unix socket:
+    PostgreSQL's peer authentication needs no password there. It needs only a role with the name of the service's
+    user, dmarc-milter. A password can stand in the URL, percent-encoded ("postgresql://user:password@host/name"),
+    but password_file is better."""
 
     password_file: Annotated[
         str | None,
@@ -33,12 +34,12 @@ class JournalSection:
     ] = None
     """Where the password for the PostgreSQL database is, on one line: a file that the service's user can read (owner
     root, group dmarc-milter, mode 0640), or the name of a credential of systemd, which the unit names with
-    LoadCredential=NAME:/path. A credential is there for the service alone: commands that you run read a file. It is
-    read at each connection, so a new password needs no reload."""
+    LoadCredential=NAME:/path. Only the service can read a credential; commands that you run need a file. It is read
+    at each connection, so a new password needs no reload."""
 
     keep_days: Annotated[int, Range(0, 36_500)] = 30
-    """Days for which records are kept; 0 means for ever. A record takes about 1 kB. The file does not
-    shrink when records are deleted: their room is used again."""
+    """Days for which records are kept; 0 means for ever. A record takes about 1 kB. The file does not shrink when
+    records are deleted: the free space is used again."""
 
     queue: Annotated[int, Range(100, 1_000_000)] = 20_000
     """Records that may wait while the database cannot be reached. More are dropped, and counted."""

@@ -11,17 +11,18 @@ SpfResultName = Literal["pass", "fail", "softfail", "neutral", "none", "temperro
 
 @dataclass(frozen=True, slots=True)
 class OverrideSection:
-    """Rules of your own, before anything else decides. The first that fits counts. All conditions that are given have
-    to hold, each for one of its values. "example.com" is that domain alone, ".example.com" it and everything below."""
+    """Rules of your own, which are applied before anything else decides. The first rule that matches counts. A rule
+    matches if each of its conditions matches. A condition matches if one of its values does. "example.com" is that
+    domain alone, ".example.com" it and everything below."""
 
     name: Annotated[str, Pattern(r"[A-Za-z0-9_.-]{1,64}", 'like "partner-gateway"'), Example("partner-gateway")]
-    """Stands in log and metrics. A rule that never counts there is dead."""
+    """The name of the rule in log and metrics. A rule whose count stays at 0 there never matches."""
 
     action: Annotated[Literal["accept", "quarantine", "reject", "tempfail"], Example("accept")]
     """"accept", "quarantine", "reject" or "tempfail"."""
 
     reason: Annotated[str, Example("their gateway breaks signatures, ticket 4711")] = ""
-    """For people: why there is this rule."""
+    """A note for people that says why this rule exists."""
 
     client: tuple[IpNetwork, ...] = ()
     """Networks of the client; behind trusted relays, of the client of the outermost one."""
@@ -30,7 +31,7 @@ class OverrideSection:
     """A name of the client that resolves back to its address."""
 
     from_domain: Annotated[tuple[str, ...], Example(("partner.example",))] = ()
-    """The From domain. Where From is malformed, each domain that it shows in turn."""
+    """The From domain. If From is malformed, the rule is applied to each domain that From shows."""
 
     spf_domain: tuple[str, ...] = ()
     """The domain for which SPF passed."""
@@ -42,7 +43,7 @@ class OverrideSection:
     """The domain of the last seal of a valid ARC chain."""
 
     list_id: tuple[str, ...] = ()
-    """List-Id. Anybody can write it, so ask for something that was authenticated too."""
+    """List-Id. Anybody can write it, so add a condition on something that was authenticated."""
 
     recipient_domain: tuple[str, ...] = ()
     """The domains of all recipients."""
@@ -54,23 +55,23 @@ class OverrideSection:
     """The domain of MAIL FROM, whether or not it is authenticated."""
 
     spf: Annotated[tuple[SpfResultName, ...], Example(("fail",))] = ()
-    """The result of SPF for MAIL FROM (for HELO where the reverse-path is null): "pass", "fail", "softfail", "neutral",
-    "none", "temperror" or "permerror". RFC 9989 7.1 advises against refusing on it alone: who forwards mail breaks SPF,
-    and DKIM may still pass. Ask for dmarc = ["none"] as well, for instance."""
+    """The result of SPF for MAIL FROM (for HELO where the reverse-path is null): "pass", "fail", "softfail",
+    "neutral", "none", "temperror" or "permerror". RFC 9989 7.1 advises against refusing on SPF alone: forwarding
+    breaks SPF, but DKIM may still pass. So add another condition, for example dmarc = ["none"]."""
 
     helo_spf: tuple[SpfResultName, ...] = ()
-    """The result of SPF for HELO. Asked for only where a rule has this."""
+    """The result of SPF for HELO. It is checked only if a rule has this condition."""
 
     dkim: tuple[Literal["pass", "fail", "none", "temperror"], ...] = ()
-    """What the signatures come to: "pass" where one passes, else "temperror" where the DNS failed for one, else "fail";
-    "none" without any."""
+    """The combined result of all signatures: "pass" if one passes, else "temperror" if the DNS failed for one, else
+    "fail". Without a signature, it is "none"."""
 
     dmarc: Annotated[tuple[Literal["pass", "fail", "none", "temperror", "permerror"], ...], Example(("fail",))] = ()
     """The result of DMARC: "pass", "fail", "none" (no policy is published), "temperror" or "permerror"."""
 
     policy: Annotated[tuple[Literal["none", "quarantine", "reject"], ...], Example(("none",))] = ()
-    """The policy of the Domain Owner, after t=y: "none", "quarantine" or "reject". With dmarc = ["fail"] and
-    policy = ["none"], a rule is about mail that fails for domains that only watch."""
+    """The policy of the Domain Owner, after t=y: "none", "quarantine" or "reject". With dmarc = ["fail"] and policy
+    = ["none"], a rule is about failing mail of domains that only monitor."""
 
     @property
     def has_conditions(self) -> bool:

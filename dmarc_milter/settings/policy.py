@@ -13,27 +13,27 @@ LOOPBACK = (IPv4Network("127.0.0.0/8"), IPv6Network("::1/128"))
 
 @dataclass(frozen=True, slots=True)
 class IndirectSection:
-    """Mail that somebody sent on: forwarders and mailing lists break SPF, and often DKIM."""
+    """Forwarded mail: forwarders and mailing lists break SPF, and often DKIM."""
 
     trusted_sealers: Annotated[tuple[str, ...], Example(("example.net", ".lists.example.org"))] = ()
-    """Whose word counts: if a valid ARC chain ends in seals of these domains, and one of them saw dmarc=pass, the
-    message is accepted. "example.com" is that domain alone, ".example.com" it and everything below."""
+    """Domains whose ARC seals are believed: if a valid ARC chain ends in seals of these domains, and one of them saw
+    dmarc=pass, the message is accepted. "example.com" is that domain alone, ".example.com" it and everything below."""
 
     trusted_lists: Annotated[tuple[str, ...], Example(("lists.example.org", ".lists.example.net"))] = ()
-    """Mailing lists that your own users subscribe to, by the domain for which SPF or DKIM passes on their mail (not by
-    List-Id, which anybody can write): `dmarc-milter what-if` shows them. Whoever is named here can write in any name.
-    "*" means every list that a domain of its own authenticates, which lets strangers make an exception of
-    themselves."""
+    """Mailing lists that your own users subscribe to, by the domain for which SPF or DKIM passes on their mail (not
+    by List-Id, which anybody can write): `dmarc-milter what-if` shows them. Whoever is named here can write in any
+    name. "*" means every list that is authenticated by any domain of its own. Then any stranger can get this
+    exception."""
 
     mailing_list: Literal["quarantine", "accept", "reject"] = "quarantine"
     """What becomes of a failing message of these lists (it has List-Id, and List-Post or List-Unsubscribe):
-    "quarantine", "accept" or "reject". It is never more than the Domain Owner asked for."""
+    "quarantine", "accept" or "reject". The action is never stricter than the Domain Owner asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplySection:
-    """Replies to what is refused: code, enhanced code, text. {domain} is the From domain, {policy} its policy,
-    {queue_id} the MTA's name for the message, {reason} why."""
+    """Replies to messages that are refused or deferred: code, enhanced code, text. {domain} is the From domain,
+    {policy} its policy, {queue_id} the MTA's name for the message, {reason} why."""
 
     reject: str = "550 5.7.1 Email rejected per DMARC policy for {domain}"
     """The message fails DMARC."""
@@ -45,7 +45,7 @@ class ReplySection:
     """A rule of yours refuses it."""
 
     tempfail: str = "451 4.7.24 Temporary DNS failure while checking DMARC for {domain}, try again later"
-    """The DNS could not tell, and the sender should try again."""
+    """The DNS did not answer, and the sender should try again."""
 
     tempfail_by_rule: str = "451 4.7.1 Not accepted now by local policy: {reason}"
     """A rule of yours defers it."""
@@ -62,30 +62,30 @@ class PolicySection:
     """What p=quarantine comes to: "header" (deliver; the header says it), "hold" (the MTA's quarantine), "reject"."""
 
     temperror: Literal["by-policy", "accept", "tempfail"] = "by-policy"
-    """A DNS failure that leaves DMARC open. "by-policy": the sender tries again ("tempfail") where the policy is known
-    and asks for quarantine or reject; otherwise accept, for then it is the DNS of the From domain itself that fails.
-    "accept" lets all of it in: a spoofer may choose what fails. "tempfail" defers all of it, what an honest domain with
-    a broken DNS sends too."""
+    """What is done when a DNS failure leaves the result of DMARC open. "by-policy": if the policy is known and asks
+    for quarantine or reject, the sender has to try again ("tempfail"). Otherwise the message is accepted, because
+    then the DNS of the From domain itself fails. "accept" accepts all such mail: a spoofer may choose which name
+    fails. "tempfail" defers all such mail, including that of an honest domain whose DNS is broken."""
 
     unusable_from: Literal["reject", "quarantine", "accept"] = "reject"
     """Mail without exactly one domain in From: several From fields, several domains, none at all: "reject",
-    "quarantine", "accept". A malformed From that shows a domain all the same is judged by DMARC for each domain that it
-    shows, whatever is said here; one that shows too many, or is too long, is always refused. "accept" shows your users
-    a sender whom nobody has looked at."""
+    "quarantine", "accept". A malformed From that still shows a domain is judged by DMARC for each domain that it
+    shows, whatever is set here. A malformed From that shows too many domains, or is too long, is always refused.
+    "accept" shows your users a sender whom nobody has looked at."""
 
     on_error: Literal["tempfail", "accept", "reject"] = "tempfail"
     """A message in whose handling the filter itself failed (see the log): "tempfail", "accept", "reject". Set "accept"
     where late mail is worse than unjudged mail."""
 
     trusted_networks: Annotated[tuple[IpNetwork, ...], Example(("127.0.0.0/8", "::1", "192.0.2.0/24"))] = LOOPBACK
-    """Networks of your own hosts and users, whose mail is not judged; nor is that of authenticated senders. A list that
-    you set takes the place of the default: name this host in it, too, where its own mail should not be judged. With []
-    all mail is judged: set that where a proxy or a tunnel on this host brings mail of others, and the MTA does not
-    learn the client's address of it."""
+    """Networks of your own hosts and users. Mail from there is not judged. (Mail of authenticated senders is never
+    judged.) A list that you set replaces the default: name this host in it, too, if its own mail should not be
+    judged. With [], no network is trusted. Set [] if a proxy or a tunnel on this host brings mail of others, and
+    does not tell the MTA the client's address."""
 
     trusted_relays: Annotated[tuple[IpNetwork, ...], Example(("198.51.100.7",))] = ()
-    """Hosts that pass other people's mail on to you: a filtering service, a backup MX. SPF is then asked about the
-    client that their Received fields name, and what they wrote into Authentication-Results stays."""
+    """Hosts that pass other people's mail on to you: a filtering service, a backup MX. SPF is then checked for the
+    client that their Received fields name, and their Authentication-Results fields stay."""
 
     indirect: IndirectSection = field(default_factory=IndirectSection)
     reply: ReplySection = field(default_factory=ReplySection)

@@ -20,14 +20,16 @@ SigningKey = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class FailureSection:
-    """Failure reports (RFC 9991): one per message that fails, with its header. Off, because they tell of people."""
+    """Failure reports (RFC 9991): one per message that fails, with its header. They are off by default, because they
+    contain data about people."""
 
     domains: Annotated[tuple[str, ...], Example((".example.com",))] = ()
     """The policy domains that may get them, where their record asks for it (ruf): "example.com" is that domain alone,
     ".example.com" it and everything below. Empty: nobody."""
 
     per_hour: Annotated[int, Range(1, 10_000)] = 10
-    """Reports per policy domain and hour, at most. What is more is counted, and told in the next report (Incidents)."""
+    """The maximum number of reports per policy domain and hour. Further failures are counted, and the next report
+    has their number (Incidents)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +41,18 @@ class ReportSection:
     """Whether the journal counts what reports need, and `dmarc-milter report` makes and sends them."""
 
     organization: Annotated[str | None, _ONE_LINE, Example("Example Ltd")] = None
-    """Your name in the reports. Needed to send them; `report make` takes the name of the host where it is not set."""
+    """Your name in the reports. Needed to send them. If it is not set, `report make` uses the name of the host."""
 
     email: Annotated[str | None, _ADDRESS, Example("dmarc@reports.example.org")] = None
-    """From whom reports come, and whom their readers may ask: an address below a domain that is for this alone, whose
-    own DMARC record asks for no reports. Needed to send them."""
+    """The sender of the reports, whom their readers may ask. Use an address in a domain that is used only for
+    reports, and whose own DMARC record asks for no reports. Needed to send them."""
 
     submitter: Annotated[
         str | None,
         Pattern(rf"(?=.{{1,120}}\Z){_DOMAIN}", "a domain of at most 120 characters, like example.org"),
         Example("example.org"),
     ] = None
-    """The domain that the reports are made in the name of: the same on all hosts of a fleet. Needed to send them."""
+    """The domain in whose name the reports are made. It is the same on all hosts of a fleet. Needed to send them."""
 
     contact: Annotated[str | None, _ONE_LINE, Example("https://example.org/dmarc")] = None
     """More about how to reach you, for the readers of reports."""
@@ -59,9 +61,9 @@ class ReportSection:
     """A domain with fewer messages on a day gets no report."""
 
     only_aligned: bool = False
-    """Whether only domains get reports of which at least one message of the day passed DMARC. Domains that nobody uses
-    but spammers publish records as well: reports to them reach nobody, and hundreds of them cost your reputation.
-    `report make --dry-run` says whom it would leave out."""
+    """Whether a domain gets a report only if at least one of its messages on that day passed DMARC. Domains that
+    only spammers use publish records as well. Nobody reads reports to them, and hundreds of such reports harm your
+    reputation. `report make --dry-run` shows which domains are left out."""
 
     max_addresses: Annotated[int, Range(1, 20)] = 5
     """Addresses per report, the first ones of the record."""
@@ -74,11 +76,12 @@ class ReportSection:
     """Addresses that get none; "@example.com" means all of that host."""
 
     grace_minutes: Annotated[int, Range(0, 720)] = 60
-    """How long after its end (UTC) a day is closed: until then, journals may lag behind."""
+    """The time from the end of a day (UTC) until the day is closed. Until then, late records of the journal still
+    count."""
 
     spread_hours: Annotated[float, Range(0, 20)] = 4.0
-    """Over how many hours the reports of a day are sent where they are many: a run sends 500 in all and 20 to one host,
-    or so many more that all of them are sent in this time."""
+    """The hours over which the reports of a day are spread if there are many. A run sends 500 in all and 20 to one
+    host. It sends more only if that is needed to send all of them in this time."""
 
     keep_days: Annotated[int, Range(4, 3_650)] = 30
     """Days for which reports, and what they were made of, are kept."""
@@ -99,7 +102,8 @@ class ReportSection:
     """The MTA that takes them."""
 
     ca_file: Annotated[str | None, Pattern(r"/[^\0]+", "an absolute path"), Example("/etc/ssl/certs/my-ca.pem")] = None
-    """Certificates (PEM) that the server's is checked against at submission; where it is not set, the system's."""
+    """CA certificates (PEM) that verify the server's certificate at submission. If it is not set, those of the
+    system are used."""
 
     user: Annotated[str | None, _ONE_LINE, Example("reports")] = None
     """Who logs in at submission."""
@@ -107,9 +111,10 @@ class ReportSection:
     password_file: Annotated[
         str | None, Pattern(r"/[^\0]+", "an absolute path"), Example("/etc/dmarc-milter/report-password")
     ] = None
-    """Where the password for that is, on one line."""
+    """The file that has the password for this user, on one line."""
 
     metrics_file: Annotated[str, Pattern(r"/[^\0]+", "an absolute path")] = "/var/lib/dmarc-milter/report.prom"
-    """Where each run of `dmarc-milter report` leaves its figures. The filter shows them to Prometheus with its own."""
+    """The file into which each run of `dmarc-milter report` writes its figures. The filter gives them to Prometheus
+    together with its own."""
 
     failure: FailureSection = field(default_factory=FailureSection)

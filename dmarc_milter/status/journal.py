@@ -23,7 +23,7 @@ def findings(
     """`counts` is what the metrics say, if they could be read."""
     yield from _trouble(state, counts)
     if found.last is None or found.first is None:
-        yield note("journal", "it is empty: no message came yet")
+        yield note("journal", "it is empty: no message has come in yet")
         return
     waiting = f"; {counts.waiting_records:.0f} on their way" if counts is not None and counts.waiting_records else ""
     yield good(

@@ -107,9 +107,7 @@ def _is_alive(state: ServiceState | None) -> bool:
 
 def _journal(settings: Settings, state: ServiceState | None, counts: Counts | None, now: float) -> list[Finding]:
     if not settings.journal.enabled:
-        return [
-            note("journal", "it is not kept ([journal] enabled = false): trace, summary and what-if have no answers")
-        ]
+        return [note("journal", "it is not kept ([journal] enabled = false): trace, summary and what-if have no data")]
     try:
         return list(journal.findings(_overview(settings, now), state, counts, now))
     except (DatabaseError, SchemaError, UnreachableError, sa.exc.SQLAlchemyError) as error:

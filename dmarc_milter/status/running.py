@@ -10,7 +10,7 @@ from dmarc_milter.settings.config import Settings
 from dmarc_milter.status.finding import Finding, attention, good, unknown
 from dmarc_milter.status.words import ago, listed
 
-START = "systemctl start dmarc-milter (journalctl -u dmarc-milter has what it said)"
+START = "systemctl start dmarc-milter (journalctl -u dmarc-milter shows its log)"
 RELOAD = "systemctl reload dmarc-milter"
 
 
@@ -19,7 +19,7 @@ def findings(
 ) -> Iterator[Finding]:
     """`is_alive`: the process that wrote `state` is there; `answers`: somebody is, where the metrics are."""
     if state is None and answers:
-        yield unknown("service", "it answers, and was not started by systemd: what it says of itself is in no file")
+        yield unknown("service", "it answers, but was not started by systemd, so it wrote no state file")
     elif state is None:
         yield attention("service", "it does not run", START)
     elif not is_alive:

@@ -93,7 +93,7 @@ def postfix(asked: str, **overrides: str) -> Configuration:
         (postfix("{ unix:dmarc-milter/s, default_action=accept }"), [Standing.GOOD], "is down: accept"),
         (postfix(""), [Standing.ATTENTION], "does not ask the filter: smtpd_milters = (empty)"),
         (postfix("inet:127.0.0.1:8891"), [Standing.ATTENTION], "smtpd_milters = inet:127.0.0.1:8891"),
-        (postfix("unix:dmarc-milter/s", smtpd_milters=""), [Standing.GOOD, Standing.ATTENTION], "wins over main.cf"),
+        (postfix("unix:dmarc-milter/s", smtpd_milters=""), [Standing.GOOD, Standing.ATTENTION], "overrides main.cf"),
     ],
 )
 def test_the_mta(configuration: Configuration, standings: list[Standing], text: str) -> None:
@@ -254,7 +254,7 @@ def test_no_name_server_at_all(
     found = findings(alone, capsys)
     assert found["DNS"] == [("attention", "no name server is named in /etc/resolv.conf")]
     assert found["journal"][0][0] == "note"
-    assert "trace, summary and what-if have no answers" in found["journal"][0][1]
+    assert "trace, summary and what-if have no data" in found["journal"][0][1]
 
 
 def test_what_only_root_may_read_is_unknown(

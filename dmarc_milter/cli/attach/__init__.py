@@ -17,8 +17,8 @@ def _add_options_of_attach(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--default-action",
         choices=["accept", "tempfail"],
-        help="what the MTA does while this filter is down (default: what main.cf sets for all filters; unset there, "
-        "accept)",
+        help="what the MTA does while this filter is down (default: what main.cf sets for all filters, or "
+        "accept if it sets nothing)",
     )
     parser.add_argument("--no-probe", action="store_true", help="do not ask the filter whether it is there")
     parser.add_argument("--send-to", metavar="ADDRESS", help="then send a message to ADDRESS through this host's MTA")
@@ -54,8 +54,8 @@ ATTACH = Command(
     "attach",
     "have Postfix or Sendmail ask the filter",
     "postfix: ask the filter whether it is there, add it to smtpd_milters, behind those that are "
-    "there, and reload. What else of the configuration concerns the filter is told as warnings. Done twice, it "
-    "changes nothing; detach undoes it. sendmail: print the line for sendmail.mc and say what to run.",
+    "there, and reload. Warnings name other parts of the configuration that concern the filter. A second "
+    "run changes nothing, and detach undoes it. sendmail: print the line for sendmail.mc and say what to run.",
     _add_options_of_attach,
     _attach,
     _STATUS,

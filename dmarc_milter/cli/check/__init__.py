@@ -10,13 +10,15 @@ from dmarc_milter.cli.options import add_color, add_config
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("messages", nargs="*", metavar="MESSAGE", help="a message, an mbox, a Maildir, or - (stdin)")
     parser.add_argument("--domain", metavar="DOMAIN", help="look into a domain instead")
-    parser.add_argument("--selector", action="append", default=[], metavar="S", help="with --domain: a DKIM key too")
+    parser.add_argument(
+        "--selector", action="append", default=[], metavar="S", help="with --domain: show this DKIM key, too"
+    )
     envelope = parser.add_argument_group("envelope", "what is not given is taken from the message's fields")
     envelope.add_argument("--ip", metavar="ADDRESS", help="the client")
     envelope.add_argument("--helo", metavar="NAME", help="what it called itself")
     envelope.add_argument("--mail-from", metavar="ADDRESS", help="the reverse-path; '' for a bounce")
     envelope.add_argument("--rcpt", action="append", default=[], metavar="ADDRESS", help="a recipient")
-    envelope.add_argument("--authenticated", metavar="USER", help="as whom the client logged in")
+    envelope.add_argument("--authenticated", metavar="USER", help="the user as whom the client logged in")
     envelope.add_argument(
         "--trust", action="append", default=[], metavar="NETWORK", help="believe the Received fields of these hosts"
     )

@@ -13,9 +13,9 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     )
     whose = parser.add_argument_group("whose fields", "ids of Authentication-Results, the first word of the field")
     whose.add_argument(
-        "--old-id", action="append", default=[], metavar="ID", help="of the old chain (default: all but ours)"
+        "--old-id", action="append", default=[], metavar="ID", help="an id of the old chain (default: all but ours)"
     )
-    whose.add_argument("--our-id", metavar="ID", help="of the new filter (default: [milter] authserv_id)")
+    whose.add_argument("--our-id", metavar="ID", help="the id of the new filter (default: [milter] authserv_id)")
     whose.add_argument(
         "--trust", action="append", default=[], metavar="NETWORK", help="believe the fields of these hosts, too"
     )

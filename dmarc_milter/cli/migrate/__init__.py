@@ -31,8 +31,8 @@ COMMAND = Command(
     "Read what OpenDKIM, OpenDMARC, policyd-spf, pyspf-milter, dkimpy-milter, rspamd or authentication_milter are "
     "set to, and what Postfix or Sendmail asks; write our settings, in mode monitor; print what could not be carried "
     "over, and three "
-    "steps that lead there. None of them is run, no key is read, and no file is overwritten.",
+    "steps to change over. No step is run, no key is read, and no file is overwritten.",
     _add_options,
     _run,
-    "Exit status: 0 written, whatever the report says is left; 2 unreadable or refused, and nothing was written.",
+    "Exit status: 0 written, even if something is left to do; 2 unreadable or refused, and nothing was written.",
 )

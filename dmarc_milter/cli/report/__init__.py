@@ -27,7 +27,9 @@ def _add_make(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--day", type=day, metavar="D", help="only this day (UTC), like 2026-11-26")
     parser.add_argument("--domain", metavar="X", help="only reports about this policy domain")
     parser.add_argument(
-        "--dry-run", action="store_true", help="write nothing; tell who would get what, of a day that goes on, too"
+        "--dry-run",
+        action="store_true",
+        help="write nothing; show who would get which report, also for a day that is not over",
     )
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="write the reports of the day as files into this folder as well"
@@ -55,7 +57,7 @@ MAKE = Command(
 
 
 def _add_send(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--all", action="store_true", help="send all that is due, however much it is")
+    parser.add_argument("--all", action="store_true", help="send all reports that are due, without a limit")
     parser.add_argument("--json", action="store_true", help="one JSON object")
     add_journal(parser)
 
@@ -69,9 +71,9 @@ def _send(options: argparse.Namespace) -> int:
 SEND = Command(
     "send",
     "send the reports that wait",
-    "Send the reports that are due: 500 per run and 20 to one host, or so many more that those of a day leave within "
-    "[report] spread_hours. What the MTA puts off is tried again, later and later, for three days. An address that "
-    "refuses one gets none for 7 days, then 30, then 90. Nothing is sent before `report check` has passed.",
+    "Send the reports that are due: 500 per run and 20 to one host, or more if that is needed to send those of a day "
+    "within [report] spread_hours. What the MTA defers is tried again, later and later, for three days. An address "
+    "that refuses a report gets none for 7 days, then 30, then 90. Nothing is sent before `report check` has passed.",
     _add_send,
     _send,
     _STATUS,
@@ -90,7 +92,7 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
         "--message",
         type=Path,
         metavar="FILE",
-        help="judge this copy of a report that came back from outside, and not one made here: where your MTA signs",
+        help="judge this copy of a report that came back from outside; needed if your MTA signs the reports",
     )
     parser.add_argument("--json", action="store_true", help="one JSON object")
     add_journal(parser)
@@ -122,7 +124,9 @@ def _add_list(parser: argparse.ArgumentParser) -> None:
         choices=["pending", "sent", "refused", "bounced", "expired", "suppressed"],
         help="only what is in this state",
     )
-    parser.add_argument("--limit", type=positive, default=100, metavar="N", help="so many at most (default: 100)")
+    parser.add_argument(
+        "--limit", type=positive, default=100, metavar="N", help="show N reports at most (default: 100)"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
     add_journal(parser)
 
@@ -171,8 +175,8 @@ SHOW = Command(
 
 
 def _add_suppress(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("address", metavar="ADDRESS", help="whom to send no reports")
-    parser.add_argument("--days", type=positive, metavar="N", help="for so many days (default: until unsuppress)")
+    parser.add_argument("address", metavar="ADDRESS", help="the address that gets no reports")
+    parser.add_argument("--days", type=positive, metavar="N", help="for N days (default: until unsuppress)")
     add_journal(parser)
 
 
@@ -185,7 +189,7 @@ def _suppress(options: argparse.Namespace) -> int:
 SUPPRESS = Command(
     "suppress",
     "send an address no reports",
-    "Send an address no reports, for some days or until `report unsuppress`.",
+    "Send no reports to an address, for some days or until `report unsuppress`.",
     _add_suppress,
     _suppress,
     "Exit status: 0 done; 2 error.",
@@ -193,7 +197,7 @@ SUPPRESS = Command(
 
 
 def _add_unsuppress(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("address", metavar="ADDRESS", help="whom to send reports again")
+    parser.add_argument("address", metavar="ADDRESS", help="the address that gets reports again")
     add_journal(parser)
 
 
@@ -206,7 +210,7 @@ def _unsuppress(options: argparse.Namespace) -> int:
 UNSUPPRESS = Command(
     "unsuppress",
     "send an address reports again",
-    "Send an address reports again that had refused them, or that you had suppressed.",
+    "Send reports again to an address that refused them, or that you suppressed.",
     _add_unsuppress,
     _unsuppress,
     "Exit status: 0 done; 1 it was not suppressed; 2 error.",
@@ -215,7 +219,9 @@ UNSUPPRESS = Command(
 
 def _add_bounce(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--recipient", metavar="ADDRESS", help="the address that the notification came to, where it does not say so"
+        "--recipient",
+        metavar="ADDRESS",
+        help="the address that the notification came to, if the notification does not name it",
     )
     add_journal(parser)
 

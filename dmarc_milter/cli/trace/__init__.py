@@ -18,9 +18,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--from", dest="author_domain", metavar="DOMAIN", help="the domain of From")
     which.add_argument("--client", metavar="ADDRESS", help="the client's address, or a network")
     which.add_argument("--list", dest="list_id", metavar="LIST-ID", help="the mailing list")
-    which.add_argument(
-        "--sealer", metavar="DOMAIN", help="an ARC sealer that has to be trusted so that a chain vouches"
-    )
+    which.add_argument("--sealer", metavar="DOMAIN", help="messages whose ARC chain needs this sealer to be trusted")
     which.add_argument("--action", choices=_ACTIONS, help="what was done")
     which.add_argument("--dmarc", choices=_DMARC, help="the result of DMARC")
     which.add_argument("--spf", choices=_SPF, help="the result of SPF")
@@ -29,7 +27,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     which.add_argument("--until", type=moments.option, metavar="WHEN", help="not after; written the same way")
     parser.add_argument("--limit", type=positive, default=20, metavar="N", help="the newest N messages (default 20)")
     parser.add_argument("--follow", action="store_true", help="go on with messages as they come, until Ctrl-C")
-    parser.add_argument("-v", "--verbose", action="store_true", help="of several messages, too, tell the whole story")
+    parser.add_argument("-v", "--verbose", action="store_true", help="tell the whole story of each of several messages")
     parser.add_argument("--json", action="store_true", help="one JSON object per line")
     add_color(parser)
     add_journal(parser)

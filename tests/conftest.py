@@ -14,9 +14,10 @@ from dmarc_milter.demo.examples import zone_text
 from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.telemetry.log import logger
 from dmarc_milter.testing.name_server import NameServerThread
+from tests.support.trying import examples
 
 # CI judges a change: the same examples each time, however slow the machine. By hand, new ones are tried at every run.
-settings.register_profile("ours", deadline=None, derandomize=bool(os.environ.get("CI")))
+settings.register_profile("ours", deadline=None, derandomize=bool(os.environ.get("CI")), max_examples=examples(100))
 settings.load_profile("ours")
 
 EXTRA = """
@@ -44,6 +45,13 @@ LONGEST = (
         "test_guard.py",
         "test_report_killed.py",
         "test_hangs.py",
+    ),
+    *(
+        "test_nothing_milder.py",
+        "test_dns_trouble.py",
+        "test_console_attacked.py",
+        "test_memo.py",
+        "test_console_links.py",
     ),
 )
 """Files that take a minute and more, but for one."""

@@ -6,10 +6,11 @@ from hypothesis import strategies as st
 
 from fuzz.samples import SAMPLES
 from fuzz.targets import TARGETS
+from tests.support.trying import examples
 
 
 @pytest.mark.parametrize("name", TARGETS)
-@settings(max_examples=150)
+@settings(max_examples=examples(150))
 @given(st.data())
 def test_survives(name: str, data: st.DataObject) -> None:
     sample = SAMPLES[name]

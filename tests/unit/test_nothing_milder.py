@@ -25,6 +25,7 @@ from dmarc_milter.dns.zone import ZoneResolver
 from dmarc_milter.judging.verdict import Action
 from dmarc_milter.settings import config
 from tests.support.keys import rsa_key, strings
+from tests.support.trying import examples
 
 CROOK = bytes((203, 0, 113, 5))
 TREES = ("bank.example", "macros.example", "xn--bnk-qla.example", "pension.example", "shop.test")
@@ -248,7 +249,7 @@ def test_it_is_refused(kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(FIELDS, FIELDS, ENVELOPES, DNS)
 def test_and_stays_so(
     kind: str,

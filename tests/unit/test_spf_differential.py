@@ -17,6 +17,7 @@ from dmarc_milter.spf.check import Check, Step
 from dmarc_milter.spf.evaluation import check_host
 from dmarc_milter.spf.reasons import SpfReason
 from tests.support.keys import strings
+from tests.support.trying import examples
 
 CLIENT = bytes([192, 0, 2, 1])
 NAMES = [f"n{number}.example.com" for number in range(6)]
@@ -94,7 +95,7 @@ def check(resolver: Any, *, prefetch: bool, trace: list[Step] | None = None) -> 
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(zones())
 def test_asking_ahead_changes_nothing_but_the_time(entries: Zone) -> None:
     zone = ZoneResolver(records_of(entries))
@@ -132,7 +133,7 @@ def pyspf(entries: Zone) -> str:
         spf.DNSLookup = original
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(zones())
 def test_agrees_with_pyspf(entries: Zone) -> None:
     ours = check(ZoneResolver(records_of(entries)), prefetch=True)

@@ -28,11 +28,12 @@ from dmarc_milter.judging.policy import Mode
 from dmarc_milter.judging.reasons import PolicyReason
 from dmarc_milter.judging.record import MessageRecord
 from dmarc_milter.judging.reply import Reply
-from dmarc_milter.judging.verdict import Action, Disposition, OverrideType
+from dmarc_milter.judging.verdict import Action, Disposition, OverrideType, SpfFinding, SpfIdentity
 from dmarc_milter.message.mailing_list import MailingList
 from dmarc_milter.settings import config
 from dmarc_milter.settings.database_url import DatabaseUrl
-from dmarc_milter.spf.check import SpfResult
+from dmarc_milter.spf.check import Check, SpfResult
+from dmarc_milter.spf.reasons import SpfReason
 from tests.support.records import ENVELOPE, FAILS, NOW, SPARED, as_row, fill, record
 from tests.support.verdicts import verdict
 
@@ -354,6 +355,11 @@ def shown(command: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return "".join(f"    {each}".rstrip() + "\n" for each in capsys.readouterr().out.splitlines())
 
 
+NO_SPF = SpfFinding(
+    Check(SpfResult.NONE, SpfReason.NO_RECORD(domain="sender.example")), SpfIdentity.MAIL_FROM, "sender.example"
+)
+
+
 def test_the_page_about_trace_shows_what_is_printed(
     engine: Engine, url: DatabaseUrl, utc: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -361,7 +367,7 @@ def test_the_page_about_trace_shows_what_is_printed(
         engine,
         *[
             replace(each, queue_id=f"4Xy7Z{each.queue_id}")
-            for each in (record("H", verdict=unaligned(), reply=REPLY, time=NOW - 60), *MESSAGES)
+            for each in (record("H", verdict=replace(unaligned(), spf=NO_SPF), reply=REPLY, time=NOW - 60), *MESSAGES)
         ],
     )
     page = (Path(__file__).parents[2] / "docs/trace.md").read_text("utf-8")

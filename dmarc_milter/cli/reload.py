@@ -33,25 +33,25 @@ def _run(options: argparse.Namespace) -> int:
         if before is None:
             return _fail(f"no running service: {path} is not there. Start it: systemctl start dmarc-milter")
         os.kill(before.pid, signal.SIGHUP)
+        after = _wait(path, before)
     except ProcessLookupError:
         return _fail(f"no running service: the process that wrote {path} is gone")
     except PermissionError as error:
         return _fail(f"{error.filename or 'the service'}: not permitted; run this as root")
-    after = _wait(path, before)
     if after is None:
         return _fail(f"the service did not say within {PATIENCE_SECONDS:.0f} s what came of it; see its log")
     return _tell(after)
 
 
 def _wait(path: Path, before: "ServiceState") -> "ServiceState | None":
-    """The state once the reload is over."""
+    """The state once the reload is over; None where it takes too long. Raises ProcessLookupError, PermissionError."""
     from dmarc_milter.service import state
 
     until = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < until:
         now = state.read(path)
         if now is None or now.pid != before.pid:
-            return None
+            raise ProcessLookupError
         if now.reload.number > before.reload.number and now.reload.outcome is not state.ReloadOutcome.TAKEN:
             return now
         time.sleep(LOOK_SECONDS)

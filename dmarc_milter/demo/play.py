@@ -37,6 +37,10 @@ enabled = false
 """
 
 
+class StartError(Exception):
+    """What the filter logged instead of serving."""
+
+
 class _Printer:
     def __init__(self, out: TextIO, *, is_coloured: bool) -> None:
         self._out = out
@@ -56,15 +60,19 @@ class _Printer:
 
 
 def run(out: TextIO, *, is_coloured: bool) -> int:
-    """The whole demo; 0 if the filter could be started."""
+    """The whole demo; the exit status: 0, or 2 where the filter could not be started."""
     printer = _Printer(out, is_coloured=is_coloured)
     printer.line(printer.paint("dmarc-milter demo: eight messages, judged by the real filter", Severity.TITLE))
     printer.line("The DNS answers from a zone on loopback; the messages come in over the milter protocol,")
     printer.line("stage by stage, as Postfix would send them. The filter enforces: it may refuse.")
-    with NameServerThread(ZoneResolver.from_text(zone_text())) as server, _filter(server.address) as (path, log):
-        for number, example in enumerate(EXAMPLES, 1):
-            answer = _play(path, example)
-            _tell(printer, number, example, answer, _last_line(log, example.name))
+    try:
+        with NameServerThread(ZoneResolver.from_text(zone_text())) as server, _filter(server.address) as (path, log):
+            for number, example in enumerate(EXAMPLES, 1):
+                answer = _play(path, example)
+                _tell(printer, number, example, answer, _last_line(log, example.name))
+    except StartError as error:
+        print(f"dmarc-milter: the filter did not start:\n{error}", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -88,7 +96,7 @@ def _wait_until_ready(log: Path, process: "subprocess.Popen[bytes]") -> None:
     limit = time.monotonic() + START_SECONDS
     while "serving on" not in log.read_text():
         if process.poll() is not None or time.monotonic() > limit:
-            raise RuntimeError(f"the filter did not start:\n{log.read_text()}")
+            raise StartError(log.read_text())
         time.sleep(0.02)
 
 

@@ -39,24 +39,32 @@ def tally(engine: Engine, now: float) -> int:
 def _missing(engine: Engine, now: float) -> list[int]:
     with engine.connect() as connection:
         tallied = set(connection.execute(sa.select(tallied_days.c.day)).scalars())
-        return [day for day in _days_with_records(connection, now) if day not in tallied]
+        return list(_untallied(connection, tallied, now))
 
 
-def _days_with_records(connection: Connection, now: float) -> Iterator[int]:
-    """Those that are over, but for the first, of which some records may have been forgotten.
+def _untallied(connection: Connection, tallied: set[int], now: float) -> Iterator[int]:
+    """Days with records that are over, but for the first, of which some records may have been forgotten.
 
     From record to record: a host whose clock was wrong may have written one of 1970.
     """
     oldest = _next(connection, 0)
     if oldest is None:
         return
-    begin = math.ceil(oldest / DAY) * DAY
+    begin = _behind(math.ceil(oldest / DAY) * DAY, tallied)
     while (found := _next(connection, begin)) is not None:
         day = int(found // DAY) * DAY
         if day + DAY + GRACE_SECONDS > now:
             return
-        yield day
-        begin = day + DAY
+        if day not in tallied:
+            yield day
+        begin = _behind(day + DAY, tallied)
+
+
+def _behind(day: int, tallied: set[int]) -> int:
+    """The first day from `day` on that is not tallied: of the others, the database need not be asked."""
+    while day in tallied:
+        day += DAY
+    return day
 
 
 def _next(connection: Connection, moment: float) -> float | None:

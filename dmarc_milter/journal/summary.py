@@ -18,9 +18,6 @@ from dmarc_milter.journal.foremost import Foremost
 from dmarc_milter.journal.rollups import HOUR
 from dmarc_milter.journal.schema import UNFILLED, messages, rollups
 
-TOP = 10
-SAMPLE = 100
-"""Messages of a domain, the newest, that say whose mail it proves to be."""
 ACTIONS = ("accept", "quarantine", "reject", "tempfail")
 METHODS = ("dmarc", "spf", "dkim", "arc", "kind")
 
